@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The wire records: what the BPF programs push through the ring buffer and what a raw capture file
+ * holds, in the order in which it became known. The collector appends records of its own (kinds from
+ * 16 on) for what only the live machine can tell: names, tasks, symbols. A raw capture is therefore
+ * all that the later stages need, on any machine and without privilege.
+ *
+ * Rules: little endian, every record a multiple of 8 bytes, kinds and enum values are never renumbered
+ * or reused. Times are CLOCK_MONOTONIC nanoseconds. Only userspace/decode reads records from a file.
+ */
+#pragma once
+
+#include <coroscope/limits.h>
+#include <coroscope/types.h>
+
+#define CS_RAW_MAGIC   0x0000574152534f43ull /* "COSRAW\0\0" */
+#define CS_RAW_VERSION 1
+
+struct cs_raw_file_header {
+	__u64 magic;
+	__u32 version;
+	__u32 header_size;
+};
+CS_ASSERT_SIZE(struct cs_raw_file_header, 16);
+
+enum cs_ev_kind {
+	/* from BPF */
+	CS_EV_STACK = 1, /* struct cs_ev_stack: one stack of one thread */
+	CS_EV_SAME = 2,  /* struct cs_ev_same: the thread has not run since its last wall stack */
+	CS_EV_TASK_CREATED = 3, /* struct cs_ev_stack: `subject` is being created by this stack */
+	CS_EV_EXEC = 4,         /* struct cs_ev_hdr: the process has a new program */
+	CS_EV_EXIT = 5,         /* struct cs_ev_hdr: the process is gone */
+	/* from the collector */
+	CS_EV_CAPTURE = 16, /* struct cs_ev_capture: first record: how this capture was made */
+	CS_EV_PROCESS = 17, /* struct cs_ev_process */
+	CS_EV_CODE = 18, /* struct cs_ev_code: before the first record that uses the code object */
+	CS_EV_TASK = 19, /* struct cs_ev_task: a task's state, valid until its next record */
+	CS_EV_PASS = 20, /* struct cs_ev_pass: which tasks were alive at one moment */
+	CS_EV_MAPPING = 21, /* struct cs_ev_mapping: a file in a process's address space */
+	CS_EV_KSYM = 22,    /* struct cs_ev_ksym: the name of one kernel address */
+	CS_EV_STATS = 23,   /* struct cs_ev_stats: the accounts; pid 0: of the whole capture */
+	CS_EV_END = 24,     /* struct cs_ev_end: last record; without it the capture is partial */
+};
+
+struct cs_ev_hdr {
+	__u32 size; /* of the whole record, header included; a multiple of 8 */
+	__u16 kind;
+	__u16 flags;
+	__u64 ts_ns;
+	__u32 pid; /* tgid as the first pid namespace counts */
+	__u32 tid;
+};
+CS_ASSERT_SIZE(struct cs_ev_hdr, 24);
+
+/* flags of CS_EV_STACK: which clock took it */
+enum cs_stack_origin {
+	CS_ORIGIN_CPU = 0,  /* the interrupted thread of a CPU tick */
+	CS_ORIGIN_WALL = 1, /* a thread off the CPU, visited by the wall clock */
+};
+
+/* One Python frame, newest first. */
+struct cs_py_frame {
+	__u64 code;  /* address of the PyCodeObject */
+	__s32 lasti; /* bytes from the first instruction to the current one; negative: not started */
+	__u32 owner; /* _PyInterpreterFrame.owner, raw */
+};
+CS_ASSERT_SIZE(struct cs_py_frame, 16);
+
+enum cs_name_kind {
+	CS_NAME_NONE = 0,
+	CS_NAME_LATIN1 = 1, /* one byte a character (ASCII included) */
+	CS_NAME_UCS2 = 2,
+	CS_NAME_UCS4 = 4,
+	CS_NAME_NUMBER = 8, /* __u64: the N of a default name "Task-N" that was never asked for */
+};
+
+/* The asyncio task that a thread is running, read in the same interrupt as its stack. */
+struct cs_running_task {
+	__u64 task; /* 0: none found */
+	__u64 coro;
+	__u16 root_frame; /* index into frames of the task's outermost coroutine */
+	__u8 name_kind;   /* enum cs_name_kind */
+	__u8 name_cut;    /* 1: the name is longer than CS_TASK_NAME_BYTES */
+	__u32 name_bytes;
+	__u8 name[CS_TASK_NAME_BYTES];
+};
+CS_ASSERT_SIZE(struct cs_running_task, 88);
+
+struct cs_ev_stack {
+	struct cs_ev_hdr hdr;
+	__u64 weight_ns; /* time this stack stands for */
+	__u64 subject;   /* CS_EV_TASK_CREATED: address of the new task */
+	__u64 tstate;    /* address of the PyThreadState, or 0 */
+	__u64 user_ip;   /* user-space instruction pointer, or 0 */
+	__u16 nframes;
+	__u16 nkernel;
+	__u8 status; /* enum cs_status: how the walk of Python frames ended */
+	__u8 pad[3];
+	char comm[CS_COMM_BYTES];
+	struct cs_running_task running;
+	struct cs_py_frame frames[]; /* nframes, then __u64 kernel[nkernel], both newest first */
+};
+CS_ASSERT_SIZE(struct cs_ev_stack, 168);
+
+struct cs_ev_same {
+	struct cs_ev_hdr hdr;
+	__u64 weight_ns;
+};
+CS_ASSERT_SIZE(struct cs_ev_same, 32);
+
+enum cs_capture_mode { CS_MODE_CPU = 0, CS_MODE_WALL = 1 };
+
+struct cs_ev_capture {
+	struct cs_ev_hdr hdr;
+	__u64 realtime_ns; /* CLOCK_REALTIME at hdr.ts_ns */
+	__u64 interval_ns; /* of one tick as requested */
+	__u32 mode;        /* enum cs_capture_mode */
+	__u32 ncpu;
+	__u16 host_len;
+	__u16 command_len;
+	__u32 pad;
+	char text[]; /* host, command; not terminated */
+};
+CS_ASSERT_SIZE(struct cs_ev_capture, 56);
+
+struct cs_ev_process {
+	struct cs_ev_hdr hdr;
+	__u8 py_major, py_minor, py_micro; /* 0.0.0: not Python or not known */
+	__u8 status;                       /* enum cs_status: COMPLETE, NOT_PYTHON, UNSUPPORTED */
+	__u16 comm_len;
+	__u16 cmdline_len; /* arguments joined by blanks */
+	__u16 note_len;    /* what a user should know, e.g. "Python 3.9 is not supported yet" */
+	__u16 pad[3];
+	char text[]; /* comm, cmdline, note */
+};
+CS_ASSERT_SIZE(struct cs_ev_process, 40);
+
+enum cs_code_flags {
+	CS_CODE_UNREADABLE = 1 << 0, /* no name could be read: show [unreadable] */
+	CS_CODE_ASYNCIO = 1 << 1,    /* part of the asyncio package itself */
+	CS_CODE_LOOP = 1 << 2,       /* a function that runs an event loop: tasks hang above it */
+	CS_CODE_CUT = 1 << 3,        /* a name or path was longer than the limit */
+};
+
+struct cs_ev_code {
+	struct cs_ev_hdr hdr; /* flags: enum cs_code_flags */
+	__u64 code;
+	__u32 firstlineno;
+	__u32 linetable_len;
+	__u16 name_len;       /* co_qualname, UTF-8 */
+	__u16 file_len;       /* co_filename, UTF-8 */
+	__u32 linetable_kind; /* enum cs_py_linetable */
+	char text[];          /* name, file, line table */
+};
+CS_ASSERT_SIZE(struct cs_ev_code, 48);
+
+enum cs_task_state {
+	CS_TASK_CREATED = 1, /* its coroutine has not started */
+	CS_TASK_WAITING = 2, /* suspended on a future */
+	CS_TASK_READY = 3,   /* suspended, and scheduled to run */
+	CS_TASK_RUNNING = 4, /* its coroutine was executing: its stack is the thread's */
+	CS_TASK_DONE = 5,    /* its coroutine has ended */
+	CS_TASK_UNREADABLE = 6,
+};
+
+enum cs_task_flags {
+	CS_TASKF_CHAIN_CUT = 1 << 0,        /* the await chain is deeper than CS_MAX_CHAIN */
+	CS_TASKF_CHAIN_UNREADABLE = 1 << 1, /* the chain ends in memory that could not be read */
+};
+
+struct cs_ev_task {
+	struct cs_ev_hdr hdr; /* flags: enum cs_task_flags; tid: of its loop's thread, 0 unknown */
+	__u64 task;
+	__u64 coro;
+	__u64 waiter; /* task_fut_waiter: the future or task it is suspended on, or 0 */
+	__u64 loop;
+	__u32 state; /* enum cs_task_state */
+	__u16 name_len;
+	__u16 leaf_len; /* type name of what the innermost coroutine awaits, or 0 */
+	__u32 nframes;
+	__u32 pad;
+	/* frames[nframes], outermost coroutine first, then name and leaf type in UTF-8 */
+	struct cs_py_frame frames[];
+};
+CS_ASSERT_SIZE(struct cs_ev_task, 72);
+
+enum cs_coherence {
+	CS_COHERENT_QUIET = 1,    /* the loop's thread was asleep throughout: one true instant */
+	CS_COHERENT_PER_TASK = 2, /* each task was read twice and had not changed */
+};
+
+struct cs_ev_pass {
+	struct cs_ev_hdr hdr;
+	__u64 weight_ns; /* time that each suspended task of this pass stands for */
+	__u32 ntasks;
+	__u32 ndropped;  /* tasks that changed or could not be read */
+	__u32 coherence; /* enum cs_coherence */
+	__u32 pad;
+	__u64 tasks[]; /* addresses; each has had a CS_EV_TASK record */
+};
+CS_ASSERT_SIZE(struct cs_ev_pass, 48);
+
+struct cs_ev_mapping {
+	struct cs_ev_hdr hdr;
+	__u64 start, end, offset;
+	__u32 path_len;
+	__u32 pad;
+	char path[];
+};
+CS_ASSERT_SIZE(struct cs_ev_mapping, 56);
+
+struct cs_ev_ksym {
+	struct cs_ev_hdr hdr;
+	__u64 addr; /* as it occurs in a kernel stack */
+	__u32 name_len;
+	__u32 pad;
+	char name[];
+};
+CS_ASSERT_SIZE(struct cs_ev_ksym, 40);
+
+struct cs_ev_stats {
+	struct cs_ev_hdr hdr;
+	__u32 n;
+	__u32 pad;
+	__u64 counters[]; /* indexed by enum cs_counter */
+};
+CS_ASSERT_SIZE(struct cs_ev_stats, 32);
+
+enum cs_end_reason {
+	CS_END_DURATION = 0,
+	CS_END_INTERRUPTED = 1, /* Ctrl-C */
+	CS_END_TARGETS_GONE = 2,
+	CS_END_SPOOL_FULL = 3,
+};
+
+struct cs_ev_end {
+	struct cs_ev_hdr hdr;
+	__u32 reason; /* enum cs_end_reason */
+	__u32 pad;
+};
+CS_ASSERT_SIZE(struct cs_ev_end, 32);

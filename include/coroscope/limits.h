@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every bound that both sides share, each with its reason. Loops over foreign memory stop at one of
+ * these; what is cut is marked in the record, never dropped.
+ */
+#pragma once
+
+/* Python frames of one stack. 256 fit one per-CPU scratch of 4 KiB; deeper stacks are [truncated]. */
+#define CS_MAX_PY_FRAMES     256
+/* Kernel frames of one stack: PERF_MAX_STACK_DEPTH is 127, system calls stay below 40 in practice. */
+#define CS_MAX_KERNEL_FRAMES 64
+/* One read per interpreter frame: the furthest field used of any supported layout ends below it. */
+#define CS_FRAME_CHUNK       128
+/* One read per asyncio Task: name, coroutine and waiter of every supported layout lie below it. */
+#define CS_TASK_CHUNK        192
+/* Thread states of one interpreter visited by the in-kernel search (a miss is counted). */
+#define CS_MAX_TSTATES       256
+/* Interpreters of one process visited by that search. */
+#define CS_MAX_INTERPRETERS  8
+/* Entries of asyncio's _current_tasks dict visited: one is alive per running event loop. */
+#define CS_MAX_CURRENT_TASKS 32
+/* Bytes of a task's name carried by a sample; longer names are cut. */
+#define CS_TASK_NAME_BYTES   64
+/* Bytes of a thread's name, TASK_COMM_LEN of the kernel. */
+#define CS_COMM_BYTES        16
+/* Processes with a row in the kernel's table. */
+#define CS_MAX_PROCS         4096
+/* Threads whose last stack the wall clock remembers, so that an unmoved one costs one look. */
+#define CS_MAX_SLEEPERS      16384
+/* Per-CPU cache of thread -> PyThreadState; direct mapped, a power of two. */
+#define CS_TSTATE_CACHE      256
+/* Tasks of one pass over one process; above it the rest is counted as not read. */
+#define CS_MAX_TASKS         65536
+/* Coroutines of one task's await chain; deeper chains are marked [truncated]. */
+#define CS_MAX_CHAIN         256
+/* Tasks above one another in one stitched stack; deeper chains and cycles are marked. */
+#define CS_MAX_TASK_DEPTH    64
+/* Largest record accepted from a raw capture: a pass of CS_MAX_TASKS addresses and its header. */
+#define CS_MAX_RECORD        (1u << 20)
+/* Bytes of a name, a path and a line table read from a code object. */
+#define CS_MAX_NAME          1024
+#define CS_MAX_PATH          4096
+#define CS_MAX_LINETABLE     262144

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A growing array of bytes. */
+#include "core/buf.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int buf_reserve(struct cs_buf *buf, size_t more)
+{
+	size_t cap = buf->cap ? buf->cap : 256;
+	char *data;
+
+	if (more > SIZE_MAX / 4 || buf->len > SIZE_MAX / 4)
+		return -ENOMEM;
+	while (cap < buf->len + more)
+		cap *= 2;
+	if (cap == buf->cap)
+		return 0;
+	data = realloc(buf->data, cap);
+	if (!data)
+		return -ENOMEM;
+	buf->data = data;
+	buf->cap = cap;
+	return 0;
+}
+
+void cs_buf_free(struct cs_buf *buf)
+{
+	free(buf->data);
+	*buf = (struct cs_buf){0};
+}
+
+int cs_buf_append(struct cs_buf *buf, const void *bytes, size_t n)
+{
+	int err = buf_reserve(buf, n);
+
+	if (err)
+		return err;
+	if (n)
+		memcpy(buf->data + buf->len, bytes, n);
+	buf->len += n;
+	return 0;
+}
+
+int cs_buf_append_str(struct cs_buf *buf, const char *str)
+{
+	return cs_buf_append(buf, str, strlen(str));
+}
+
+int cs_buf_printf(struct cs_buf *buf, const char *fmt, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(NULL, 0, fmt, args);
+	va_end(args);
+	if (n < 0)
+		return -EINVAL;
+	if (buf_reserve(buf, (size_t)n + 1))
+		return -ENOMEM;
+	va_start(args, fmt);
+	vsnprintf(buf->data + buf->len, (size_t)n + 1, fmt, args);
+	va_end(args);
+	buf->len += (size_t)n;
+	return 0;
+}
+
+void *cs_buf_extend(struct cs_buf *buf, size_t n)
+{
+	char *at;
+
+	if (buf_reserve(buf, n))
+		return NULL;
+	at = buf->data + buf->len;
+	memset(at, 0, n);
+	buf->len += n;
+	return at;
+}
+
+const char *cs_buf_str(struct cs_buf *buf)
+{
+	if (buf_reserve(buf, 1))
+		return "";
+	buf->data[buf->len] = '\0';
+	return buf->data;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Raw bytes to checked events: the only reader of wire records (include/coroscope/event.h) after the
+ * collector. A raw capture may come from anywhere, so every length, count, enum and text is checked here,
+ * once; later stages trust a struct cs_event. Pointers in an event point into the caller's bytes (or, for
+ * text that had to be repaired, into the decoder) and are valid until the next call.
+ */
+#pragma once
+
+#include <coroscope/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cs_text {
+	const char *str; /* not terminated; valid UTF-8 unless said otherwise */
+	size_t len;
+};
+
+struct cs_event_running {
+	uint64_t task, coro; /* task 0: none */
+	uint32_t root_frame; /* always < nframes when task is set */
+	struct cs_text
+		name; /* UTF-8; "Task-N" for numbers; empty if unknown; "..." appended if cut */
+};
+
+struct cs_event_stack { /* CS_EV_STACK, CS_EV_TASK_CREATED */
+	uint64_t weight_ns, subject, tstate, user_ip;
+	enum cs_stack_origin origin;
+	enum cs_status status;
+	struct cs_text comm; /* bytes, repaired to UTF-8 */
+	struct cs_event_running running;
+	const struct cs_py_frame *frames; /* nframes, newest first, 8-byte aligned */
+	uint32_t nframes;
+	const uint64_t *kernel; /* nkernel, newest first */
+	uint32_t nkernel;
+};
+
+struct cs_event_capture {
+	uint64_t realtime_ns, interval_ns;
+	enum cs_capture_mode mode;
+	uint32_t ncpu;
+	struct cs_text host, command;
+};
+
+struct cs_event_process {
+	unsigned int py_major, py_minor, py_micro;
+	enum cs_status status;
+	struct cs_text comm, cmdline, note;
+};
+
+struct cs_event_code {
+	uint64_t code;
+	uint32_t firstlineno;
+	unsigned int flags; /* enum cs_code_flags */
+	enum cs_py_linetable linetable_kind;
+	struct cs_text name, file;
+	const uint8_t *linetable;
+	size_t linetable_len;
+};
+
+struct cs_event_task {
+	uint64_t task, coro, waiter, loop;
+	enum cs_task_state state;
+	unsigned int flags; /* enum cs_task_flags */
+	struct cs_text name, leaf;
+	const struct cs_py_frame *frames; /* outermost coroutine first */
+	uint32_t nframes;
+};
+
+struct cs_event_pass {
+	uint64_t weight_ns;
+	uint32_t ndropped;
+	enum cs_coherence coherence;
+	const uint64_t *tasks;
+	uint32_t ntasks;
+};
+
+struct cs_event_mapping {
+	uint64_t start, end, offset;
+	struct cs_text path;
+};
+
+struct cs_event_ksym {
+	uint64_t addr;
+	struct cs_text name;
+};
+
+struct cs_event_stats {
+	const uint64_t *counters; /* n of them; missing ones are 0 */
+	uint32_t n;
+};
+
+struct cs_event {
+	enum cs_ev_kind kind;
+	uint64_t ts_ns;
+	uint32_t pid, tid;
+	union {
+		struct cs_event_stack stack;
+		uint64_t same_weight_ns; /* CS_EV_SAME */
+		struct cs_event_capture capture;
+		struct cs_event_process process;
+		struct cs_event_code code;
+		struct cs_event_task task;
+		struct cs_event_pass pass;
+		struct cs_event_mapping mapping;
+		struct cs_event_ksym ksym;
+		struct cs_event_stats stats;
+		enum cs_end_reason end_reason;
+	};
+};
+
+struct cs_decoder;
+
+int cs_decoder_new(struct cs_decoder **ret); /* 0 or -ENOMEM */
+void cs_decoder_free(struct cs_decoder *decoder);
+static inline void cs_decoder_freep(struct cs_decoder **decoder)
+{
+	cs_decoder_free(*decoder);
+}
+
+/*
+ * Check a raw capture's file header at the start of bytes. Returns its size, -EBADMSG (not a raw capture)
+ * or -EPROTONOSUPPORT (of another version).
+ */
+int cs_decode_file_header(const void *bytes, size_t len);
+
+/*
+ * Decode the record at the start of bytes (8-byte aligned). Returns the number of bytes consumed with *ret
+ * filled; 0 if the bytes end within the record (a capture that was cut off); -EBADMSG if the record is
+ * malformed. A record of an unknown kind with a sane size is consumed and reported as kind 0.
+ */
+int64_t cs_decode(struct cs_decoder *decoder, const void *bytes, size_t len, struct cs_event *ret);

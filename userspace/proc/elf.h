@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The little that interpreter detection asks of an ELF file, read through libelf: dynamic (and, where
+ * present, static) symbols, the load bias, file offsets of addresses. Files are hostile: libelf checks
+ * the structure, this module checks every number it hands out.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cs_elf;
+
+/* Open the ELF file at path (x86-64 or AArch64, 64 bits). Returns 0, -errno of open, or -ENOEXEC. */
+int cs_elf_open(const char *path, struct cs_elf **ret);
+void cs_elf_close(struct cs_elf *elf); /* NULL is fine */
+static inline void cs_elf_closep(struct cs_elf **elf)
+{
+	cs_elf_close(*elf);
+}
+
+/* Value and size of a defined symbol from .dynsym, else .symtab. Returns 0 or -ENOENT. */
+int cs_elf_symbol(struct cs_elf *elf, const char *name, uint64_t *ret_value, uint64_t *ret_size);
+
+/*
+ * What to add to the file's addresses in a process where the mapping that starts at map_start covers
+ * file offset map_offset. 0 for a position-dependent executable. Returns 0 or -ENOENT.
+ */
+int cs_elf_load_bias(struct cs_elf *elf, uint64_t map_start, uint64_t map_offset,
+		     uint64_t *ret_bias);
+
+/* File offset of an address of the file (a segment's p_vaddr space). Returns 0 or -ENOENT. */
+int cs_elf_file_offset(struct cs_elf *elf, uint64_t vaddr, uint64_t *ret_offset);
+
+/* Copy bytes of the file's initialised data at vaddr. Returns 0 or -ENOENT. */
+int cs_elf_read(struct cs_elf *elf, uint64_t vaddr, void *dst, size_t size);
+
+/* Find bytes (for example a version string) in a read-only data section. Returns 0 and a copy, or -ENOENT. */
+int cs_elf_find_rodata(struct cs_elf *elf, const char *needle, char *dst, size_t size);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which Python is this? Finds the interpreter in a process (static executable or libpython, stripped
+ * or not), its version, the offsets that hold for it, and asyncio's state. An interpreter that is not
+ * known is reported by name and never guessed at. Everything read from the process is hostile.
+ */
+#pragma once
+
+#include <coroscope/proc_info.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "proc/mem.h"
+
+enum cs_interp_state {
+	CS_INTERP_NOT_PYTHON = 0,
+	CS_INTERP_UNSUPPORTED = 1, /* a Python; `reason` says why it is not walked */
+	CS_INTERP_STARTING = 2, /* supported, but its runtime is not initialised yet: ask again */
+	CS_INTERP_READY = 3,    /* `info` is valid */
+};
+
+struct cs_interp {
+	pid_t pid;
+	enum cs_interp_state state;
+	int major, minor, micro;    /* 0 where unknown; micro -1 where unknown */
+	char reason[160];           /* for people, e.g. "Python 3.9 is not supported yet" */
+	char binary[512];           /* the file that holds _PyRuntime, as the process sees it */
+	const char *offsets_source; /* static text, e.g. "generated table (3.12)" */
+	struct cs_proc_info
+		info;     /* what the kernel side needs; current_tasks 0 until asyncio is loaded */
+	uint64_t runtime; /* address of _PyRuntime */
+	uint64_t type_coro; /* address of PyCoro_Type, PyGen_Type, PyAsyncGen_Type */
+	uint64_t type_gen;
+	uint64_t type_async_gen;
+};
+
+/* asyncio as loaded in one process. */
+struct cs_asyncio {
+	bool loaded;
+	uint64_t current_tasks; /* the dict loop -> running task */
+	uint64_t task_type;     /* the C type _asyncio.Task */
+	uint64_t task_sets
+		[4]; /* addresses of the PySetObjects that hold (weak references to) all tasks */
+	bool set_is_weak[4]; /* entries are weak references, not tasks */
+	unsigned int ntask_sets;
+	char probe_path
+		[512]; /* file to attach the creation probe to, openable from here; "" if none */
+	uint64_t probe_offset;  /* file offset of tp_init's first instruction to probe */
+	char probe_reason[160]; /* why there is no probe, for people */
+};
+
+/*
+ * Look at one process. Returns 0 with *ret filled whatever the state, or -errno if the process cannot
+ * be looked at: -ESRCH (no such process), -EPERM, -ENOMEM.
+ */
+int cs_interp_detect(pid_t pid, struct cs_interp *ret);
+
+/*
+ * Look for asyncio in a READY interpreter. Returns 0 (asyncio->loaded says whether), or -errno when
+ * memory could not be read. Never half-filled: loaded is true only when every check passed.
+ * Source: Modules/_asynciomodule.c and Lib/asyncio/tasks.py of 3.11 to 3.13.
+ */
+int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct cs_asyncio *ret);
+
+/* Layout rows by version, for tests and `check`: NULL if there is none. */
+struct cs_py_layout {
+	int minor;
+	const char *flavour; /* "gil" */
+	struct cs_py_offsets off;
+	struct cs_py_traits traits;
+};
+const struct cs_py_layout *cs_py_layout_find(int major, int minor);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every asyncio task of one process at one moment: enumerated from asyncio's own sets, read level by
+ * level through the page cache of proc/mem.h, written as CS_EV_TASK records (only for tasks that are new
+ * or have changed) and one CS_EV_PASS record.
+ *
+ * Coherence: the caller's process keeps running. A pass is accepted if the loops' threads were off the CPU
+ * for its whole length (/proc/PID/task/TID/syscall does not say "running", and the run count in
+ * /proc/PID/task/TID/schedstat did not move: CS_COHERENT_QUIET); it waits up to wait_ns for such a moment. If none
+ * comes, every task is read twice and kept only if nothing changed in between (CS_COHERENT_PER_TASK).
+ * Types are checked on every object; what fails is counted in ndropped, never guessed.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "proc/mem.h"
+#include "python/interp.h"
+
+struct cs_tasks; /* what is remembered of one process between passes */
+
+int cs_tasks_new(const struct cs_interp *interp, const struct cs_asyncio *asyncio,
+		 struct cs_tasks **ret);
+void cs_tasks_free(struct cs_tasks *tasks);
+static inline void cs_tasks_freep(struct cs_tasks **tasks)
+{
+	cs_tasks_free(*tasks);
+}
+
+struct cs_tasks_result {
+	uint32_t ntasks;
+	uint32_t ndropped;
+	uint32_t coherence; /* enum cs_coherence; 0: the pass was given up */
+	uint64_t duration_ns;
+};
+
+/*
+ * One pass. Appends records to out: CS_EV_TASK..., then CS_EV_PASS with weight_ns, all stamped with the
+ * CLOCK_MONOTONIC time at which reading began. Returns 0, -EAGAIN (given up: nothing was appended, *ret says
+ * what was seen), -ESRCH (the process is gone) or -ENOMEM.
+ */
+int cs_tasks_pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, uint64_t wait_ns,
+		  struct cs_buf *out, struct cs_tasks_result *ret);
