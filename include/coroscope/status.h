@@ -23,8 +23,9 @@ enum cs_status {
 };
 
 /*
- * X(name, id, sentence): the accounts. CPU ticks: TICKS = SAMPLES + IDLE + OTHER + RING_FULL + NESTED
- * and the due ticks are TICKS + MISSED. Wall: WALL_THREADS = WALL_SAMPLES + WALL_SAME + WALL_RUNNING +
+ * X(name, id, sentence): the accounts. CPU ticks: TICKS = SAMPLES + IDLE + OTHER + RING_FULL + NESTED,
+ * counted in the kernel. The due ticks are those that fit into the time that the clock was on, on every CPU;
+ * user space counts MISSED = due - TICKS. Wall: WALL_THREADS = WALL_SAMPLES + WALL_SAME + WALL_RUNNING +
  * WALL_TORN + WALL_RING_FULL. Passes over tasks: PASSES = PASSES_QUIET + PASSES_PER_TASK +
  * PASSES_FAILED, and the due ones are PASSES + PASSES_MISSED.
  */
@@ -34,7 +35,7 @@ enum cs_status {
 	X(IDLE, 2, "ticks of an idle CPU")                                           \
 	X(OTHER, 3, "ticks of processes not asked for")                              \
 	X(RING_FULL, 4, "CPU samples lost: ring buffer full")                        \
-	X(MISSED, 5, "CPU ticks missed: the timer came late")                        \
+	X(MISSED, 5, "CPU ticks that never came: the timer was late, or asleep on an idle CPU")                        \
 	X(NESTED, 6, "CPU ticks lost: interrupted another tick")                     \
 	X(WALL_THREADS, 7, "sleeping-thread visits")                                 \
 	X(WALL_SAMPLES, 8, "sleeping threads read")                                  \

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Raw bytes to checked events: the only reader of wire records (include/coroscope/event.h) after the
- * collector. A raw capture may come from anywhere, so every length, count, enum and text is checked here,
- * once; later stages trust a struct cs_event. Pointers in an event point into the caller's bytes (or, for
- * text that had to be repaired, into the decoder) and are valid until the next call.
+ * Raw bytes to checked events: the only reader of wire records (include/coroscope/event.h) after
+ * the collector. A raw capture may come from anywhere, so every length, count, enum and text is
+ * checked here, once; later stages trust a struct cs_event. Pointers in an event point into the
+ * caller's bytes (or, for text that had to be repaired, into the decoder) and are valid until the
+ * next call.
  */
 #pragma once
 
 #include <coroscope/event.h>
+#include <coroscope/py_offsets.h>
+#include <coroscope/status.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,9 +22,13 @@ struct cs_text {
 
 struct cs_event_running {
 	uint64_t task, coro; /* task 0: none */
-	uint32_t root_frame; /* always < nframes when task is set */
-	struct cs_text
-		name; /* UTF-8; "Task-N" for numbers; empty if unknown; "..." appended if cut */
+	/*
+	 * Always < nframes when task is set: a task whose root frame was cut off is reported as
+	 * none.
+	 */
+	uint32_t root_frame;
+	/* UTF-8; "Task-N" for numbers; empty if unknown; "..." appended if cut */
+	struct cs_text name;
 };
 
 struct cs_event_stack { /* CS_EV_STACK, CS_EV_TASK_CREATED */
@@ -88,7 +95,7 @@ struct cs_event_ksym {
 
 struct cs_event_stats {
 	const uint64_t *counters; /* n of them; missing ones are 0 */
-	uint32_t n;
+	uint32_t n;               /* at most CS_COUNTER_MAX_ */
 };
 
 struct cs_event {
@@ -120,14 +127,15 @@ static inline void cs_decoder_freep(struct cs_decoder **decoder)
 }
 
 /*
- * Check a raw capture's file header at the start of bytes. Returns its size, -EBADMSG (not a raw capture)
- * or -EPROTONOSUPPORT (of another version).
+ * Check a raw capture's file header at the start of bytes. Returns its size, -EBADMSG (not a raw
+ * capture) or -EPROTONOSUPPORT (of another version).
  */
 int cs_decode_file_header(const void *bytes, size_t len);
 
 /*
- * Decode the record at the start of bytes (8-byte aligned). Returns the number of bytes consumed with *ret
- * filled; 0 if the bytes end within the record (a capture that was cut off); -EBADMSG if the record is
- * malformed. A record of an unknown kind with a sane size is consumed and reported as kind 0.
+ * Decode the record at the start of bytes (8-byte aligned). Returns the number of bytes consumed
+ * with *ret filled; 0 if the bytes end within the record (a capture that was cut off); -EBADMSG if
+ * the record is malformed; -ENOMEM. A record of an unknown kind with a sane size is consumed and
+ * reported as kind 0.
  */
 int64_t cs_decode(struct cs_decoder *decoder, const void *bytes, size_t len, struct cs_event *ret);

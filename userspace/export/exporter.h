@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One format or backend behind one interface: an exporter turns a finished profile into bytes of a file.
- * A new format is one .c file and one line in the table of exporter.c.
+ * One format or backend behind one interface: an exporter turns a finished profile into bytes of a
+ * file. A new format is one .c file and one line in the table of exporter.c.
  */
 #pragma once
 
@@ -31,12 +31,16 @@ const struct cs_exporter *cs_exporter_by_name(const char *name);
 const struct cs_exporter *cs_exporter_by_path(const char *path);
 
 /*
- * The text of one frame as text formats show it: `qualname (path/file.py:line)`, task and mark frames as
- * they are. The directory is shortened: everything up to lib/pythonX.Y/ (and site-packages/, dist-packages/) goes.
- * Appends to out; returns 0 or -ENOMEM.
+ * The text of one frame as text formats show it: `qualname (path/file.py:line)`, `symbol_[k]` for
+ * the kernel; frames without a file are just their name. The directory is shortened: everything up
+ * to lib/pythonX.Y/ (and site-packages/, dist-packages/) goes. Nothing is escaped. Appends to out;
+ * returns 0 or -ENOMEM.
  */
 int cs_export_frame_text(const struct cs_profile *profile, const struct cs_frame *frame,
 			 struct cs_buf *out);
 
-/* Value of a sample in whole intervals of the requested rate, rounded, at least 1: of wall time, else of CPU time. */
+/*
+ * Value of a sample in whole intervals of the requested rate, rounded, at least 1: of its wall time
+ * in wall mode, else of its CPU time. To count several samples as one, add their nanoseconds first.
+ */
 uint64_t cs_export_intervals(const struct cs_profile *profile, const struct cs_sample *sample);

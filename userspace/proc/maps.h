@@ -28,6 +28,12 @@ int cs_maps_read(pid_t pid, struct cs_maps *ret);
 void cs_maps_free(struct cs_maps *maps);
 #define _cleanup_maps_ __attribute__((cleanup(cs_maps_free)))
 
+/*
+ * The same from a text in the format of /proc/PID/maps: terminated, on the heap, taken over by *ret (and
+ * released on failure). Lines that are no mapping, or not above the one before, are left out.
+ */
+int cs_maps_parse(char *text, struct cs_maps *ret);
+
 /* The mapping that holds addr, or NULL. */
 const struct cs_mapping *cs_maps_find(const struct cs_maps *maps, uint64_t addr);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The model that every exporter reads: interned strings, frames and stacks, and samples that add up.
- * Built once, then read-only. Indices are dense and start at 0; string 0 is "".
+ * The model that every exporter reads: interned strings, frames and stacks, and samples that add
+ * up. Built once, then read-only. Indices are dense and start at 0; string 0 is "".
  */
 #pragma once
 
@@ -72,18 +72,30 @@ static inline void cs_profile_freep(struct cs_profile **profile)
 	cs_profile_free(*profile);
 }
 
-/* Intern a string of len bytes (any bytes; stored as given, terminated). Returns its index or -ENOMEM. */
+/*
+ * Intern a string of len bytes (any bytes; stored as given, terminated). Returns its index or
+ * -ENOMEM.
+ */
 int64_t cs_profile_string(struct cs_profile *profile, const char *str, size_t len);
 /* Intern a frame. Returns its index or -ENOMEM. */
 int64_t cs_profile_frame(struct cs_profile *profile, const struct cs_frame *frame);
-/* Add values to the sample with this stack (root first) and these labels. Returns 0 or -ENOMEM. */
+/*
+ * Add values to the sample with this stack (root first) and these labels. frames must not be NULL.
+ * A sum stops at INT64_MAX, which is what the formats can hold. Returns 0 or -ENOMEM.
+ */
 int cs_profile_add(struct cs_profile *profile, const uint32_t *frames, uint32_t n,
 		   const struct cs_labels *labels, const uint64_t values[CS_VALUE_MAX_]);
-/* The one writable piece: filled by the reader of the capture. meta->host and ->command are copied by cs_profile_set_text. */
+/*
+ * The one writable piece: filled by the reader of the capture. meta->host and ->command are copied
+ * by cs_profile_set_text.
+ */
 struct cs_profile_meta *cs_profile_meta_mut(struct cs_profile *profile);
 int cs_profile_set_text(struct cs_profile *profile, const char *host, size_t host_len,
 			const char *command, size_t command_len);
-/* A note for the reader of the profile, e.g. "12 (python3): Python 3.9 is not supported yet". Copied, each once. */
+/*
+ * A note for the reader of the profile, e.g. "12 (python3): Python 3.9 is not supported yet".
+ * Copied, each once.
+ */
 int cs_profile_note(struct cs_profile *profile, const char *note);
 
 const struct cs_profile_meta *cs_profile_meta(const struct cs_profile *profile);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses and code objects to names, files and lines: fed with the capture's CODE, MAPPING and KSYM
- * events in order, asked for frames of the model. Knows no live process.
+ * Addresses and code objects to names, files and lines: fed with the capture's CODE, MAPPING and
+ * KSYM events in order, asked for frames of the model. Knows no live process.
  */
 #pragma once
 
@@ -18,13 +18,16 @@ static inline void cs_symbols_freep(struct cs_symbols **symbols)
 	cs_symbols_free(*symbols);
 }
 
-/* Learn from one event; kinds that carry no names are ignored. A CS_EV_EXEC forgets its process. 0 or -ENOMEM. */
+/*
+ * Learn from one event; kinds that carry no names are ignored. A CS_EV_EXEC forgets its process. 0
+ * or -ENOMEM.
+ */
 int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event);
 
 /*
- * Frame index (cached) of an executing Python frame: line from the code object's location table and lasti. An
- * unknown or unreadable code object gives a CS_FRAME_MARK "[unreadable]". Returns a frame index or -ENOMEM.
- * Source of the table's encoding: Objects/locations.md of CPython 3.11 and later.
+ * Frame index (cached) of an executing Python frame: line from the code object's location table and
+ * lasti. An unknown or unreadable code object gives a CS_FRAME_MARK "[unreadable]". Returns a frame
+ * index or -ENOMEM. Source of the table's encoding: Objects/locations.md of CPython 3.11 and later.
  */
 int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid,
 			  const struct cs_py_frame *frame);
@@ -35,5 +38,8 @@ unsigned int cs_symbols_code_flags(const struct cs_symbols *symbols, uint32_t pi
 /* Kernel function, "[kernel+0x...]" where its name is not known. Frame index or -ENOMEM. */
 int64_t cs_symbols_kernel(struct cs_symbols *symbols, uint64_t addr);
 
-/* `file+0xoffset` from the process's mappings, "[0x...]" where none is known. Frame index or -ENOMEM. */
+/*
+ * `file+0xoffset` from the process's mappings, "[0x...]" where none is known. Frame index or
+ * -ENOMEM.
+ */
 int64_t cs_symbols_native(struct cs_symbols *symbols, uint32_t pid, uint64_t addr);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The maps and knobs that several programs share, declared once; weak, so that the static linker
+ * (bpftool gen object) makes one of them. Rule for the interrupt programs: lookups, per-CPU writes and
+ * ring output only; whatever is inserted into a hash is inserted by user space or by the iterator.
+ */
+#pragma once
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <coroscope/config.h>
+#include <coroscope/event.h>
+#include <coroscope/limits.h>
+#include <coroscope/proc_info.h>
+#include <coroscope/status.h>
+
+/* Records for user space. Its size is set before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} ring __weak SEC(".maps");
+
+/* tgid -> what is known of the process. Filled by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CS_MAX_PROCS);
+	__type(key, __u32);
+	__type(value, struct cs_proc_info);
+} procs __weak SEC(".maps");
+
+struct cs_counters {
+	__u64 v[CS_COUNTER_MAX_];
+};
+
+/* The accounts of the whole machine. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cs_counters);
+} counters __weak SEC(".maps");
+
+/* tgid -> its accounts. Rows are made by user space together with those of `procs`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CS_MAX_PROCS);
+	__type(key, __u32);
+	__type(value, struct cs_counters);
+} proc_counters __weak SEC(".maps");
+
+const volatile struct cs_config config __weak = {};
+
+/* Add one to an account of the machine and, where the process has a row, of the process. */
+static __always_inline void count(__u32 tgid, enum cs_counter id)
+{
+	struct cs_counters *all, *own;
+	__u32 zero = 0;
+
+	all = bpf_map_lookup_elem(&counters, &zero);
+	if (all)
+		all->v[id]++;
+	if (!tgid)
+		return;
+	own = bpf_map_lookup_elem(&proc_counters, &tgid);
+	if (own)
+		__sync_fetch_and_add(&own->v[id], 1);
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The CPU clock: a perf event per CPU interrupts whatever runs and takes its Python and kernel stack, in the
+ * interrupted thread, so every read is of a thread that stands still. Every tick ends as a record or in
+ * an account (see status.h).
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#define CS_READ(task, dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
+
+#include "core_compat.bpf.h"
+#include "emit.bpf.h"
+#include "maps.bpf.h"
+#include "py_frames.bpf.h"
+#include "py_task.bpf.h"
+#include "py_thread.bpf.h"
+
+char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
+
+struct on_cpu_state {
+	__u64 busy;
+	struct cs_walk walk;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct on_cpu_state);
+} on_cpu_scratch SEC(".maps");
+
+/* Thread -> PyThreadState, per CPU so that an interrupt may write it. A hit is checked by one read. */
+struct tstate_slot {
+	__u64 pid_tgid;
+	__u64 tstate;
+	__u64 none_until_ns; /* a thread found to be no Python thread is not searched for again until then */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CS_TSTATE_CACHE);
+	__type(key, __u32);
+	__type(value, struct tstate_slot);
+} on_cpu_tstates SEC(".maps");
+
+#define NO_TSTATE_NS 100000000ull
+
+static __always_inline struct on_cpu_state *on_cpu_state(__u32 slot)
+{
+	return bpf_map_lookup_elem(&on_cpu_scratch, &slot);
+}
+
+/* Steps as global functions of one scalar: verified once, called in plain loops. */
+__noinline int on_cpu_thread_step(__u32 slot)
+{
+	struct on_cpu_state *s = on_cpu_state(slot);
+
+	return s ? py_thread_step(&s->walk, NULL) : 1;
+}
+
+__noinline int on_cpu_task_step(__u32 i)
+{
+	struct on_cpu_state *s = on_cpu_state(0);
+
+	return s ? py_task_step(&s->walk, NULL, i) : 1;
+}
+
+__noinline int on_cpu_frame_step(__u32 slot)
+{
+	struct on_cpu_state *s = on_cpu_state(slot);
+
+	return s ? py_frame_step(&s->walk, NULL) : 1;
+}
+
+#define CS_REPEAT_THREAD(w, task, slot) CS_REPEAT(CS_THREAD_STEPS, on_cpu_thread_step(slot))
+#define CS_REPEAT_TASK(w, task, slot)   CS_REPEAT(CS_MAX_CURRENT_TASKS, on_cpu_task_step(i))
+#define CS_REPEAT_FRAME(w, task, slot)  CS_REPEAT(CS_FRAME_STEPS, on_cpu_frame_step(slot))
+#include "py_stack.bpf.h"
+
+static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
+{
+	__u32 index = (__u32)pid_tgid & (CS_TSTATE_CACHE - 1);
+	struct tstate_slot *slot = bpf_map_lookup_elem(&on_cpu_tstates, &index);
+	__u64 known = 0, now = bpf_ktime_get_ns();
+
+	if (!slot)
+		return;
+	w->thread_pointer = core_thread_pointer((void *)bpf_get_current_task());
+	if (slot->pid_tgid == pid_tgid)
+		known = slot->tstate;
+	if (slot->pid_tgid != pid_tgid || known || now >= slot->none_until_ns)
+		py_stack_thread(w, NULL, 0, known);
+	if (slot->pid_tgid != pid_tgid || w->tstate != known || !known) {
+		slot->pid_tgid = pid_tgid;
+		slot->tstate = w->tstate;
+		slot->none_until_ns = now + NO_TSTATE_NS;
+	}
+	py_stack_walk(w, NULL, 0);
+}
+
+static __always_inline void take_sample(struct bpf_perf_event_data *ctx, struct cs_walk *w,
+					const struct cs_proc_info *info, __u64 pid_tgid)
+{
+	long kernel;
+
+	walk_record(w, CS_EV_STACK, config.interval_ns);
+	w->ev.hdr.flags = CS_ORIGIN_CPU;
+	bpf_get_current_comm(w->ev.comm, sizeof(w->ev.comm));
+	bpf_get_stack(ctx, &w->ev.user_ip, sizeof(w->ev.user_ip), BPF_F_USER_STACK);
+	if (info && (info->flags & CS_PROC_PYTHON) && !(info->flags & CS_PROC_STALE)) {
+		walk_begin(w, info);
+		walk_python(w, pid_tgid);
+	} else if (info && (info->flags & CS_PROC_UNSUPPORTED)) {
+		w->ev.status = CS_STATUS_UNSUPPORTED;
+	}
+	kernel = bpf_get_stack(ctx, emit_kernel_room(w), sizeof(w->kernel), 0);
+	if (emit_stack(w, pid_tgid, kernel))
+		count(pid_tgid >> 32, CS_COUNTER_RING_FULL);
+	else
+		count(pid_tgid >> 32, CS_COUNTER_SAMPLES);
+}
+
+SEC("perf_event")
+int on_cpu(struct bpf_perf_event_data *ctx)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u32 tgid = pid_tgid >> 32;
+	struct cs_proc_info *info;
+	struct on_cpu_state *s = on_cpu_state(0);
+
+	if (!s)
+		return 0;
+	count(0, CS_COUNTER_TICKS);
+	if (!(__u32)pid_tgid) {
+		count(0, CS_COUNTER_IDLE);
+		return 0;
+	}
+	info = bpf_map_lookup_elem(&procs, &tgid);
+	if (!info && !config.all_processes) {
+		count(0, CS_COUNTER_OTHER);
+		return 0;
+	}
+	if (s->busy) {
+		count(tgid, CS_COUNTER_NESTED);
+		return 0;
+	}
+	s->busy = 1;
+	take_sample(ctx, &s->walk, info, pid_tgid);
+	s->busy = 0;
+	return 0;
+}

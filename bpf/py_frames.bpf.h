@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Interpreter frames, newest first, one read each. A frame that belongs to a generator or coroutine is
+ * embedded in it, so its address tells whose it is: that is how the root frame of the running task is
+ * recognised while passing by (see py_task.bpf.h).
+ */
+#pragma once
+
+#include "walk.bpf.h"
+
+static __always_inline void py_frame_match_task(struct cs_walk *w, __u32 index)
+{
+	__u32 i;
+
+	for (i = 0; i < CS_MAX_CANDIDATES; i++) {
+		/* unused candidates are 0, which no frame is */
+		if (w->candidate_frame[i] == w->frame) {
+			w->ev.running.task = w->candidate_task[i];
+			w->ev.running.coro = w->frame - w->off.gen_iframe;
+			w->ev.running.root_frame = index;
+		}
+	}
+}
+
+/* One step: 0 go on, 1 stop with w->ev.status set. */
+static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *task)
+{
+	struct cs_py_frame *out;
+	__u64 n = w->ev.nframes, code;
+	__u32 size = w->chunk_size;
+	__u8 owner;
+
+	if (!w->frame) {
+		w->ev.status = CS_STATUS_COMPLETE;
+		return 1;
+	}
+	if (n >= CS_MAX_PY_FRAMES) {
+		w->ev.status = CS_STATUS_TRUNCATED;
+		return 1;
+	}
+	if (size > CS_FRAME_CHUNK)
+		size = CS_FRAME_CHUNK;
+	if (CS_READ(task, w->chunk, size, w->frame)) {
+		w->ev.status = CS_STATUS_UNREADABLE_FRAME;
+		return 1;
+	}
+	owner = w->chunk[w->off.frame_owner & (CS_FRAME_CHUNK - 1)];
+	if (owner != w->traits.owner_skip) {
+		out = &w->frames[n & (CS_MAX_PY_FRAMES - 1)];
+		code = walk_chunk_u64(w, w->off.frame_executable);
+		out->code = code;
+		out->lasti = walk_chunk_u64(w, w->off.frame_instr_ptr) -
+			     (code + w->off.code_instructions);
+		out->owner = owner;
+		if (owner == w->traits.owner_generator)
+			py_frame_match_task(w, n);
+		w->ev.nframes = n + 1;
+	}
+	w->frame = walk_chunk_u64(w, w->off.frame_previous);
+	return 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The whole walk of one thread: its state, its running task's candidates, its frames, the task's name.
+ *
+ * How a step is repeated is the program's business (see walk.bpf.h): it may define CS_REPEAT_THREAD,
+ * CS_REPEAT_TASK and CS_REPEAT_FRAME before it includes this file. A step returns 1 to stop.
+ */
+#pragma once
+
+#include "py_frames.bpf.h"
+#include "py_task.bpf.h"
+#include "py_thread.bpf.h"
+
+#define CS_THREAD_STEPS (CS_MAX_TSTATES + CS_MAX_INTERPRETERS)
+/* Frames that are no Python frames alternate with some that are: twice the limit reaches it. */
+#define CS_FRAME_STEPS  (2 * CS_MAX_PY_FRAMES)
+
+/* Call step up to n times; i counts. */
+#define CS_REPEAT(n, step)                      \
+	do {                                    \
+		for (__u32 i = 0; i < (n); i++) \
+			if (step)               \
+				break;          \
+	} while (0)
+
+#ifndef CS_REPEAT_THREAD
+#define CS_REPEAT_THREAD(w, task, slot) CS_REPEAT(CS_THREAD_STEPS, py_thread_step(w, task))
+#define CS_REPEAT_TASK(w, task, slot)   CS_REPEAT(CS_MAX_CURRENT_TASKS, py_task_step(w, task, i))
+#define CS_REPEAT_FRAME(w, task, slot)  CS_REPEAT(CS_FRAME_STEPS, py_frame_step(w, task))
+#endif
+
+/* Find w->tstate for w->thread_pointer. `known` is what it was last time, or 0: checked by one read. */
+static __always_inline void py_stack_thread(struct cs_walk *w, struct task_struct *task, __u32 slot,
+					    __u64 known)
+{
+	if (py_thread_check(w, task, known)) {
+		w->tstate = known;
+		return;
+	}
+	if (py_thread_first(w, task))
+		return;
+	CS_REPEAT_THREAD(w, task, slot);
+	/* The search may have run out of steps at a state that is not the thread's. */
+	if (!py_thread_check(w, task, w->tstate))
+		w->tstate = 0;
+}
+
+/* Walk the stack of w->tstate into the record. Needs walk_begin, walk_record and py_stack_thread. */
+static __always_inline void py_stack_walk(struct cs_walk *w, struct task_struct *task, __u32 slot)
+{
+	w->ev.tstate = w->tstate;
+	if (!w->tstate) {
+		w->ev.status = CS_STATUS_NO_TSTATE;
+		return;
+	}
+	if (py_thread_frame(w, task)) {
+		w->ev.status = CS_STATUS_UNREADABLE_TSTATE;
+		return;
+	}
+	if (w->frame && !py_task_first(w, task))
+		CS_REPEAT_TASK(w, task, slot);
+	/* Overwritten by the step that ends the walk; it stays if the steps run out: a cycle. */
+	w->ev.status = CS_STATUS_TRUNCATED;
+	CS_REPEAT_FRAME(w, task, slot);
+	py_task_name(w, task);
+}

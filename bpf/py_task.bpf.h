@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The asyncio task that the thread is running, in the same breath as its stack.
+ *
+ * _asyncio keeps a dict {event loop: current task}. Its values are the candidates; the one whose coroutine's
+ * frame lies on this stack is the thread's task, which makes the answer check itself: a stale or foreign
+ * entry matches no frame. Candidates are collected before the frames are walked, matched while passing.
+ * The task's name is read here too: a task may be gone, and its memory another's, a millisecond later.
+ */
+#pragma once
+
+#include "walk.bpf.h"
+
+/* Py_TPFLAGS_LONG_SUBCLASS and Py_TPFLAGS_UNICODE_SUBCLASS of Include/object.h */
+#define CS_TPFLAGS_LONG    (1ull << 24)
+#define CS_TPFLAGS_UNICODE (1ull << 28)
+#define CS_DICT_GENERAL    0  /* DICT_KEYS_GENERAL of pycore_dict.h: keys of any type */
+#define CS_DICT_ENTRY      24 /* sizeof(PyDictKeyEntry): hash, key, value */
+
+/* Find the dict's entries. Returns 0, or 1 if there is nothing to look at. */
+static __always_inline int py_task_first(struct cs_walk *w, struct task_struct *task)
+{
+	__u64 keys = 0, nentries = 0, dict = w->current_tasks;
+	__u8 kind = 0, log2_bytes = 0;
+
+	if (!dict || CS_READ(task, &keys, sizeof(keys), dict + w->off.dict_keys) || !keys)
+		return 1;
+	if (CS_READ(task, &kind, sizeof(kind), keys + w->off.keys_kind) || kind != CS_DICT_GENERAL)
+		return 1;
+	if (CS_READ(task, &log2_bytes, sizeof(log2_bytes), keys + w->off.keys_log2_index_bytes) ||
+	    log2_bytes > 16)
+		return 1;
+	if (CS_READ(task, &nentries, sizeof(nentries), keys + w->off.keys_nentries))
+		return 1;
+	w->entries = keys + w->off.keys_indices + (1ull << (log2_bytes & 31));
+	w->nentries = nentries > CS_MAX_CURRENT_TASKS ? CS_MAX_CURRENT_TASKS : nentries;
+	return 0;
+}
+
+/* Look at one entry. Returns 0, or 1 when there are no more. */
+static __always_inline int py_task_step(struct cs_walk *w, struct task_struct *task, __u32 i)
+{
+	__u64 value = 0, coro = 0;
+	__u32 n = w->ncandidates;
+
+	if (i >= w->nentries || n >= CS_MAX_CANDIDATES)
+		return 1;
+	if (CS_READ(task, &value, sizeof(value), w->entries + (__u64)i * CS_DICT_ENTRY + 16) ||
+	    !value)
+		return 0;
+	if (CS_READ(task, &coro, sizeof(coro), value + w->off.task_coro) || !coro)
+		return 0;
+	w->candidate_task[n & (CS_MAX_CANDIDATES - 1)] = value;
+	w->candidate_frame[n & (CS_MAX_CANDIDATES - 1)] = coro + w->off.gen_iframe;
+	w->ncandidates = n + 1;
+	return 0;
+}
+
+static __always_inline void py_name_number(struct cs_walk *w, struct task_struct *task, __u64 obj)
+{
+	struct cs_running_task *out = &w->ev.running;
+	__u64 tag = 0, value;
+	__u32 digits[2] = {};
+
+	if (CS_READ(task, &tag, sizeof(tag), obj + w->off.long_tag) ||
+	    CS_READ(task, digits, sizeof(digits), obj + w->off.long_digits))
+		return;
+	if (w->traits.long_tag_shift > 0)
+		tag >>= (w->traits.long_tag_shift & 63);
+	if (tag > 2)
+		return;
+	/* 30 bits a digit, PyLong_SHIFT of every 64-bit build */
+	value = tag > 0 ? digits[0] : 0;
+	if (tag > 1)
+		value |= (__u64)digits[1] << 30;
+	*(__u64 *)out->name = value;
+	out->name_bytes = sizeof(value);
+	out->name_kind = CS_NAME_NUMBER;
+}
+
+static __always_inline void py_name_str(struct cs_walk *w, struct task_struct *task, __u64 obj)
+{
+	struct cs_running_task *out = &w->ev.running;
+	__u64 length = 0, data;
+	__u32 state = 0, kind, bytes;
+
+	if (CS_READ(task, &state, sizeof(state), obj + w->off.unicode_state) ||
+	    CS_READ(task, &length, sizeof(length), obj + w->off.unicode_length))
+		return;
+	/* state: interned 2 bits (8 before a later layout), kind 3, compact 1, ascii 1 */
+	kind = (state >> 2) & 7;
+	if (!((state >> 5) & 1) || (kind != 1 && kind != 2 && kind != 4))
+		return;
+	data = obj + (((state >> 6) & 1) ? w->off.unicode_ascii_data : w->off.unicode_compact_data);
+	if (length > CS_TASK_NAME_BYTES / kind) {
+		length = CS_TASK_NAME_BYTES / kind;
+		out->name_cut = 1;
+	}
+	bytes = length * kind;
+	if (bytes > CS_TASK_NAME_BYTES || CS_READ(task, out->name, bytes, data))
+		return;
+	out->name_bytes = bytes;
+	out->name_kind = kind;
+}
+
+/* Read the name of the task found on the stack. Call after the frames; leaves CS_NAME_NONE on failure. */
+static __always_inline void py_task_name(struct cs_walk *w, struct task_struct *task)
+{
+	__u64 obj = 0, type = 0, flags = 0;
+
+	if (!w->ev.running.task)
+		return;
+	if (CS_READ(task, &obj, sizeof(obj), w->ev.running.task + w->off.task_name) || !obj ||
+	    CS_READ(task, &type, sizeof(type), obj + w->off.object_type) ||
+	    CS_READ(task, &flags, sizeof(flags), type + w->off.type_flags))
+		return;
+	if (flags & CS_TPFLAGS_LONG)
+		py_name_number(w, task, obj);
+	else if (flags & CS_TPFLAGS_UNICODE)
+		py_name_str(w, task, obj);
+}

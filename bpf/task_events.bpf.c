@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Who creates whom: a uprobe on the C Task.__init__. CPython records no creator, so the only moment to learn it
+ * is this one: the new task's address, and the stack and running task of the thread that makes it. Addresses
+ * are reused; the record's time tells one user of an address from the next.
+ *
+ * A uprobe program can be preempted by another thread's probe on the same CPU, and 5.10 has no atomic exchange
+ * to lock with. So each CPU has a few scratches, and each use signs one with its thread's id: whoever finds
+ * another signature at the end has shared it, drops its record (counted), and clears the signature so that the
+ * other user drops too.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define CS_READ(task, dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
+
+#include "core_compat.bpf.h"
+#include "emit.bpf.h"
+#include "maps.bpf.h"
+#include "py_frames.bpf.h"
+#include "py_task.bpf.h"
+#include "py_thread.bpf.h"
+
+char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
+
+#define SLOTS 4
+
+struct task_events_state {
+	volatile __u64 owner;  /* pid_tgid of the thread that uses it; 0: free */
+	__u64 tstate_pid_tgid; /* the thread of the last creation here, and its state */
+	__u64 tstate;
+	struct cs_walk walk;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SLOTS);
+	__type(key, __u32);
+	__type(value, struct task_events_state);
+} task_events_scratch SEC(".maps");
+
+static __always_inline struct task_events_state *state_at(__u32 slot)
+{
+	return bpf_map_lookup_elem(&task_events_scratch, &slot);
+}
+
+__noinline int task_events_thread_step(__u32 slot)
+{
+	struct task_events_state *s = state_at(slot);
+
+	return s ? py_thread_step(&s->walk, NULL) : 1;
+}
+
+__noinline int task_events_task_step(__u32 slot_and_i)
+{
+	struct task_events_state *s = state_at(slot_and_i % SLOTS);
+
+	return s ? py_task_step(&s->walk, NULL, slot_and_i / SLOTS) : 1;
+}
+
+__noinline int task_events_frame_step(__u32 slot)
+{
+	struct task_events_state *s = state_at(slot);
+
+	return s ? py_frame_step(&s->walk, NULL) : 1;
+}
+
+#define CS_REPEAT_THREAD(w, task, slot) CS_REPEAT(CS_THREAD_STEPS, task_events_thread_step(slot))
+#define CS_REPEAT_TASK(w, task, slot) \
+	CS_REPEAT(CS_MAX_CURRENT_TASKS, task_events_task_step(i *SLOTS + (slot)))
+#define CS_REPEAT_FRAME(w, task, slot) CS_REPEAT(CS_FRAME_STEPS, task_events_frame_step(slot))
+#include "py_stack.bpf.h"
+
+static __always_inline void walk_python(struct task_events_state *s, __u32 slot, __u64 pid_tgid)
+{
+	struct cs_walk *w = &s->walk;
+
+	w->thread_pointer = core_thread_pointer((void *)bpf_get_current_task());
+	py_stack_thread(w, NULL, slot, s->tstate_pid_tgid == pid_tgid ? s->tstate : 0);
+	s->tstate_pid_tgid = pid_tgid;
+	s->tstate = w->tstate;
+	py_stack_walk(w, NULL, slot);
+}
+
+static __always_inline void record_creation(struct pt_regs *ctx, struct task_events_state *s,
+					    __u32 slot, const struct cs_proc_info *info,
+					    __u64 pid_tgid)
+{
+	s->owner = pid_tgid;
+	walk_record(&s->walk, CS_EV_TASK_CREATED, 0);
+	s->walk.ev.subject = PT_REGS_PARM1(ctx);
+	bpf_get_current_comm(s->walk.ev.comm, sizeof(s->walk.ev.comm));
+	walk_begin(&s->walk, info);
+	walk_python(s, slot, pid_tgid);
+	if (s->owner != pid_tgid)
+		count(pid_tgid >> 32, CS_COUNTER_CREATES_NESTED);
+	else if (emit_stack(&s->walk, pid_tgid, 0))
+		count(pid_tgid >> 32, CS_COUNTER_CREATES_RING_FULL);
+	else
+		count(pid_tgid >> 32, CS_COUNTER_CREATES);
+	s->owner = 0;
+}
+
+SEC("uprobe")
+int task_init(struct pt_regs *ctx)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u32 tgid = pid_tgid >> 32, slot;
+	struct task_events_state *s;
+	struct cs_proc_info *info;
+
+	info = bpf_map_lookup_elem(&procs, &tgid);
+	if (!info || !(info->flags & CS_PROC_PYTHON) || (info->flags & CS_PROC_STALE))
+		return 0;
+	for (slot = 0; slot < SLOTS; slot++) {
+		s = state_at(slot);
+		if (s && !s->owner) {
+			record_creation(ctx, s, slot, info, pid_tgid);
+			return 0;
+		}
+	}
+	count(tgid, CS_COUNTER_CREATES_NESTED);
+	return 0;
+}

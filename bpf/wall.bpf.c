@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The wall clock for threads off the CPU: a sleepable task iterator that user space reads once an interval.
+ * A thread whose context-switch counters have not moved since its last stack has not run: one small record
+ * says so, which makes a hundred sleepers cost what five cost otherwise. A thread that ran while it was being
+ * read is counted as torn, not reported. Threads on a CPU are the CPU clock's.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#define CS_READ(task, dst, size, src) \
+	bpf_copy_from_user_task(dst, size, (const void *)(src), task, 0)
+
+#include "core_compat.bpf.h"
+#include "emit.bpf.h"
+#include "maps.bpf.h"
+#include "py_frames.bpf.h"
+#include "py_task.bpf.h"
+#include "py_thread.bpf.h"
+
+char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
+
+/* One reader at a time (user space holds the iterators), so one scratch, not one a CPU: it may sleep. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cs_walk);
+} wall_scratch SEC(".maps");
+
+struct sleeper {
+	__u64 switches;
+	__u64 start_time; /* a thread id may be another thread's by now */
+	__u64 tstate;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, CS_MAX_SLEEPERS);
+	__type(key, __u32);
+	__type(value, struct sleeper);
+} sleepers SEC(".maps");
+
+/* Time that each thread of the coming pass stands for; set by user space before it reads. */
+__u64 wall_weight_ns;
+
+/*
+ * A global function cannot take the other task, and inlined steps are too many paths; bpf_loop is there wherever
+ * bpf_copy_from_user_task is (5.17, 5.18), and verifies a step once.
+ */
+struct wall_step {
+	struct cs_walk *w;
+	struct task_struct *task;
+};
+
+static long thread_step(__u64 i, struct wall_step *step)
+{
+	return py_thread_step(step->w, step->task);
+}
+
+static long task_step(__u64 i, struct wall_step *step)
+{
+	return py_task_step(step->w, step->task, i);
+}
+
+static long frame_step(__u64 i, struct wall_step *step)
+{
+	return py_frame_step(step->w, step->task);
+}
+
+#define WALL_REPEAT(n, fn, walk_, task_)                             \
+	do {                                                         \
+		struct wall_step step = {.w = walk_, .task = task_}; \
+		bpf_loop(n, fn, &step, 0);                           \
+	} while (0)
+
+#define CS_REPEAT_THREAD(w, task, slot) WALL_REPEAT(CS_THREAD_STEPS, thread_step, w, task)
+#define CS_REPEAT_TASK(w, task, slot)   WALL_REPEAT(CS_MAX_CURRENT_TASKS, task_step, w, task)
+#define CS_REPEAT_FRAME(w, task, slot)  WALL_REPEAT(CS_FRAME_STEPS, frame_step, w, task)
+#include "py_stack.bpf.h"
+
+static __always_inline void emit_same(struct task_struct *task)
+{
+	struct cs_ev_same same = {
+		.hdr.size = sizeof(same),
+		.hdr.kind = CS_EV_SAME,
+		.hdr.ts_ns = bpf_ktime_get_ns(),
+		.hdr.pid = task->tgid,
+		.hdr.tid = task->pid,
+		.weight_ns = wall_weight_ns,
+	};
+
+	if (bpf_ringbuf_output(&ring, &same, sizeof(same), BPF_RB_NO_WAKEUP))
+		count(task->tgid, CS_COUNTER_WALL_RING_FULL);
+	else
+		count(task->tgid, CS_COUNTER_WALL_SAME);
+}
+
+static __always_inline void visit(struct task_struct *task, const struct cs_proc_info *info,
+				  struct cs_walk *w, const struct sleeper *last)
+{
+	__u64 pid_tgid = (__u64)task->tgid << 32 | (__u32)task->pid;
+	struct sleeper now = {.switches = core_switches(task), .start_time = task->start_time};
+	__u32 tid = task->pid;
+	long kernel;
+
+	walk_record(w, CS_EV_STACK, wall_weight_ns);
+	w->ev.hdr.flags = CS_ORIGIN_WALL;
+	bpf_probe_read_kernel(w->ev.comm, sizeof(w->ev.comm), task->comm);
+	walk_begin(w, info);
+	w->thread_pointer = core_thread_pointer(task);
+	py_stack_thread(w, task, 0, last ? last->tstate : 0);
+	py_stack_walk(w, task, 0);
+	kernel = bpf_get_task_stack(task, emit_kernel_room(w), sizeof(w->kernel), 0);
+	if (task->on_cpu || core_switches(task) != now.switches) {
+		count(task->tgid, CS_COUNTER_WALL_TORN);
+		return;
+	}
+	if (emit_stack(w, pid_tgid, kernel)) {
+		count(task->tgid, CS_COUNTER_WALL_RING_FULL);
+		return;
+	}
+	/* Only what was delivered may be referred to as "the same". */
+	count(task->tgid, CS_COUNTER_WALL_SAMPLES);
+	now.tstate = w->tstate;
+	bpf_map_update_elem(&sleepers, &tid, &now, BPF_ANY);
+}
+
+SEC("iter.s/task")
+int wall(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct cs_proc_info *info;
+	struct sleeper *last;
+	struct cs_walk *w;
+	__u32 zero = 0, tgid, tid;
+
+	if (!task)
+		return 0;
+	tgid = task->tgid;
+	tid = task->pid;
+	info = bpf_map_lookup_elem(&procs, &tgid);
+	if (!info || !(info->flags & CS_PROC_PYTHON) || (info->flags & CS_PROC_STALE))
+		return 0;
+	count(tgid, CS_COUNTER_WALL_THREADS);
+	if (task->on_cpu) {
+		count(tgid, CS_COUNTER_WALL_RUNNING);
+		return 0;
+	}
+	last = bpf_map_lookup_elem(&sleepers, &tid);
+	if (last && last->switches == core_switches(task) && last->start_time == task->start_time) {
+		emit_same(task);
+		return 0;
+	}
+	w = bpf_map_lookup_elem(&wall_scratch, &zero);
+	if (w)
+		visit(task, info, w, last);
+	return 0;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/layout.c: rows are found by version, and published offsets are believed only if they can be true. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "python/layout.h"
+
+static void rows_are_found_by_exact_version(void **state)
+{
+	for (int minor = 0; minor < 30; minor++) {
+		const struct cs_py_layout *row = cs_py_layout_find(3, minor);
+
+		assert_int_equal(row != NULL, minor >= 11 && minor <= 13);
+		if (row)
+			assert_int_equal(row->minor, minor);
+		assert_null(cs_py_layout_find(2, minor));
+	}
+}
+
+/* A table whose every struct has 128 bytes and whose every offset is 16. */
+static struct cs_py_published plausible(void)
+{
+	static const int sizes[] = {3, 6, 19, 28, 34, 46, 56, 61, 64, 67};
+	struct cs_py_published table = {.version = 0x030d00f0};
+
+	for (size_t i = 3; i < CS_PY_PUBLISHED_WORDS; i++)
+		table.words[i] = 16;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		table.words[sizes[i]] = 128;
+	table.words[44] = 64;
+	return table;
+}
+
+static void published_offsets_replace_the_row(void **state)
+{
+	struct cs_py_offsets off = cs_py_layout_find(3, 13)->off;
+	struct cs_py_published table = plausible();
+
+	assert_int_equal(cs_py_published_apply(&table, &off), 0);
+	assert_int_equal(off.interp_next, 16);
+	assert_int_equal(off.unicode_length, 16);
+	/* ... where they are published. */
+	assert_int_equal(off.task_coro, cs_py_layout_find(3, 13)->off.task_coro);
+}
+
+static void impossible_offsets_change_nothing(void **state)
+{
+	static const struct {
+		int word;
+		uint64_t value;
+	} impossible[] = {
+		{8, 121},        /* interpreter_state.next: not aligned */
+		{8, 128},        /* ... behind its struct */
+		{8, ~0ull - 7},  /* ... far behind */
+		{6, 1ull << 40}, /* interpreter_state: absurd size */
+		{28, 4096},      /* interpreter_frame: larger than what one read brings */
+		{31, 4},         /* interpreter_frame.instr_ptr: not aligned */
+		{33, 128},       /* interpreter_frame.owner: behind its struct */
+		{70, 129},       /* asciiobject_size: larger than a unicode object */
+		{3, 0},          /* runtime_state: no size */
+	};
+	const struct cs_py_offsets *row = &cs_py_layout_find(3, 13)->off;
+
+	for (size_t i = 0; i < sizeof(impossible) / sizeof(impossible[0]); i++) {
+		struct cs_py_published table = plausible();
+		struct cs_py_offsets off = *row;
+
+		table.words[impossible[i].word] = impossible[i].value;
+		assert_int_equal(cs_py_published_apply(&table, &off), -EINVAL);
+		assert_memory_equal(&off, row, sizeof(off));
+	}
+}
+
+static void a_table_is_known_by_its_cookie(void **state)
+{
+	static uint64_t words[CS_PY_PUBLISHED_WORDS];
+	struct cs_py_published table;
+	struct cs_mem *mem;
+
+	assert_int_equal(cs_mem_new(getpid(), &mem), 0);
+	assert_int_equal(cs_py_published_read(mem, (uint64_t)(uintptr_t)words, &table), -ENOENT);
+	assert_int_equal(cs_py_published_read(mem, 0, &table), -EFAULT);
+	memcpy(words, "xdebugpy", 8);
+	words[1] = 0x030d00f0;
+	words[2] = 1;
+	cs_mem_forget(mem);
+	assert_int_equal(cs_py_published_read(mem, (uint64_t)(uintptr_t)words, &table), 0);
+	assert_int_equal(table.version, 0x030d00f0);
+	assert_true(table.free_threaded);
+	cs_mem_free(mem);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rows_are_found_by_exact_version),
+		cmocka_unit_test(published_offsets_replace_the_row),
+		cmocka_unit_test(impossible_offsets_change_nothing),
+		cmocka_unit_test(a_table_is_known_by_its_cookie),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

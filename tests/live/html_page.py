@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Opens pages of made-up profiles from disk in headless Chromium and uses them as a person would.
+
+    html_page.py MAKE_PAGE [SCREENSHOT_DIR]
+
+MAKE_PAGE is the program of tests/unit/export_html. Needs only Python's standard library and chromium
+(exit code 77 without it). Chromium is driven through its DevTools protocol on a pair of pipes, so that
+no port is opened.
+"""
+import base64
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--disable-sync", "--disable-component-update", "--hide-scrollbars", "--remote-debugging-pipe"]
+KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "ArrowDown": (40, ""), "ArrowRight": (39, ""), "/": (191, "/")}
+
+
+class Browser:
+    """One page of one Chromium. Messages are JSON ended by a zero byte; its ends are descriptors 3 and 4."""
+
+    def __init__(self, chromium, profile_dir):
+        to_read, self.to = os.pipe()
+        self.fro, from_write = os.pipe()
+        command = [chromium, *FLAGS, f"--user-data-dir={profile_dir}", "about:blank"]
+        script = f'exec "$@" 3<&{to_read} 4>&{from_write}'
+        self.process = subprocess.Popen(["bash", "-c", script, "chromium", *command],
+                                        pass_fds=(to_read, from_write), stderr=subprocess.DEVNULL)
+        os.close(to_read)
+        os.close(from_write)
+        self.next_id, self.pending, self.session, self.events = 0, b"", None, []
+        target = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")
+        self.session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(domain + ".enable")
+
+    def call(self, method, **params):
+        self.next_id += 1
+        message = {"id": self.next_id, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.to, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.receive()
+            if answer.get("id") != self.next_id:
+                self.events.append(answer)
+            elif "error" in answer:
+                raise RuntimeError(f"{method}: {answer['error']['message']}")
+            else:
+                return answer["result"]
+
+    def receive(self):
+        while b"\0" not in self.pending:
+            part = os.read(self.fro, 1 << 20)
+            if not part:
+                raise RuntimeError("chromium ended")
+            self.pending += part
+        message, self.pending = self.pending.split(b"\0", 1)
+        return json.loads(message)
+
+    def eval(self, expression):
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in result:
+            raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
+        return result["result"].get("value")
+
+    def open(self, url, width=1400, height=900, theme="light"):
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.call("Emulation.setEmulatedMedia", features=[
+            {"name": "prefers-color-scheme", "value": theme}, {"name": "prefers-reduced-motion", "value": "reduce"}])
+        self.call("Page.navigate", url="about:blank")
+        self.events.clear()
+        self.call("Page.navigate", url=url)
+        self.until("document.readyState === 'complete' && !!document.documentElement.dataset.theme")
+
+    def until(self, condition, seconds=20):
+        end = time.monotonic() + seconds
+        while not self.eval(condition):
+            if time.monotonic() > end:
+                raise AssertionError(f"never became true: {condition}")
+            time.sleep(0.05)
+
+    def key(self, name):
+        code, text = KEYS[name] if name in KEYS else (ord(name.upper()), name)
+        event = {"key": name, "windowsVirtualKeyCode": code, "text": text}
+        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **event)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=name, windowsVirtualKeyCode=code)
+
+    def mouse(self, x, y, click=False):
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        for kind in ("mousePressed", "mouseReleased") if click else ():
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def screenshot(self, path):
+        data = self.call("Page.captureScreenshot", format="png")["data"]
+        pathlib.Path(path).write_bytes(base64.b64decode(data))
+
+    def problems(self):
+        """Exceptions, console errors, and requests for anything but the file itself."""
+        found = []
+        for event in self.events:
+            method, params = event.get("method"), event.get("params", {})
+            if method == "Runtime.exceptionThrown":
+                found.append(params["exceptionDetails"].get("exception", {}).get("description", "exception"))
+            elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
+                found.append(params["entry"]["text"])
+            elif method == "Network.requestWillBeSent" and not params["request"]["url"].startswith(("file:", "about:")):
+                found.append("request for " + params["request"]["url"])
+        return found
+
+    def close(self):
+        try:
+            self.session = None
+            self.call("Browser.close")
+        except (RuntimeError, OSError):
+            pass
+        self.process.wait(timeout=20)
+
+
+def text(browser, element):
+    return browser.eval(f"document.getElementById('{element}').textContent")
+
+
+def check(what, ok, seen=None):
+    print(("ok   " if ok else "FAIL ") + what + ("" if ok else f": {seen!r}"))
+    if not ok:
+        raise AssertionError(what)
+
+
+def graph_box(browser, depth, part=0.5):
+    """Page coordinates inside the row at this depth, at this part of its width."""
+    box = browser.eval("(({x, y, width}) => [x, y, width])(document.getElementById('graph').getBoundingClientRect())")
+    return box[0] + 8 + (box[2] - 16) * part, box[1] + 8 + 20 * depth + 10
+
+
+def ink(browser):
+    """How many different colours the canvas shows: an empty one has 1."""
+    return browser.eval("""(() => {
+        const c = document.getElementById('graph'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        const seen = new Set();
+        for (let i = 0; i < d.length; i += 4) seen.add(d[i] << 16 | d[i + 1] << 8 | d[i + 2]);
+        return seen.size; })()""")
+
+
+def test_service(browser, url, shots):
+    browser.open(url)
+    check("no problem on load", not browser.problems(), browser.problems())
+    check("title names the command", browser.eval("document.title").startswith("python3 -m shop"))
+    check("the graph is drawn", ink(browser) > 20, ink(browser))
+    check("accounts add up", "4,000 CPU ticks due = " in text(browser, "due"), text(browser, "due"))
+    check("losses are named", "18 task readings lost" in text(browser, "due"), text(browser, "due"))
+    check("nothing unaccounted", "not accounted" not in text(browser, "due"), text(browser, "due"))
+    check("widths are explained", "sum of task time" in text(browser, "widths"))
+    check("not partial", browser.eval("document.getElementById('partial').hidden"))
+    shots(browser, "icicle-light")
+
+    browser.mouse(*graph_box(browser, 1))
+    check("tooltip names the box", "shop (4711)" in text(browser, "tip"), text(browser, "tip"))
+    check("tooltip has self and total", all(w in text(browser, "tip") for w in ("Total", "Self", "100.0", "samples")))
+    browser.mouse(*graph_box(browser, 2, 0.2), click=True)
+    check("a click zooms", "zoom=" in browser.eval("location.hash"), browser.eval("location.hash"))
+    check("the path shows where", "MainThread" in text(browser, "path"), text(browser, "path"))
+    zoomed = browser.eval("location.hash")
+    browser.key("ArrowDown")
+    browser.key("Enter")
+    check("keys zoom further", browser.eval("location.hash") not in ("", zoomed), browser.eval("location.hash"))
+    browser.eval("history.back()")
+    browser.until(f"location.hash === {json.dumps(zoomed)}")
+
+    browser.key("/")
+    for c in "fetch":
+        browser.key(c)
+    browser.key("Enter")
+    check("a search counts", "matches" in text(browser, "matches") and "%" in text(browser, "matches"), text(browser, "matches"))
+    check("Enter selects a match", "fetch" in text(browser, "status"), text(browser, "status"))
+    shots(browser, "search")
+    state, seen = browser.eval("location.href"), (text(browser, "path"), text(browser, "matches"))
+    browser.open(state, theme="dark")
+    check("a reload shows the same", (text(browser, "path"), text(browser, "matches")) == seen, text(browser, "matches"))
+    browser.key("Escape")
+    check("Escape resets", browser.eval("location.hash") in ("", "#"), browser.eval("location.hash"))
+    shots(browser, "icicle-dark")
+
+    browser.open(url + "#view=flame&q=/client\\.py:4[01]/", theme="dark")
+    check("a regex finds file:line", text(browser, "matches").startswith("4 matches"), text(browser, "matches"))
+    shots(browser, "flame-regex-dark")
+    browser.open(url + "#q=/(/")
+    check("a wrong regex is said", "Not a valid" in text(browser, "matches"), text(browser, "matches"))
+    browser.open(url + "#view=inverted&merge=1")
+    check("bottom-up has the same total", "Total" in text(browser, "status"), text(browser, "status"))
+    shots(browser, "inverted")
+    browser.open(url + "#view=table")
+    check("the table has rows", browser.eval("document.querySelectorAll('#rows tr').length") > 30)
+    first = browser.eval("document.querySelector('#rows tr').textContent")
+    check("largest self first", first.startswith("schedule11.0"), first)
+    browser.eval("document.querySelector('#heads th button').click()")
+    check("a head sorts", browser.eval("document.querySelector('#heads th').getAttribute('aria-sort')") == "ascending")
+    shots(browser, "table")
+    browser.eval("document.getElementById('theme').click()")
+    browser.eval("window.old = 1; location.reload()")
+    browser.until("!window.old && document.readyState === 'complete'")
+    check("the theme is remembered", browser.eval("document.documentElement.dataset.theme") == "dark")
+    browser.eval("localStorage.clear()")
+    check("it prints", len(browser.call("Page.printToPDF", printBackground=True)["data"]) > 10000)
+    check("printing gives the theme back", browser.eval("document.documentElement.dataset.theme") == "dark")
+    check("no problem in use", not browser.problems(), browser.problems())
+
+
+def test_large(browser, url, shots):
+    began = time.monotonic()
+    browser.open(url)
+    check("100,000 nodes open quickly", time.monotonic() - began < 10, time.monotonic() - began)
+    check("partial is said", not browser.eval("document.getElementById('partial').hidden"))
+    check("CPU widths are said", "CPU time" in text(browser, "widths"))
+    took = browser.eval("(async () => { const t = performance.now(); for (let i = 0; i < 10; i++) {"
+                        " dispatchEvent(new Event('resize')); await new Promise(requestAnimationFrame); }"
+                        " return (performance.now() - t) / 10; })()")
+    check("a frame is drawn in 200 ms", took < 200, took)
+    print(f"     {took:.1f} ms a frame")
+    shots(browser, "large")
+    began = time.monotonic()
+    browser.open(url + "#view=inverted", theme="dark")
+    check("bottom-up of it opens", ink(browser) > 20 and time.monotonic() - began < 30, time.monotonic() - began)
+    shots(browser, "large-inverted-dark")
+    check("no problem", not browser.problems(), browser.problems())
+
+
+def test_hostile(browser, url, shots):
+    for view in ("icicle", "table"):
+        browser.open(f"{url}#view={view}&q=script")
+        check(f"{view}: names stay text", browser.eval("window.broken === undefined"))
+        check(f"{view}: no element came from a name", browser.eval("document.scripts.length") == 2)
+        check(f"{view}: the name is shown as it is", "</script><script>" in text(browser, "title"))
+        check(f"{view}: no problem", not browser.problems(), browser.problems())
+    shots(browser, "hostile")
+
+
+def main():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        print("SKIP: needs a Chromium browser (Debian: apt install chromium)")
+        return 77
+    make_page = os.path.abspath(sys.argv[1])
+    shot_dir = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        browser = Browser(chromium, os.path.join(scratch, "chromium"))
+        try:
+            for name, test in (("service", test_service), ("large", test_large), ("hostile", test_hostile)):
+                page = pathlib.Path(scratch, name + ".html")
+                page.write_bytes(subprocess.run([make_page, name], check=True, stdout=subprocess.PIPE).stdout)
+                test(browser, page.as_uri(), lambda b, shot: shot_dir and b.screenshot(shot_dir / f"{shot}.png"))
+        finally:
+            browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

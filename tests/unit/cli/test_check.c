@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `coroscope check` against made-up machines: folders that hold the few files of /proc and /sys that it reads,
+ * and against made-up interpreters.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/check.h"
+#include "core/cleanup.h"
+
+#define RELEASE  "/proc/sys/kernel/osrelease"
+#define PARANOID "/proc/sys/kernel/perf_event_paranoid"
+#define KPTR     "/proc/sys/kernel/kptr_restrict"
+#define STATUS   "/proc/self/status"
+#define LIMITS   "/proc/self/limits"
+#define BTF      "/sys/kernel/btf/vmlinux"
+#define LOCKDOWN "/sys/kernel/security/lockdown"
+
+static const char *const folders[] = {
+	"/proc", "/proc/sys",   "/proc/sys/kernel", "/proc/self",
+	"/sys",  "/sys/kernel", "/sys/kernel/btf",  "/sys/kernel/security",
+};
+static const char *const files[] = {RELEASE, PARANOID, KPTR, STATUS, LIMITS, BTF, LOCKDOWN};
+
+static char root[] = "/tmp/coroscope-check-XXXXXX";
+
+static void set_file(const char *path, const char *text)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	char full[PATH_MAX];
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	file = fopen(full, "w");
+	assert_non_null(file);
+	fputs(text, file);
+}
+
+static void remove_file(const char *path)
+{
+	char full[PATH_MAX];
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	unlink(full);
+}
+
+static int make_root(void **state)
+{
+	char full[PATH_MAX];
+
+	if (!mkdtemp(root))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		snprintf(full, sizeof(full), "%s%s", root, folders[i]);
+		if (mkdir(full, 0700))
+			return -1;
+	}
+	return 0;
+}
+
+static int remove_root(void **state)
+{
+	char full[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		remove_file(files[i]);
+	for (size_t i = ARRAY_SIZE(folders); i-- > 0;) {
+		snprintf(full, sizeof(full), "%s%s", root, folders[i]);
+		rmdir(full);
+	}
+	return rmdir(root);
+}
+
+/* A machine on which everything works, as root. */
+static int good_machine(void **state)
+{
+	set_file(RELEASE, "6.1.0-18-amd64\n");
+	set_file(PARANOID, "3\n");
+	set_file(KPTR, "0\n");
+	set_file(STATUS, "Name:\tcoroscope\nCapPrm:\t0\nCapEff:\t000001ffffffffff\n");
+	set_file(LIMITS,
+		 "Limit                     Soft Limit           Hard Limit           Units\n"
+		 "Max locked memory         65536                65536                bytes\n");
+	set_file(BTF, "x");
+	set_file(LOCKDOWN, "[none] integrity confidentiality\n");
+	return 0;
+}
+
+/* What `check` says of the machine, owned by the caller. */
+static char *report_host(unsigned int *ret_missing)
+{
+	struct cs_check_host host;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	cs_check_host_read(root, &host);
+	*ret_missing = cs_check_report_host(&host, out);
+	fclose(out);
+	return text;
+}
+
+/* Exactly one line says MISSING, and it starts as given and mentions the remedy. */
+static void assert_one_missing(const char *line, const char *remedy)
+{
+	unsigned int missing;
+	_cleanup_free_ char *text = report_host(&missing);
+	const char *found = strstr(text, "MISSING ");
+
+	assert_int_equal(missing, 1);
+	assert_non_null(found);
+	assert_int_equal(strncmp(found + strlen("MISSING "), line, strlen(line)), 0);
+	assert_non_null(strstr(found, remedy));
+}
+
+static void nothing_is_missing_on_a_good_machine(void **state)
+{
+	unsigned int missing;
+	_cleanup_free_ char *text = report_host(&missing);
+
+	assert_int_equal(missing, 0);
+	assert_null(strstr(text, "MISSING"));
+	assert_non_null(strstr(text, "ok      kernel: 6.1.0-18-amd64\n"));
+	assert_non_null(strstr(text, "ok      lockdown: none\n"));
+	assert_non_null(strstr(text, "ok      memlock limit: 65536 bytes\n"));
+}
+
+static void an_old_kernel_is_named(void **state)
+{
+	unsigned int missing;
+	_cleanup_free_ char *text = NULL;
+
+	set_file(RELEASE, "5.17.3\n");
+	assert_one_missing("wall clock: task iterator without", "5.18");
+	set_file(RELEASE, "5.4.0-42-generic\n");
+	text = report_host(&missing);
+	assert_int_equal(missing, 2);
+	assert_non_null(strstr(text, "MISSING kernel: 5.4.0-42-generic; "));
+}
+
+static void missing_btf_is_named(void **state)
+{
+	remove_file(BTF);
+	assert_one_missing("BTF: /sys/kernel/btf/vmlinux cannot be read", "CONFIG_DEBUG_INFO_BTF");
+}
+
+static void only_the_strictest_lockdown_hurts(void **state)
+{
+	unsigned int missing;
+	_cleanup_free_ char *text = NULL;
+
+	set_file(LOCKDOWN, "none [integrity] confidentiality\n");
+	text = report_host(&missing);
+	assert_int_equal(missing, 0);
+	assert_non_null(strstr(text, "ok      lockdown: integrity\n"));
+	set_file(LOCKDOWN, "none integrity [confidentiality]\n");
+	assert_one_missing("lockdown: confidentiality", "lockdown=integrity");
+}
+
+static void without_capabilities_each_loss_is_named(void **state)
+{
+	unsigned int missing;
+	_cleanup_free_ char *text = NULL;
+
+	set_file(STATUS, "CapEff:\t0000000000000000\n");
+	text = report_host(&missing);
+	assert_int_equal(missing, 5);
+	assert_non_null(strstr(text, "MISSING capability to load BPF: "));
+	assert_non_null(strstr(text, "MISSING capability to attach uprobes: no CAP_SYS_ADMIN; "));
+	assert_non_null(strstr(text, "MISSING capability to read processes: no CAP_SYS_PTRACE; "));
+	assert_non_null(strstr(text, "MISSING perf_event_paranoid: 3; "));
+	assert_non_null(strstr(text, "MISSING kptr_restrict: 0; "));
+}
+
+/* CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_SYSLOG: all but the uprobe works. */
+static void least_privilege_loses_the_uprobe_only(void **state)
+{
+	set_file(STATUS, "CapEff:\t000000c400080000\n");
+	set_file(PARANOID, "2\n");
+	assert_one_missing("capability to attach uprobes", "CAP_SYS_ADMIN");
+}
+
+static void memlock_matters_on_old_kernels_only(void **state)
+{
+	unsigned int missing;
+	_cleanup_free_ char *text = NULL;
+
+	set_file(RELEASE, "5.10.0\n");
+	set_file(STATUS, "CapEff:\t000001fffeffffff\n"); /* all but CAP_SYS_RESOURCE */
+	text = report_host(&missing);
+	assert_int_equal(missing, 2); /* and the wall clock */
+	assert_non_null(strstr(text, "MISSING memlock limit: 65536 bytes; "));
+	set_file(RELEASE, "6.1.0\n");
+	set_file(LIMITS,
+		 "Max locked memory         unlimited            unlimited            bytes\n");
+	free(TAKE_PTR(text));
+	text = report_host(&missing);
+	assert_int_equal(missing, 0);
+	assert_non_null(strstr(text, "ok      memlock limit: unlimited\n"));
+}
+
+static void hidden_kernel_addresses_are_named(void **state)
+{
+	set_file(KPTR, "2\n");
+	assert_one_missing("kptr_restrict: 2", "kptr_restrict=1");
+}
+
+static void an_empty_machine_is_not_trusted(void **state)
+{
+	unsigned int missing;
+	_cleanup_free_ char *text = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		remove_file(files[i]);
+	text = report_host(&missing);
+	assert_non_null(strstr(text, "MISSING kernel: unknown; "));
+	assert_non_null(strstr(text, "MISSING BTF: "));
+	assert_non_null(strstr(text, "MISSING perf_event_paranoid: cannot be read; "));
+}
+
+static char *report_interp(const struct cs_interp *interp, const struct cs_asyncio *asyncio,
+			   unsigned int *ret_missing)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	*ret_missing = cs_check_report_interp(interp, asyncio, out);
+	fclose(out);
+	return text;
+}
+
+static void an_unsupported_python_is_refused_by_name(void **state)
+{
+	struct cs_interp interp = {.state = CS_INTERP_UNSUPPORTED,
+				   .reason = "Python 3.9 is not supported yet"};
+	unsigned int missing;
+	_cleanup_free_ char *text = report_interp(&interp, NULL, &missing);
+
+	assert_int_equal(missing, 1);
+	assert_int_equal(strncmp(text, "MISSING interpreter: Python 3.9 is not supported yet; ",
+				 strlen("MISSING interpreter: Python 3.9 is not supported yet; ")),
+			 0);
+}
+
+static const struct cs_interp ready = {.state = CS_INTERP_READY,
+				       .major = 3,
+				       .minor = 12,
+				       .micro = 1,
+				       .binary = "/opt/\033[31mpython\nok",
+				       .offsets_source = "generated table (3.12)"};
+
+/* The path is the target's: it must not forge lines or move the cursor. */
+static void a_forged_path_stays_on_its_line(void **state)
+{
+	struct cs_asyncio asyncio = {.loaded = false};
+	unsigned int missing;
+	_cleanup_free_ char *text = report_interp(&ready, &asyncio, &missing);
+
+	assert_int_equal(missing, 0);
+	assert_string_equal(text, "ok      interpreter: Python 3.12.1 in /opt/?[31mpython?ok\n"
+				  "ok      offsets: generated table (3.12)\n"
+				  "ok      asyncio: not loaded, so there are no tasks\n"
+				  "ok      task probe: not needed until asyncio is loaded\n");
+}
+
+static void why_there_is_no_probe_is_said(void **state)
+{
+	struct cs_asyncio asyncio = {.loaded = true,
+				     .probe_reason = "tp_init is in anonymous memory"};
+	unsigned int missing;
+	_cleanup_free_ char *text = report_interp(&ready, &asyncio, &missing);
+
+	assert_int_equal(missing, 1);
+	assert_non_null(strstr(text, "MISSING task probe: tp_init is in anonymous memory; "));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(nothing_is_missing_on_a_good_machine, good_machine),
+		cmocka_unit_test_setup(an_old_kernel_is_named, good_machine),
+		cmocka_unit_test_setup(missing_btf_is_named, good_machine),
+		cmocka_unit_test_setup(only_the_strictest_lockdown_hurts, good_machine),
+		cmocka_unit_test_setup(without_capabilities_each_loss_is_named, good_machine),
+		cmocka_unit_test_setup(least_privilege_loses_the_uprobe_only, good_machine),
+		cmocka_unit_test_setup(memlock_matters_on_old_kernels_only, good_machine),
+		cmocka_unit_test_setup(hidden_kernel_addresses_are_named, good_machine),
+		cmocka_unit_test_setup(an_empty_machine_is_not_trusted, good_machine),
+		cmocka_unit_test(an_unsupported_python_is_refused_by_name),
+		cmocka_unit_test(a_forged_path_stays_on_its_line),
+		cmocka_unit_test(why_there_is_no_probe_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, make_root, remove_root);
+}

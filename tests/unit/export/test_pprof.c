@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pprof profiles read back with zlib and protobuf-c. With a file name as argument, writes one there
+ * for `go tool pprof`.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "export/exporter.h"
+#include "unit/export/made_profile.h"
+
+#include <zlib.h>
+
+#include "pprof.pb-c.h"
+
+struct read_back {
+	struct cs_buf file;
+	Pprof__Profile *message;
+};
+
+static void read_back_free(struct read_back *read)
+{
+	cs_buf_free(&read->file);
+	if (read->message)
+		pprof__profile__free_unpacked(read->message, NULL);
+}
+
+static void write_and_read(const struct cs_profile *profile, struct read_back *ret)
+{
+	uint8_t plain[65536];
+	z_stream stream = {.next_out = plain, .avail_out = sizeof(plain)};
+
+	assert_int_equal(cs_export_pprof.write(profile, &ret->file), 0);
+	stream.next_in = (Bytef *)ret->file.data;
+	stream.avail_in = (uInt)ret->file.len;
+	assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
+	assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
+	assert_int_equal(stream.avail_in, 0);
+	ret->message = pprof__profile__unpack(NULL, stream.total_out, plain);
+	inflateEnd(&stream);
+	assert_non_null(ret->message);
+}
+
+static void check_str(const Pprof__Profile *message, int64_t index, const char *expected)
+{
+	assert_in_range(index, 0, message->n_string_table - 1);
+	assert_string_equal(message->string_table[index], expected);
+}
+
+static void check_num_label(const Pprof__Profile *message, const Pprof__Label *label,
+			    const char *key, int64_t num)
+{
+	check_str(message, label->key, key);
+	assert_int_equal(label->str, 0);
+	assert_int_equal(label->num, num);
+}
+
+/* A location's function name; ids are 1-based indices. */
+static const char *function_at(const Pprof__Profile *message, uint64_t location_id)
+{
+	const Pprof__Location *location = message->location[location_id - 1];
+	const Pprof__Function *function;
+
+	assert_int_equal(location->id, location_id);
+	assert_int_equal(location->n_line, 1);
+	function = message->function[location->line[0]->function_id - 1];
+	assert_int_equal(function->id, location->line[0]->function_id);
+	return message->string_table[function->name];
+}
+
+static void test_header(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true);
+	_cleanup_(read_back_free) struct read_back read = {0};
+	const Pprof__Profile *message;
+
+	write_and_read(profile, &read);
+	message = read.message;
+	check_str(message, 0, "");
+	assert_int_equal(message->n_sample_type, 3);
+	check_str(message, message->sample_type[0]->type, "samples");
+	check_str(message, message->sample_type[0]->unit, "count");
+	check_str(message, message->sample_type[1]->type, "cpu");
+	check_str(message, message->sample_type[1]->unit, "nanoseconds");
+	check_str(message, message->sample_type[2]->type, "wall");
+	check_str(message, message->sample_type[2]->unit, "nanoseconds");
+	check_str(message, message->default_sample_type, "wall");
+	check_str(message, message->period_type->type, "wall");
+	check_str(message, message->period_type->unit, "nanoseconds");
+	assert_int_equal(message->period, MADE_INTERVAL_NS);
+	assert_int_equal(message->time_nanos, 1700000000000000000);
+	assert_int_equal(message->duration_nanos, 2000000000);
+	assert_int_equal(message->n_comment, 4);
+	check_str(message, message->comment[0], "CPU ticks seen: 12");
+	check_str(message, message->comment[1], "CPU samples lost: ring buffer full: 2");
+	check_str(message, message->comment[2], "partial: the capture was cut off");
+	check_str(message, message->comment[3], "9 (python3): Python 3.9 is not supported yet");
+}
+
+static void test_cpu_mode_and_empty(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	_cleanup_(read_back_free) struct read_back read = {0};
+
+	write_and_read(profile, &read);
+	check_str(read.message, read.message->default_sample_type, "cpu");
+	check_str(read.message, read.message->period_type->type, "cpu");
+	assert_int_equal(read.message->n_sample, 0);
+	assert_int_equal(read.message->n_comment, 0);
+}
+
+static void test_samples(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(false);
+	_cleanup_(read_back_free) struct read_back read = {0};
+	const Pprof__Profile *message;
+	const Pprof__Sample *sample;
+
+	write_and_read(profile, &read);
+	message = read.message;
+	assert_int_equal(message->n_sample, 4);
+	sample = message->sample[0];
+	assert_int_equal(sample->n_value, 3);
+	assert_int_equal(sample->value[0], 3);
+	assert_int_equal(sample->value[1], 30000000);
+	assert_int_equal(sample->value[2], 50000000);
+	assert_int_equal(sample->n_location_id, 4);
+	assert_string_equal(function_at(message, sample->location_id[0]), "do_sys_poll");
+	assert_string_equal(function_at(message, sample->location_id[1]), "fetch");
+	assert_string_equal(function_at(message, sample->location_id[2]), "<task fetch-1>");
+	assert_string_equal(function_at(message, sample->location_id[3]),
+			    "BaseEventLoop._run_once");
+	assert_int_equal(sample->n_label, 6);
+	check_num_label(message, sample->label[0], "process_id", 42);
+	check_num_label(message, sample->label[1], "thread id", 42);
+	check_num_label(message, sample->label[2], "thread native id", 42);
+	check_str(message, sample->label[3]->key, "thread name");
+	check_str(message, sample->label[3]->str, "main");
+	check_num_label(message, sample->label[4], "task id", (int64_t)0xffff800012345678);
+	check_str(message, sample->label[5]->key, "task name");
+	check_str(message, sample->label[5]->str, "fetch-1");
+	assert_int_equal(message->sample[2]->n_label, 3);
+	assert_int_equal(message->sample[2]->n_location_id, 1);
+	assert_string_equal(function_at(message, message->sample[2]->location_id[0]),
+			    "libz.so.1+0x20");
+	assert_int_equal(message->sample[3]->n_location_id, 1);
+	assert_string_equal(function_at(message, message->sample[3]->location_id[0]),
+			    "thread worker (43)");
+}
+
+static void test_locations(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(false);
+	_cleanup_(read_back_free) struct read_back read = {0};
+	const Pprof__Location *kernel, *fetch, *later;
+	const Pprof__Function *function;
+	const Pprof__Profile *message;
+
+	write_and_read(profile, &read);
+	message = read.message;
+	assert_int_equal(message->n_location, 7);
+	assert_int_equal(message->n_function, 6); /* the two lines of fetch are one function */
+	assert_int_equal(message->n_mapping, 3);
+	kernel = message->location[message->sample[0]->location_id[0] - 1];
+	fetch = message->location[message->sample[0]->location_id[1] - 1];
+	later = message->location[message->sample[1]->location_id[0] - 1];
+	assert_int_equal(kernel->address, 0x1000);
+	check_str(message, message->mapping[kernel->mapping_id - 1]->filename, "[kernel]");
+	check_str(message, message->mapping[fetch->mapping_id - 1]->filename, "[python]");
+	assert_int_equal(fetch->line[0]->line, 17);
+	assert_int_equal(later->line[0]->line, 19);
+	assert_int_equal(fetch->line[0]->function_id, later->line[0]->function_id);
+	function = message->function[fetch->line[0]->function_id - 1];
+	check_str(message, function->filename, "/srv/app.py");
+	assert_int_equal(function->start_line, 10);
+}
+
+static void test_stable(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *one = made_profile(true);
+	_cleanup_(cs_profile_freep) struct cs_profile *two = made_profile(true);
+	_cleanup_buf_ struct cs_buf first = {0}, second = {0};
+
+	assert_int_equal(cs_export_pprof.write(one, &first), 0);
+	assert_int_equal(cs_export_pprof.write(two, &second), 0);
+	assert_int_equal(first.len, second.len);
+	assert_memory_equal(first.data, second.data, first.len);
+	assert_memory_equal(first.data + 4, "\0\0\0\0", 4); /* the gzip header's time */
+}
+
+static void test_appends(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true);
+	_cleanup_buf_ struct cs_buf out = {0};
+
+	assert_int_equal(cs_buf_append_str(&out, "before"), 0);
+	assert_int_equal(cs_export_pprof.write(profile, &out), 0);
+	assert_memory_equal(out.data, "before\x1f\x8b", 8);
+}
+
+static int write_file(const char *path)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true);
+	_cleanup_fclose_ FILE *file = fopen(path, "w");
+	_cleanup_buf_ struct cs_buf out = {0};
+
+	if (!file || cs_export_pprof.write(profile, &out))
+		return 1;
+	return fwrite(out.data, 1, out.len, file) == out.len ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_header),  cmocka_unit_test(test_cpu_mode_and_empty),
+		cmocka_unit_test(test_samples), cmocka_unit_test(test_locations),
+		cmocka_unit_test(test_stable),  cmocka_unit_test(test_appends),
+	};
+
+	if (argc > 1)
+		return write_file(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Profiles made up for the tests of the HTML page: the unit test and the browser test share them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "profile/profile.h"
+
+/*
+ * Closes a script element, ends a string, and holds control characters and bytes that are not
+ * UTF-8.
+ */
+#define MADE_UP_HOSTILE \
+	"</script><script>window.broken=1</script><!--\"\\\x01\n\x7f\xff\xc0\x80\xed\xa0\x80\xe2\x82\xac"
+
+/*
+ * A web service on asyncio, wall clock: threads, tasks above tasks, created and finished ones,
+ * losses, notes.
+ */
+int made_up_service(struct cs_profile **ret);
+/* A partial CPU profile of stacks about 30 frames deep that make about nnodes nodes. */
+int made_up_large(struct cs_profile **ret, uint32_t nnodes);
+/* Every text is MADE_UP_HOSTILE. */
+int made_up_hostile(struct cs_profile **ret);
+
+/* Frame indices of a profile frame made of these; -ENOMEM. */
+int64_t made_up_frame(struct cs_profile *profile, enum cs_frame_kind kind, const char *name,
+		      const char *file, uint32_t line);

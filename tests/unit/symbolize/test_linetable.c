@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lines against what the interpreters themselves say (linetable.txt, or the file named as argument,
+ * both written by gen_linetable.py), and tables that no interpreter would write.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/buf.h"
+#include "core/cleanup.h"
+#include "symbolize/linetable.h"
+
+static const char *golden = CS_GOLDEN;
+
+static void parse_hex(const char *hex, struct cs_buf *table)
+{
+	unsigned int byte;
+	uint8_t bytes[1];
+
+	table->len = 0;
+	for (; sscanf(hex, "%2x", &byte) == 1; hex += 2) {
+		bytes[0] = (uint8_t)byte;
+		assert_int_equal(cs_buf_append(table, bytes, 1), 0);
+	}
+}
+
+/* Every byte offset of every run: an offset within a code unit has the unit's line. */
+static void check_code(uint32_t firstlineno, const struct cs_buf *table, char *runs)
+{
+	const uint8_t *bytes = (const uint8_t *)table->data;
+	unsigned int line, units, i;
+	int32_t lasti = 0;
+	char *save, *run;
+
+	for (run = strtok_r(runs, ",\n", &save); run; run = strtok_r(NULL, ",\n", &save)) {
+		assert_int_equal(sscanf(run, "%u*%u", &line, &units), 2);
+		for (i = 0; i < 2 * units; i++, lasti++)
+			if (cs_linetable_line(bytes, table->len, firstlineno, lasti) != line)
+				fail_msg("lasti %d of %s", lasti, run);
+	}
+	assert_int_equal(cs_linetable_line(bytes, table->len, firstlineno, lasti), firstlineno);
+	assert_int_equal(cs_linetable_line(bytes, table->len, firstlineno, -1), firstlineno);
+}
+
+static void test_interpreters(void **state)
+{
+	_cleanup_fclose_ FILE *file = fopen(golden, "r");
+	_cleanup_buf_ struct cs_buf table = {0};
+	_cleanup_free_ char *text = NULL;
+	size_t cap = 0, ncodes = 0;
+	unsigned int firstlineno;
+	char *hex, *runs, *save;
+
+	assert_non_null(file);
+	while (getline(&text, &cap, file) > 0) {
+		firstlineno = (unsigned int)strtoul(strtok_r(text, " ", &save), NULL, 10);
+		hex = strtok_r(NULL, " ", &save);
+		runs = strtok_r(NULL, " ", &save);
+		assert_non_null(runs);
+		parse_hex(hex, &table);
+		check_code(firstlineno, &table, runs);
+		ncodes++;
+	}
+	print_message("%zu code objects\n", ncodes);
+	assert_true(ncodes >= 10);
+}
+
+static void check_line(const char *table, size_t len, int32_t lasti, uint32_t expected)
+{
+	/* A copy of exactly this size, so that AddressSanitizer sees a read beyond the end. */
+	_cleanup_free_ uint8_t *copy = malloc(len ? len : 1);
+
+	memcpy(copy, table, len);
+	assert_int_equal(cs_linetable_line(copy, len, 10, lasti), expected);
+}
+
+static void test_malformed(void **state)
+{
+	check_line("", 0, 0, 10);
+	check_line("\x00", 1, 0, 10);                             /* does not start an entry */
+	check_line("\xe8", 1, 0, 10);                             /* no delta */
+	check_line("\xe8\x42", 2, 0, 10);                         /* delta cut off */
+	check_line("\xe8\x42\xe8\x02", 4, 0, 10);                 /* delta cut off by an entry */
+	check_line("\xe8\x7f\x7f\x7f\x7f\x7f\x7f\x01", 8, 0, 10); /* wider than an int */
+	check_line("\xe8\x7e\x7f\x7f\x7f\x7f\x0f", 7, 0, 10);     /* a line above INT32_MAX */
+	check_line("\xe8\x7f\x7f\x7f\x7f\x7f\x01", 7, 0, 10);     /* a negative line */
+	check_line("\xe8\x02", 2, INT32_MAX, 10);
+	check_line("\xe8\x02", 2, INT32_MIN, 10);
+	check_line("\xe8\x02", 2, 0, 11);
+	check_line("\xf8\xe8\x02", 3, 0, 0); /* no location */
+	check_line("\xf8\xe8\x02", 3, 2, 11);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_interpreters),
+		cmocka_unit_test(test_malformed),
+	};
+
+	if (argc > 1)
+		golden = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What events teach, what replaces what, and what is shown where nothing is known. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "symbolize/symbolize.h"
+
+#define TEXT(literal) ((struct cs_text){literal, sizeof(literal) - 1})
+
+struct fixture {
+	struct cs_profile *profile;
+	struct cs_symbols *symbols;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	*state = f;
+	return cs_profile_new(&f->profile) || cs_symbols_new(f->profile, &f->symbols);
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	cs_symbols_free(f->symbols);
+	cs_profile_free(f->profile);
+	free(f);
+	return 0;
+}
+
+static void feed_code(struct fixture *f, uint32_t pid, uint64_t address, const char *name,
+		      unsigned int flags)
+{
+	/* Line 10 for the first unit, 12 for the second, none for the third. */
+	static const uint8_t linetable[] = {0xe8, 0x00, 0xe8, 0x04, 0xf8};
+	struct cs_event event = {
+		.kind = CS_EV_CODE,
+		.pid = pid,
+		.code = {.code = address,
+			 .firstlineno = 10,
+			 .flags = flags,
+			 .name = {name, strlen(name)},
+			 .file = TEXT("/srv/app.py"),
+			 .linetable = linetable,
+			 .linetable_len = sizeof(linetable)},
+	};
+
+	assert_int_equal(cs_symbols_feed(f->symbols, &event), 0);
+}
+
+static void feed_mapping(struct fixture *f, uint32_t pid, uint64_t start, uint64_t end,
+			 uint64_t offset, struct cs_text path)
+{
+	struct cs_event event = {
+		.kind = CS_EV_MAPPING, .pid = pid, .mapping = {start, end, offset, path}};
+
+	assert_int_equal(cs_symbols_feed(f->symbols, &event), 0);
+}
+
+static const struct cs_frame *frame_at(struct fixture *f, int64_t index)
+{
+	assert_true(index >= 0);
+	return cs_profile_get_frame(f->profile, (uint32_t)index);
+}
+
+static const struct cs_frame *python(struct fixture *f, uint32_t pid, uint64_t code, int32_t lasti)
+{
+	struct cs_py_frame frame = {.code = code, .lasti = lasti};
+
+	return frame_at(f, cs_symbols_python(f->symbols, pid, &frame));
+}
+
+static void check_name(struct fixture *f, const struct cs_frame *frame, enum cs_frame_kind kind,
+		       const char *name)
+{
+	assert_int_equal(frame->kind, kind);
+	assert_string_equal(cs_profile_str(f->profile, frame->name), name);
+}
+
+static void test_python_lines(void **state)
+{
+	struct fixture *f = *state;
+	const struct cs_frame *frame;
+
+	feed_code(f, 1, 0x100, "main", CS_CODE_LOOP);
+	frame = python(f, 1, 0x100, 2);
+	check_name(f, frame, CS_FRAME_PYTHON, "main");
+	assert_string_equal(cs_profile_str(f->profile, frame->file), "/srv/app.py");
+	assert_int_equal(frame->line, 12);
+	assert_int_equal(frame->first_line, 10);
+	assert_int_equal(frame->address, 0);
+	assert_ptr_equal(python(f, 1, 0x100, 2), frame);
+	assert_int_equal(python(f, 1, 0x100, 0)->line, 10);
+	assert_int_equal(python(f, 1, 0x100, -1)->line, 10);
+	assert_int_equal(python(f, 1, 0x100, 4)->line, 0);
+	assert_int_equal(cs_profile_nframes(f->profile), 3);
+	assert_int_equal(cs_symbols_code_flags(f->symbols, 1, 0x100), CS_CODE_LOOP);
+	assert_int_equal(cs_symbols_code_flags(f->symbols, 1, 0x101), 0);
+	assert_int_equal(cs_symbols_code_flags(f->symbols, 2, 0x100), 0);
+}
+
+static void test_python_unreadable(void **state)
+{
+	struct fixture *f = *state;
+
+	feed_code(f, 1, 0x100, "", CS_CODE_UNREADABLE);
+	check_name(f, python(f, 1, 0x100, 0), CS_FRAME_MARK, "[unreadable]");
+	assert_ptr_equal(python(f, 9, 0x900, 0), python(f, 1, 0x100, 8));
+}
+
+static void test_latest_code_wins(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_event exec = {.kind = CS_EV_EXEC, .pid = 1};
+
+	feed_code(f, 1, 0x100, "old", 0);
+	feed_code(f, 2, 0x100, "other", 0);
+	check_name(f, python(f, 1, 0x100, 0), CS_FRAME_PYTHON, "old");
+	feed_code(f, 1, 0x100, "new", 0);
+	check_name(f, python(f, 1, 0x100, 0), CS_FRAME_PYTHON, "new");
+	assert_int_equal(cs_symbols_feed(f->symbols, &exec), 0);
+	check_name(f, python(f, 1, 0x100, 0), CS_FRAME_MARK, "[unreadable]");
+	check_name(f, python(f, 2, 0x100, 0), CS_FRAME_PYTHON, "other");
+	assert_int_equal(cs_symbols_feed(f->symbols, &exec), 0);
+}
+
+static void test_kernel(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_event event = {.kind = CS_EV_KSYM, .ksym = {0xffff, TEXT("do_idle")}};
+	const struct cs_frame *frame;
+
+	check_name(f, frame_at(f, cs_symbols_kernel(f->symbols, 0xffff)), CS_FRAME_KERNEL,
+		   "[kernel+0xffff]");
+	assert_int_equal(cs_symbols_feed(f->symbols, &event), 0);
+	frame = frame_at(f, cs_symbols_kernel(f->symbols, 0xffff));
+	check_name(f, frame, CS_FRAME_KERNEL, "do_idle");
+	assert_int_equal(frame->address, 0xffff);
+	event.ksym.name = TEXT("schedule");
+	assert_int_equal(cs_symbols_feed(f->symbols, &event), 0);
+	check_name(f, frame_at(f, cs_symbols_kernel(f->symbols, 0xffff)), CS_FRAME_KERNEL,
+		   "schedule");
+}
+
+static void check_native(struct fixture *f, uint64_t address, const char *name)
+{
+	const struct cs_frame *frame = frame_at(f, cs_symbols_native(f->symbols, 1, address));
+
+	check_name(f, frame, CS_FRAME_NATIVE, name);
+	assert_int_equal(frame->address, address);
+}
+
+static void test_native(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_event exec = {.kind = CS_EV_EXEC, .pid = 1};
+	unsigned int i;
+
+	check_native(f, 0x1010, "[0x1010]");
+	feed_mapping(f, 1, 0x1000, 0x3000, 0x200, TEXT("/usr/lib/libc.so.6"));
+	feed_mapping(f, 1, 0x2000, 0x4000, 0, TEXT("[vdso]"));
+	feed_mapping(f, 1, 0x5000, 0x6000, 0, TEXT(""));
+	feed_mapping(f, 1, 0x6000, 0x7000, 0, TEXT("/a/"));
+	check_native(f, 0x0fff, "[0xfff]");
+	check_native(f, 0x1010, "libc.so.6+0x210");
+	check_native(f, 0x2000, "[vdso]+0x0");
+	check_native(f, 0x4000, "[0x4000]");
+	check_native(f, 0x5000, "[0x5000]");
+	check_native(f, 0x6000, "[0x6000]");
+	for (i = 0; i < 40; i++)
+		feed_mapping(f, 1, 0x10000 + i * 0x1000, 0x11000 + i * 0x1000, 0, TEXT("/bin/x"));
+	check_native(f, 0x10000 + 39 * 0x1000 + 1, "x+0x1");
+	assert_int_equal(cs_symbols_feed(f->symbols, &exec), 0);
+	check_native(f, 0x1010, "[0x1010]");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_python_lines, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_python_unreadable, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_latest_code_wins, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_kernel, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_native, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

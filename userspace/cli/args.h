@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The values that several subcommands take: durations, rates, lists of pids, sizes. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CS_MAX_RATE_HZ 10000
+#define CS_MAX_PIDS    1024
+
+/* "30", "30s", "5m", "1h", "250ms", "unlimited" (0) to nanoseconds. Returns 0, -EINVAL or -ERANGE (0 or above a year). */
+int cs_parse_duration(const char *text, uint64_t *ret_ns);
+
+/* "99", "99hz", "1khz", "1k" to Hz, 1 to CS_MAX_RATE_HZ. Returns 0, -EINVAL or -ERANGE. */
+int cs_parse_rate(const char *text, uint32_t *ret_hz);
+
+/* "4096", "64K", "8M" to bytes. Returns 0, -EINVAL or -ERANGE (above 1G). */
+int cs_parse_size(const char *text, size_t *ret_bytes);
+
+/* "12,345" into pids (at most CS_MAX_PIDS, appended at *n). Returns 0, -EINVAL or -E2BIG. */
+int cs_parse_pids(const char *text, pid_t *pids, unsigned int *n);

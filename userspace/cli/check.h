@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `coroscope check` (declared in cli/cli.h) says of a machine and of an interpreter, one line a question:
+ * what is well, or what is missing, the value that was read, its effect and the remedy.
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "cli/check_host.h"
+#include "python/interp.h"
+
+/* The lines about the machine. Returns how many of them say MISSING. */
+unsigned int cs_check_report_host(const struct cs_check_host *host, FILE *out);
+
+/*
+ * The lines about an interpreter; asyncio may be NULL (not looked at, since the interpreter is not READY).
+ * Returns how many of them say MISSING.
+ */
+unsigned int cs_check_report_interp(const struct cs_interp *interp,
+				    const struct cs_asyncio *asyncio, FILE *out);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a profile goes. */
+#include "cli/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/log.h"
+
+#define RAW_SUFFIX ".raw"
+
+static bool ends_with(const char *text, const char *suffix)
+{
+	size_t n = strlen(text), m = strlen(suffix);
+
+	return n >= m && strcmp(text + n - m, suffix) == 0;
+}
+
+static int choose_format(struct cs_output *output, const char *format, const char *path,
+			 bool *ret_raw)
+{
+	*ret_raw = format ? strcmp(format, "raw") == 0 : path && ends_with(path, RAW_SUFFIX);
+	if (*ret_raw)
+		return 0;
+	if (format) {
+		output->exporter = cs_exporter_by_name(format);
+		if (!output->exporter)
+			return cs_err_r(-EINVAL, "no format '%s': collapsed, pprof, html or raw",
+					format);
+	} else if (path && strcmp(path, "-") != 0) {
+		output->exporter = cs_exporter_by_path(path);
+		if (!output->exporter)
+			return cs_err_r(-EINVAL,
+					"the ending of '%s' names no format; say which with -f",
+					path);
+	} else {
+		output->exporter = &cs_export_html;
+	}
+	return 0;
+}
+
+int cs_output_choose(struct cs_output *output, const char *format, const char *path)
+{
+	bool raw;
+	int err;
+
+	*output = (struct cs_output){.fd = -1};
+	err = choose_format(output, format, path, &raw);
+	if (err)
+		return err;
+	if (path)
+		snprintf(output->path, sizeof(output->path), "%s", path);
+	else if (output->exporter == &cs_export_collapsed)
+		snprintf(output->path, sizeof(output->path), "-");
+	else
+		snprintf(output->path, sizeof(output->path), "coroscope%s",
+			 raw ? RAW_SUFFIX : output->exporter->suffix);
+	if (raw && strcmp(output->path, "-") == 0)
+		return cs_err_r(-EINVAL, "a raw capture needs a file: say which with -o");
+	return 0;
+}
+
+/* What sudo made belongs to the user behind it. */
+static void give_to_user(int fd)
+{
+	const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
+
+	if (geteuid() == 0 && uid && gid &&
+	    fchown(fd, (uid_t)strtoul(uid, NULL, 10), (gid_t)strtoul(gid, NULL, 10)) < 0)
+		cs_debug("the file stays root's: %s, ignoring", strerror(errno));
+}
+
+int cs_output_open(struct cs_output *output)
+{
+	if (strcmp(output->path, "-") == 0) {
+		output->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	} else {
+		/* not truncated yet: a capture that fails must not cost the previous profile */
+		output->fd = open(output->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		if (output->fd >= 0)
+			give_to_user(output->fd);
+	}
+	if (output->fd < 0)
+		return cs_err_r(-errno, "cannot write %s: %s", output->path, strerror(errno));
+	return 0;
+}
+
+static int write_all(int fd, const char *bytes, size_t n)
+{
+	while (n) {
+		ssize_t done = write(fd, bytes, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		bytes += done;
+		n -= (size_t)done;
+	}
+	return 0;
+}
+
+int cs_output_write(struct cs_output *output, const struct cs_profile *profile)
+{
+	_cleanup_buf_ struct cs_buf bytes = {0};
+	struct stat st;
+	int err = output->exporter->write(profile, &bytes);
+
+	if (err)
+		return cs_err_r(err, "cannot make the %s profile: %s", output->exporter->name,
+				strerror(-err));
+	if (fstat(output->fd, &st) == 0 && S_ISREG(st.st_mode) && strcmp(output->path, "-") != 0 &&
+	    ftruncate(output->fd, 0) < 0)
+		err = -errno;
+	if (!err)
+		err = write_all(output->fd, bytes.data, bytes.len);
+	if (err)
+		return cs_err_r(err, "cannot write %s: %s", output->path, strerror(-err));
+	return 0;
+}
+
+void cs_output_close(struct cs_output *output)
+{
+	if (output->fd >= 0)
+		close(TAKE_FD(output->fd));
+}
+
+static void print_losses(const uint64_t *c)
+{
+	static const char *const text[] = {
+#define X(name, id, sentence) [id] = sentence,
+		CS_COUNTER(X)
+#undef X
+	};
+	static const enum cs_counter losses[] = {
+		CS_COUNTER_RING_FULL,      CS_COUNTER_MISSED,
+		CS_COUNTER_NESTED,         CS_COUNTER_WALL_TORN,
+		CS_COUNTER_WALL_RING_FULL, CS_COUNTER_CREATES_RING_FULL,
+		CS_COUNTER_CREATES_NESTED, CS_COUNTER_PROC_EVENTS_RING_FULL,
+		CS_COUNTER_PASSES_FAILED,  CS_COUNTER_PASSES_MISSED,
+		CS_COUNTER_TASKS_DROPPED,  CS_COUNTER_CODES_UNREADABLE,
+		CS_COUNTER_SPOOL_FULL,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(losses); i++)
+		if (c[losses[i]])
+			cs_info("  %" PRIu64 " %s", c[losses[i]], text[losses[i]]);
+}
+
+void cs_output_summary(const struct cs_output *output, const struct cs_profile *profile)
+{
+	const struct cs_profile_meta *meta = cs_profile_meta(profile);
+	const uint64_t *c = meta->counters;
+	uint64_t samples = 0, lost;
+
+	for (size_t i = 0; i < cs_profile_nsamples(profile); i++)
+		samples += cs_profile_sample(profile, i)->values[CS_VALUE_SAMPLES];
+	cs_info("wrote %s: %" PRIu64 " samples in %.1f s at %.0f Hz%s",
+		strcmp(output->path, "-") == 0 ? "to stdout" : output->path, samples,
+		(double)meta->duration_ns / 1e9,
+		meta->interval_ns ? 1e9 / (double)meta->interval_ns : 0.0,
+		meta->partial ? " (partial: the capture was cut off)" : "");
+	if (meta->has_counters) {
+		lost = c[CS_COUNTER_RING_FULL] + c[CS_COUNTER_NESTED];
+		cs_info("due ticks %" PRIu64 " = %" PRIu64 " samples + %" PRIu64 " idle + %" PRIu64
+			" of other processes + %" PRIu64 " missed + %" PRIu64 " lost",
+			c[CS_COUNTER_TICKS] + c[CS_COUNTER_MISSED], c[CS_COUNTER_SAMPLES],
+			c[CS_COUNTER_IDLE], c[CS_COUNTER_OTHER], c[CS_COUNTER_MISSED], lost);
+		print_losses(c);
+	}
+	for (size_t i = 0; i < cs_profile_nnotes(profile); i++)
+		cs_info("%s", cs_profile_get_note(profile, i));
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a profile goes: a file or stdout, opened before the capture so that a bad path fails at once. */
+#pragma once
+
+#include "export/exporter.h"
+
+struct cs_output {
+	const struct cs_exporter *exporter; /* NULL: the raw capture itself */
+	char path[4096];                    /* "-": stdout */
+	int fd;
+};
+
+/*
+ * Choose format and file from -f and -o (either may be NULL): -f, else the ending of -o, else html. Without -o, collapsed
+ * goes to stdout and everything else to coroscope plus its ending. Says what is wrong; returns 0 or -EINVAL.
+ */
+int cs_output_choose(struct cs_output *output, const char *format, const char *path);
+
+/* Open the file (not for raw). Says what is wrong; returns 0 or -errno. */
+int cs_output_open(struct cs_output *output);
+
+/* Export and write everything. Says what is wrong; returns 0 or -errno. */
+int cs_output_write(struct cs_output *output, const struct cs_profile *profile);
+
+void cs_output_close(struct cs_output *output);
+
+/* One line on stderr: what was written, and the accounts behind it. */
+void cs_output_summary(const struct cs_output *output, const struct cs_profile *profile);

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coroscope record: attach, capture into a raw spool, and when that is over turn the spool into a profile. The spool
+ * outlives a failed export: nothing captured is lost to a full disk.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/args.h"
+#include "cli/child.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "cli/pipeline.h"
+#include "collect/record.h"
+#include "collect/session.h"
+#include "core/cleanup.h"
+#include "core/log.h"
+
+#define DEFAULT_RATE_HZ 99
+#define DEFAULT_RING    ((size_t)4 << 20)
+#define PROGRESS_NS     500000000ull
+
+struct options {
+	pid_t pids[CS_MAX_PIDS];
+	unsigned int npids;
+	bool all;
+	char **command; /* NULL: none */
+	enum cs_capture_mode mode;
+	uint32_t rate_hz;
+	uint64_t duration_ns; /* 0: until interrupted */
+	const char *output, *format;
+	bool exit_status, quiet, no_iterator;
+	size_t ring_bytes;
+};
+
+enum { KEY_EXIT_STATUS = 0x100, KEY_RING_SIZE, KEY_NO_ITERATOR };
+
+static const struct argp_option argp_options[] = {
+	{"pid", 'p', "PID[,PID...]", 0, "profile these processes", 1},
+	{"all", 'a', NULL, 0, "profile every process", 1},
+	{"mode", 'm', "cpu|wall", 0,
+	 "cpu: what runs; wall (default): also what sleeps, suspended tasks included", 2},
+	{"rate", 'r', "HZ", 0, "samples a second of each CPU, 1 to 10000 (default 99)", 2},
+	{NULL, 'F', "HZ", 0, "the same, as in perf", 2},
+	{"duration", 'd', "TIME", 0,
+	 "how long: 30, 30s, 5m (default: until Ctrl-C or the target's end)", 2},
+	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 3},
+	{"format", 'f', "FORMAT", 0, "collapsed, pprof, html or raw", 3},
+	{"exit-status", KEY_EXIT_STATUS, NULL, 0, "exit with COMMAND's status", 4},
+	{"quiet", 'q', NULL, 0, "only errors", 4},
+	{"verbose", 'v', NULL, 0, "say more", 4},
+	{"ring-size", KEY_RING_SIZE, "BYTES", 0, "of the kernel's ring buffer (default 4M)", 4},
+	{"no-iterator", KEY_NO_ITERATOR, NULL, 0,
+	 "read sleeping threads from user space, as on kernels before 5.18", 4},
+	{0},
+};
+
+static error_t parse_mode(struct argp_state *state, struct options *options, const char *arg)
+{
+	if (strcmp(arg, "cpu") == 0)
+		options->mode = CS_MODE_CPU;
+	else if (strcmp(arg, "wall") == 0)
+		options->mode = CS_MODE_WALL;
+	else
+		argp_error(state, "no mode '%s': cpu or wall", arg);
+	return 0;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case 'p':
+		if (cs_parse_pids(arg, options->pids, &options->npids))
+			argp_error(state, "'%s' is no list of process ids", arg);
+		return 0;
+	case 'a':
+		options->all = true;
+		return 0;
+	case 'm':
+		return parse_mode(state, options, arg);
+	case 'r':
+	case 'F':
+		if (cs_parse_rate(arg, &options->rate_hz))
+			argp_error(state, "rate '%s' is not from 1 to %d Hz", arg, CS_MAX_RATE_HZ);
+		return 0;
+	case 'd':
+		if (cs_parse_duration(arg, &options->duration_ns))
+			argp_error(state, "'%s' is no duration: 30, 30s, 5m", arg);
+		return 0;
+	case 'o':
+		options->output = arg;
+		return 0;
+	case 'f':
+		options->format = arg;
+		return 0;
+	case 'q':
+		options->quiet = true;
+		cs_log_set_level(CS_LOG_ERROR);
+		return 0;
+	case 'v':
+		cs_log_set_level(CS_LOG_DEBUG);
+		return 0;
+	case KEY_EXIT_STATUS:
+		options->exit_status = true;
+		return 0;
+	case KEY_NO_ITERATOR:
+		options->no_iterator = true;
+		return 0;
+	case KEY_RING_SIZE:
+		if (cs_parse_size(arg, &options->ring_bytes))
+			argp_error(state, "'%s' is no size: 64K, 8M", arg);
+		return 0;
+	case ARGP_KEY_ARGS:
+		options->command = state->argv + state->next;
+		return 0;
+	case ARGP_KEY_END:
+		if (!!options->npids + options->all + !!options->command != 1)
+			argp_error(state, "one of -p PID, -a or -- COMMAND is needed");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+	interrupted = sig;
+}
+
+static void catch_signals(void)
+{
+	const struct sigaction action = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Why the programs could not be loaded, and what to do. Returns the exit code. */
+static int explain_load(int err, const char *log)
+{
+	if (err == -EPERM || err == -EACCES) {
+		if (geteuid() != 0)
+			cs_err("no permission to load BPF programs: run as root (sudo coroscope record ...)");
+		else
+			cs_err("root may not load BPF programs here (%s): see coroscope check",
+			       log && *log ? log : strerror(-err));
+		return CS_EXIT_PERMISSION;
+	}
+	if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
+		cs_err("the kernel has no type information (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF");
+	else
+		cs_err("cannot load the BPF programs: %s%s%s", strerror(-err),
+		       log && *log ? ": " : "", log ? log : "");
+	return CS_EXIT_FAILURE;
+}
+
+static int explain_target(pid_t pid, int err)
+{
+	if (err == -ESRCH) {
+		cs_err("no such process: %d", pid);
+		return CS_EXIT_NOTHING;
+	}
+	if (err == -EPERM || err == -EACCES) {
+		cs_err("no permission to read process %d: run as root", pid);
+		return CS_EXIT_PERMISSION;
+	}
+	cs_err("cannot watch process %d: %s", pid, strerror(-err));
+	return CS_EXIT_FAILURE;
+}
+
+/* Returns an exit code; the targets are watched when it is 0. */
+static int add_targets(struct cs_session *session, const struct options *options,
+		       struct cs_child *child)
+{
+	int err;
+
+	for (unsigned int i = 0; i < options->npids; i++) {
+		err = cs_session_add(session, options->pids[i]);
+		if (err)
+			return explain_target(options->pids[i], err);
+	}
+	if (options->all) {
+		err = cs_session_add_all(session);
+		if (err) {
+			cs_err("cannot look at all processes: %s", strerror(-err));
+			return CS_EXIT_FAILURE;
+		}
+	}
+	if (options->command) {
+		err = cs_child_start(child, options->command);
+		if (!err)
+			err = cs_session_add(session, child->pid);
+		if (err) {
+			cs_err("cannot start %s: %s", options->command[0], strerror(-err));
+			return CS_EXIT_FAILURE;
+		}
+	}
+	return CS_EXIT_OK;
+}
+
+static void show_progress(const struct cs_session *session, uint64_t start_ns, bool last)
+{
+	static uint64_t shown_ns;
+	uint64_t c[CS_COUNTER_MAX_], now = cs_now_ns();
+	double seconds = (double)(now - start_ns) / 1e9;
+
+	if ((!last && now - shown_ns < PROGRESS_NS) || cs_session_counters(session, c))
+		return;
+	shown_ns = now;
+	fprintf(stderr,
+		"\r\033[K%.1f s  %.1f Hz per CPU  samples %" PRIu64 " cpu, %" PRIu64
+		" wall, %" PRIu64 " tasks  lost %" PRIu64 "%s",
+		seconds,
+		(double)c[CS_COUNTER_TICKS] / seconds / (double)sysconf(_SC_NPROCESSORS_ONLN),
+		c[CS_COUNTER_SAMPLES], c[CS_COUNTER_WALL_SAMPLES] + c[CS_COUNTER_WALL_SAME],
+		c[CS_COUNTER_TASKS], c[CS_COUNTER_RING_FULL] + c[CS_COUNTER_WALL_RING_FULL],
+		last ? "\n" : "");
+}
+
+static void sleep_until(uint64_t ns)
+{
+	const struct timespec at = {.tv_sec = (time_t)(ns / 1000000000u),
+				    .tv_nsec = (long)(ns % 1000000000u)};
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+}
+
+/* Turns until something ends the capture. */
+static enum cs_end_reason capture(struct cs_session *session, const struct options *options,
+				  struct cs_child *child)
+{
+	bool progress = isatty(STDERR_FILENO) && !options->quiet;
+	uint64_t start = cs_now_ns();
+	enum cs_end_reason reason;
+
+	for (;;) {
+		sleep_until(cs_session_next_ns(session));
+		if (cs_session_turn(session)) {
+			reason = CS_END_SPOOL_FULL;
+			break;
+		}
+		if (interrupted) {
+			reason = CS_END_INTERRUPTED;
+			break;
+		}
+		if (options->duration_ns && cs_now_ns() - start >= options->duration_ns) {
+			reason = CS_END_DURATION;
+			break;
+		}
+		if (cs_child_ended(child) || (!options->all && !cs_session_alive(session))) {
+			reason = CS_END_TARGETS_GONE;
+			break;
+		}
+		if (progress)
+			show_progress(session, start, false);
+	}
+	if (progress)
+		show_progress(session, start, true);
+	return reason;
+}
+
+/* From attaching to the last record in the spool. Returns an exit code. */
+static int run_session(const struct options *options, struct cs_spool *spool,
+		       struct cs_child *child, const char *command_line)
+{
+	const struct cs_session_options session_options = {
+		.mode = options->mode,
+		.interval_ns = 1000000000u / options->rate_hz,
+		.ring_bytes = options->ring_bytes,
+		.all_processes = options->all,
+		.no_iterator = options->no_iterator,
+		.command = command_line,
+	};
+	_cleanup_(cs_session_freep) struct cs_session *session = NULL;
+	_cleanup_free_ char *log = NULL;
+	enum cs_end_reason reason;
+	int err, code;
+
+	err = cs_session_new(&session_options, spool, &session, &log);
+	if (err)
+		return explain_load(err, log);
+	code = add_targets(session, options, child);
+	if (code)
+		return code;
+	err = cs_session_start(session);
+	if (err) {
+		cs_err("cannot start the clocks: %s: see coroscope check", strerror(-err));
+		return err == -EACCES || err == -EPERM ? CS_EXIT_PERMISSION : CS_EXIT_FAILURE;
+	}
+	if (options->command) {
+		err = cs_child_go(child);
+		if (err) {
+			cs_err("cannot run %s: %s", options->command[0], strerror(-err));
+			return CS_EXIT_FAILURE;
+		}
+	}
+	reason = capture(session, options, child);
+	err = cs_session_finish(session, reason);
+	if (reason == CS_END_SPOOL_FULL || err)
+		cs_warn("the capture ended early: %s could not grow", cs_spool_path(spool));
+	return CS_EXIT_OK;
+}
+
+static int export_spool(struct cs_spool *spool, struct cs_output *output)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
+	int err = cs_pipeline_read(cs_spool_fd(spool), &profile);
+
+	if (err) {
+		cs_err("cannot read the capture back: %s", strerror(-err));
+	} else if (output->exporter) {
+		err = cs_output_write(output, profile);
+	}
+	if (err) {
+		cs_spool_keep(spool);
+		cs_err("the capture is kept: coroscope report %s -o FILE", cs_spool_path(spool));
+		return CS_EXIT_FAILURE;
+	}
+	cs_output_summary(output, profile);
+	return CS_EXIT_OK;
+}
+
+static void join_arguments(int argc, char **argv, char *dst, size_t size)
+{
+	size_t at = (size_t)snprintf(dst, size, "coroscope");
+
+	for (int i = 0; i < argc && at < size; i++)
+		at += (size_t)snprintf(dst + at, size - at, " %s", argv[i]);
+}
+
+static int record(const struct options *options, const char *command_line)
+{
+	_cleanup_(cs_output_close) struct cs_output output = {.fd = -1};
+	_cleanup_(cs_child_end) struct cs_child child = {.go = -1, .report = -1};
+	_cleanup_(cs_spool_freep) struct cs_spool *spool = NULL;
+	int err, code;
+
+	if (cs_output_choose(&output, options->format, options->output))
+		return CS_EXIT_USAGE;
+	if (output.exporter && cs_output_open(&output))
+		return CS_EXIT_FAILURE;
+	err = cs_spool_new(output.exporter ? NULL : output.path, &spool);
+	if (err) {
+		cs_err("cannot create the capture file (%s): %s",
+		       output.exporter ? "set TMPDIR to a writable directory" : output.path,
+		       strerror(-err));
+		return CS_EXIT_FAILURE;
+	}
+	catch_signals();
+	code = run_session(options, spool, &child, command_line);
+	if (code)
+		return code;
+	code = export_spool(spool, &output);
+	cs_child_end(&child);
+	if (!code && options->exit_status && options->command)
+		return cs_child_exit_status(&child);
+	return code;
+}
+
+int cs_cli_record(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = argp_options,
+		.parser = parse_option,
+		.args_doc = "-p PID[,PID...]\n-a\n-- COMMAND [ARGUMENT...]",
+		.doc = "Samples processes and writes a profile.\v"
+		       "COMMAND runs as the user behind sudo; when -d ends before it does, it is sent SIGTERM.",
+	};
+	struct options options = {
+		.mode = CS_MODE_WALL,
+		.rate_hz = DEFAULT_RATE_HZ,
+		.ring_bytes = DEFAULT_RING,
+	};
+	char command_line[4096];
+	error_t err;
+
+	join_arguments(argc, argv, command_line, sizeof(command_line));
+	argv[0] = (char *)"coroscope record";
+	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
+	if (err)
+		return CS_EXIT_USAGE;
+	return record(&options, command_line);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coroscope report: a raw capture into any format, on any machine, without privilege. */
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "cli/pipeline.h"
+#include "core/cleanup.h"
+#include "core/log.h"
+
+struct options {
+	const char *capture, *format, *output;
+};
+
+static const struct argp_option argp_options[] = {
+	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 0},
+	{"format", 'f', "FORMAT", 0, "collapsed, pprof or html", 0},
+	{0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case 'o':
+		options->output = arg;
+		return 0;
+	case 'f':
+		options->format = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (options->capture)
+			argp_error(state, "one capture at a time");
+		options->capture = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!options->capture)
+			argp_error(state, "which capture?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int report(const struct options *options)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
+	_cleanup_(cs_output_close) struct cs_output output = {.fd = -1};
+	_cleanup_close_ int fd = -1;
+	int err;
+
+	if (cs_output_choose(&output, options->format, options->output))
+		return CS_EXIT_USAGE;
+	if (!output.exporter) {
+		cs_err("%s is a raw capture already: choose collapsed, pprof or html",
+		       options->capture);
+		return CS_EXIT_USAGE;
+	}
+	fd = open(options->capture, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		cs_err("cannot open %s: %s", options->capture, strerror(errno));
+		return CS_EXIT_FAILURE;
+	}
+	err = cs_pipeline_read(fd, &profile);
+	if (err) {
+		cs_err("cannot read %s: %s", options->capture,
+		       err == -EBADMSG           ? "this is no raw capture"
+		       : err == -EPROTONOSUPPORT ? "it was made by another version of coroscope"
+						 : strerror(-err));
+		return CS_EXIT_FAILURE;
+	}
+	if (cs_output_open(&output) || cs_output_write(&output, profile))
+		return CS_EXIT_FAILURE;
+	cs_output_summary(&output, profile);
+	return CS_EXIT_OK;
+}
+
+int cs_cli_report(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = argp_options,
+		.parser = parse_option,
+		.args_doc = "CAPTURE.raw",
+		.doc = "Turns a raw capture into another format. Needs no privilege.",
+	};
+	struct options options = {0};
+
+	argv[0] = (char *)"coroscope report";
+	if (argp_parse(&argp, argc, argv, 0, NULL, &options))
+		return CS_EXIT_USAGE;
+	return report(&options);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fresh records refer to code objects, kernel functions and mapped files by address. Names finds the addresses that
+ * nobody has named yet, asks the live machine while it still knows, and puts the answers before the records.
+ * It reads records of this very run (from the ring, or built by the collector), never a file.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "collect/target.h"
+#include "core/buf.h"
+
+struct cs_names;
+
+int cs_names_new(struct cs_names **ret); /* 0 or -ENOMEM */
+void cs_names_free(struct cs_names *names);
+static inline void cs_names_freep(struct cs_names **names)
+{
+	cs_names_free(*names);
+}
+
+/*
+ * Append to out what the whole records in fresh need to be understood. targets is the uthash table by pid.
+ * *unreadable is increased by the code objects that could not be read. Returns 0 or -ENOMEM.
+ */
+int cs_names_for(struct cs_names *names, struct cs_target *targets, const struct cs_buf *fresh,
+		 uint64_t now_ns, struct cs_buf *out, uint64_t *unreadable);

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The BPF side as one object. */
+#include "collect/probes.h"
+
+#include <coroscope/config.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <coroscope.skel.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "core/buf.h"
+#include "core/cleanup.h"
+#include "core/log.h"
+
+struct cs_probe_link {
+	struct bpf_link *link;
+};
+
+struct iterator {
+	pid_t pid; /* 0: all threads of the machine */
+	struct bpf_link *link;
+	UT_hash_handle hh;
+};
+
+struct cs_probes {
+	struct coroscope *skel;
+	struct ring_buffer *ring;
+	struct bpf_link **clocks; /* one a CPU */
+	int nclocks;
+	struct iterator *iterators;
+	uint64_t interval_ns;
+	bool has_wall;
+	int ncpu;
+	int (*drain_fn)(void *ctx, const struct cs_ev_hdr *record);
+	void *drain_ctx;
+};
+
+/* libbpf's messages while loading, so that a failure can be explained; not thread safe, like libbpf's hook. */
+static struct cs_buf *load_log;
+
+static int keep_message(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char line[512];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), fmt, args);
+	line[strcspn(line, "\n")] = '\0';
+	cs_debug("%s", line);
+	if (load_log && level == LIBBPF_WARN) {
+		load_log->len = 0;
+		cs_buf_append_str(load_log, line);
+	}
+	return 0;
+}
+
+static size_t ring_size(size_t wanted)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+
+	while (size < wanted && size < (1u << 30))
+		size *= 2;
+	return size;
+}
+
+/*
+ * The iterator needs bpf_copy_from_user_task (5.18). Probing by loading does not answer for sleepable programs, but
+ * the kernel's type information lists the helpers it has.
+ */
+static bool kernel_has_wall(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	const struct btf_enum *value;
+	const struct btf_type *type;
+	bool found = false;
+	int id;
+
+	id = btf ? btf__find_by_name_kind(btf, "bpf_func_id", BTF_KIND_ENUM) : -ENOENT;
+	type = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+	value = type ? btf_enum(type) : NULL;
+	for (int i = 0; type && i < btf_vlen(type) && !found; i++) {
+		const char *name = btf__name_by_offset(btf, value[i].name_off);
+
+		found = name && strcmp(name, "BPF_FUNC_copy_from_user_task") == 0;
+	}
+	btf__free(btf);
+	return found;
+}
+
+static int open_and_load(struct cs_probes *probes, const struct cs_probes_options *options)
+{
+	int err;
+
+	probes->skel = coroscope__open();
+	if (!probes->skel)
+		return -errno;
+	probes->skel->rodata->config.interval_ns = options->interval_ns;
+	probes->skel->rodata->config.all_processes = options->all_processes;
+	bpf_map__set_max_entries(probes->skel->maps.ring, (uint32_t)ring_size(options->ring_bytes));
+	probes->has_wall = options->wall && kernel_has_wall();
+	bpf_program__set_autoload(probes->skel->progs.wall, probes->has_wall);
+	err = coroscope__load(probes->skel);
+	return err;
+}
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+	struct cs_probes *probes = ctx;
+	const struct cs_ev_hdr *record = data;
+
+	if (size < sizeof(*record) || record->size != size)
+		return 0;
+	return probes->drain_fn(probes->drain_ctx, record);
+}
+
+int cs_probes_load(const struct cs_probes_options *options, struct cs_probes **ret, char **ret_log)
+{
+	_cleanup_(cs_probes_freep) struct cs_probes *probes = calloc(1, sizeof(*probes));
+	_cleanup_buf_ struct cs_buf log = {0};
+	int err;
+
+	if (!probes)
+		return -ENOMEM;
+	probes->interval_ns = options->interval_ns;
+	probes->ncpu = libbpf_num_possible_cpus();
+	if (probes->ncpu < 0)
+		return probes->ncpu;
+	load_log = &log;
+	libbpf_set_print(keep_message);
+	err = open_and_load(probes, options);
+	load_log = NULL;
+	if (err) {
+		*ret_log = strdup(cs_buf_str(&log));
+		return err;
+	}
+	probes->ring =
+		ring_buffer__new(bpf_map__fd(probes->skel->maps.ring), on_record, probes, NULL);
+	if (!probes->ring)
+		return -errno;
+	*ret = TAKE_PTR(probes);
+	return 0;
+}
+
+void cs_probes_free(struct cs_probes *probes)
+{
+	struct iterator *it, *tmp;
+
+	if (!probes)
+		return;
+	cs_probes_stop_clock(probes);
+	HASH_ITER (hh, probes->iterators, it, tmp) {
+		HASH_DEL(probes->iterators, it);
+		bpf_link__destroy(it->link);
+		free(it);
+	}
+	ring_buffer__free(probes->ring);
+	coroscope__destroy(probes->skel);
+	free(probes);
+}
+
+static int attach_clock(struct cs_probes *probes, int cpu)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = probes->interval_ns,
+	};
+	_cleanup_close_ int fd = -1;
+	struct bpf_link *link;
+
+	fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	link = bpf_program__attach_perf_event(probes->skel->progs.on_cpu, fd);
+	if (!link)
+		return -errno;
+	TAKE_FD(fd); /* the link closes it */
+	probes->clocks[probes->nclocks++] = link;
+	return 0;
+}
+
+int cs_probes_start_clock(struct cs_probes *probes)
+{
+	int err;
+
+	probes->clocks = calloc((size_t)probes->ncpu, sizeof(*probes->clocks));
+	if (!probes->clocks)
+		return -ENOMEM;
+	for (int cpu = 0; cpu < probes->ncpu; cpu++) {
+		err = attach_clock(probes, cpu);
+		if (err == -ENODEV || err == -ENXIO) /* possible, but not there */
+			continue;
+		if (err)
+			return err;
+	}
+	return probes->nclocks ? 0 : -ENODEV;
+}
+
+void cs_probes_stop_clock(struct cs_probes *probes)
+{
+	for (int i = 0; probes->clocks && i < probes->nclocks; i++)
+		bpf_link__destroy(probes->clocks[i]);
+	free(TAKE_PTR(probes->clocks));
+}
+
+unsigned int cs_probes_nclocks(const struct cs_probes *probes)
+{
+	return (unsigned int)probes->nclocks;
+}
+
+int cs_probes_watch_processes(struct cs_probes *probes)
+{
+	struct coroscope *skel = probes->skel;
+
+	skel->links.proc_exec = bpf_program__attach(skel->progs.proc_exec);
+	if (!skel->links.proc_exec)
+		return -errno;
+	skel->links.proc_exit = bpf_program__attach(skel->progs.proc_exit);
+	return skel->links.proc_exit ? 0 : -errno;
+}
+
+int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_proc_info *info)
+{
+	static const uint64_t zeroes[CS_COUNTER_MAX_];
+	uint32_t key = (uint32_t)pid;
+
+	/* The accounts' row first and only once: it must survive a new description of the process. */
+	if (bpf_map_update_elem(bpf_map__fd(probes->skel->maps.proc_counters), &key, zeroes,
+				BPF_NOEXIST) &&
+	    errno != EEXIST)
+		return -errno;
+	if (bpf_map_update_elem(bpf_map__fd(probes->skel->maps.procs), &key, info, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+void cs_probes_drop_process(struct cs_probes *probes, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid;
+	struct iterator *it;
+
+	bpf_map_delete_elem(bpf_map__fd(probes->skel->maps.procs), &key);
+	bpf_map_delete_elem(bpf_map__fd(probes->skel->maps.proc_counters), &key);
+	HASH_FIND_INT(probes->iterators, &pid, it);
+	if (it) {
+		HASH_DEL(probes->iterators, it);
+		bpf_link__destroy(it->link);
+		free(it);
+	}
+}
+
+int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid, const char *path,
+			       uint64_t offset, struct cs_probe_link **ret)
+{
+	_cleanup_free_ struct cs_probe_link *link = calloc(1, sizeof(*link));
+
+	if (!link)
+		return -ENOMEM;
+	link->link =
+		bpf_program__attach_uprobe(probes->skel->progs.task_init, false, pid, path, offset);
+	if (!link->link)
+		return -errno;
+	*ret = TAKE_PTR(link);
+	return 0;
+}
+
+void cs_probes_detach(struct cs_probe_link *link)
+{
+	if (!link)
+		return;
+	bpf_link__destroy(link->link);
+	free(link);
+}
+
+bool cs_probes_has_wall(const struct cs_probes *probes)
+{
+	return probes->has_wall;
+}
+
+static int iterator_for(struct cs_probes *probes, pid_t pid, struct iterator **ret)
+{
+	union bpf_iter_link_info info = {.task.pid = (uint32_t)pid};
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	_cleanup_free_ struct iterator *it = NULL;
+
+	HASH_FIND_INT(probes->iterators, &pid, *ret);
+	if (*ret)
+		return 0;
+	it = calloc(1, sizeof(*it));
+	if (!it)
+		return -ENOMEM;
+	it->pid = pid;
+	it->link = bpf_program__attach_iter(probes->skel->progs.wall, pid ? &opts : NULL);
+	if (!it->link)
+		return -errno;
+	HASH_ADD_INT(probes->iterators, pid, it);
+	*ret = TAKE_PTR(it);
+	return 0;
+}
+
+int cs_probes_visit_sleepers(struct cs_probes *probes, pid_t pid, uint64_t weight_ns)
+{
+	_cleanup_close_ int fd = -1;
+	struct iterator *it = NULL;
+	char unused[64];
+	ssize_t n;
+	int err;
+
+	err = iterator_for(probes, pid, &it);
+	if (err)
+		return err;
+	probes->skel->bss->wall_weight_ns = weight_ns;
+	fd = bpf_iter_create(bpf_link__fd(it->link));
+	if (fd < 0)
+		return -errno;
+	do {
+		n = read(fd, unused, sizeof(unused));
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	return n < 0 ? -errno : 0;
+}
+
+int cs_probes_drain(struct cs_probes *probes, int (*fn)(void *ctx, const struct cs_ev_hdr *record),
+		    void *ctx)
+{
+	probes->drain_fn = fn;
+	probes->drain_ctx = ctx;
+	return ring_buffer__consume(probes->ring);
+}
+
+int cs_probes_counters(const struct cs_probes *probes, pid_t pid,
+		       uint64_t counters[CS_COUNTER_MAX_])
+{
+	uint32_t key = (uint32_t)pid;
+	_cleanup_free_ uint64_t *per_cpu = NULL;
+
+	if (pid)
+		return bpf_map_lookup_elem(bpf_map__fd(probes->skel->maps.proc_counters), &key,
+					   counters)
+			       ? -errno
+			       : 0;
+	per_cpu = calloc((size_t)probes->ncpu, CS_COUNTER_MAX_ * sizeof(*per_cpu));
+	if (!per_cpu)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(bpf_map__fd(probes->skel->maps.counters), &key, per_cpu))
+		return -errno;
+	memset(counters, 0, CS_COUNTER_MAX_ * sizeof(*counters));
+	for (int cpu = 0; cpu < probes->ncpu; cpu++)
+		for (int i = 0; i < CS_COUNTER_MAX_; i++)
+			counters[i] += per_cpu[(size_t)cpu * CS_COUNTER_MAX_ + (size_t)i];
+	return 0;
+}

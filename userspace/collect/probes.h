@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The BPF side as one object: loads the programs, attaches them, reads the ring and the accounts. The only user
+ * of the generated skeleton. Everything hangs on file descriptors of this process (nothing is pinned), so
+ * whatever way it ends, SIGKILL included, the kernel detaches all of it.
+ */
+#pragma once
+
+#include <coroscope/event.h>
+#include <coroscope/proc_info.h>
+#include <coroscope/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct cs_probes;
+struct cs_probe_link; /* one attached program; detached by cs_probes_detach */
+
+struct cs_probes_options {
+	uint64_t interval_ns; /* of CPU ticks */
+	size_t ring_bytes;    /* rounded up to a power of two of whole pages */
+	bool all_processes;
+	bool wall; /* load the iterator, if the kernel has what it needs */
+};
+
+/*
+ * Open, configure and load. Returns 0 or -errno; -EPERM without privilege, -ENOENT without the kernel's type
+ * information (BTF). On failure *ret_log receives the verifier's or libbpf's last line (owned by the caller).
+ */
+int cs_probes_load(const struct cs_probes_options *options, struct cs_probes **ret, char **ret_log);
+void cs_probes_free(struct cs_probes *probes); /* detaches everything; NULL is fine */
+static inline void cs_probes_freep(struct cs_probes **probes)
+{
+	cs_probes_free(*probes);
+}
+
+/* Begin and end the CPU clock on all CPUs. Returns 0 or -errno. */
+int cs_probes_start_clock(struct cs_probes *probes);
+void cs_probes_stop_clock(struct cs_probes *probes);
+/* How many CPUs it ticks on; known from its start on. */
+unsigned int cs_probes_nclocks(const struct cs_probes *probes);
+
+/* Watch exec and exit of the processes with a row. Returns 0 or -errno. */
+int cs_probes_watch_processes(struct cs_probes *probes);
+
+/* Make or replace a process's row; remove it. Returns 0 or -errno (-E2BIG: the table is full). */
+int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_proc_info *info);
+void cs_probes_drop_process(struct cs_probes *probes, pid_t pid);
+
+/* Attach the task-creation probe to a file; pid -1: for every process that maps it. Returns 0 or -errno. */
+int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid, const char *path,
+			       uint64_t offset, struct cs_probe_link **ret);
+void cs_probes_detach(struct cs_probe_link *link); /* NULL is fine */
+
+/* Can this kernel walk sleeping threads? Else user space reads them. */
+bool cs_probes_has_wall(const struct cs_probes *probes);
+
+/* One visit to every sleeping thread of the processes with a row (pid 0) or of one. Returns 0 or -errno. */
+int cs_probes_visit_sleepers(struct cs_probes *probes, pid_t pid, uint64_t weight_ns);
+
+/* Hand every waiting record to fn, oldest first; fn returns 0 to go on. Returns the number handed out or -errno. */
+int cs_probes_drain(struct cs_probes *probes, int (*fn)(void *ctx, const struct cs_ev_hdr *record),
+		    void *ctx);
+
+/* Read the accounts of the machine (pid 0) or of a process with a row. Returns 0 or -errno. */
+int cs_probes_counters(const struct cs_probes *probes, pid_t pid,
+		       uint64_t counters[CS_COUNTER_MAX_]);

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One capture. */
+#include "collect/session.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collect/names.h"
+#include "collect/probes.h"
+#include "collect/record.h"
+#include "collect/target.h"
+#include "core/buf.h"
+#include "core/cleanup.h"
+
+#define MS          1000000ull
+/* Wall passes and draining: no finer than this however fine the CPU clock is, and no coarser. */
+#define TURN_MIN_NS (10 * MS)
+#define TURN_MAX_NS (50 * MS)
+/* How long one turn may wait, all processes together, for event loops to be asleep. */
+#define WAIT_NS     (2 * MS)
+/* A pass over tasks that took d is not repeated before 50 d: 2% of a CPU for each process. */
+#define PASS_BUDGET 50
+
+struct cs_session {
+	struct cs_session_options options;
+	struct cs_spool *spool; /* borrowed */
+	struct cs_probes *probes;
+	struct cs_target *targets; /* by pid */
+	struct cs_names *names;
+	struct cs_buf fresh;  /* this turn's records: what the ring held, then the passes */
+	struct cs_buf passes; /* over tasks; taken before the ring is drained, written after it */
+	struct cs_buf ahead;  /* what must stand before all of them */
+	uint64_t turn_ns;     /* length of a turn */
+	uint64_t next_ns, last_visit_ns;
+	uint64_t clock_ns, clock_end_ns; /* the CPU clock was on from, to (0: it still is) */
+	uint64_t own[CS_COUNTER_MAX_];   /* the collector's accounts */
+};
+
+static uint64_t turn_length(uint64_t interval_ns)
+{
+	if (interval_ns < TURN_MIN_NS)
+		return TURN_MIN_NS;
+	return interval_ns > TURN_MAX_NS ? TURN_MAX_NS : interval_ns;
+}
+
+int cs_session_new(const struct cs_session_options *options, struct cs_spool *spool,
+		   struct cs_session **ret, char **ret_log)
+{
+	const struct cs_probes_options probes = {
+		.interval_ns = options->interval_ns,
+		.ring_bytes = options->ring_bytes,
+		.all_processes = options->all_processes,
+		.wall = options->mode == CS_MODE_WALL && !options->no_iterator,
+	};
+	_cleanup_(cs_session_freep) struct cs_session *session = calloc(1, sizeof(*session));
+	int err;
+
+	if (!session)
+		return -ENOMEM;
+	session->options = *options;
+	session->spool = spool;
+	session->turn_ns = turn_length(options->interval_ns);
+	err = cs_names_new(&session->names);
+	if (!err)
+		err = cs_probes_load(&probes, &session->probes, ret_log);
+	if (!err)
+		err = cs_record_capture(&session->fresh, options->interval_ns, options->mode,
+					(uint32_t)sysconf(_SC_NPROCESSORS_ONLN), options->command);
+	if (!err)
+		err = cs_spool_append(spool, session->fresh.data, session->fresh.len);
+	if (err)
+		return err;
+	session->fresh.len = 0;
+	*ret = TAKE_PTR(session);
+	return 0;
+}
+
+void cs_session_free(struct cs_session *session)
+{
+	struct cs_target *target, *tmp;
+
+	if (!session)
+		return;
+	HASH_ITER (hh, session->targets, target, tmp) {
+		HASH_DEL(session->targets, target);
+		cs_target_free(target);
+	}
+	cs_probes_free(session->probes);
+	cs_names_free(session->names);
+	cs_buf_free(&session->fresh);
+	cs_buf_free(&session->passes);
+	cs_buf_free(&session->ahead);
+	free(session);
+}
+
+static int add_target(struct cs_session *session, pid_t pid, bool python_only)
+{
+	_cleanup_(cs_target_freep) struct cs_target *target = NULL;
+	int err;
+
+	HASH_FIND_INT(session->targets, &pid, target);
+	if (target) {
+		target = NULL;
+		return 0;
+	}
+	err = cs_target_new(pid, cs_now_ns(), &target);
+	if (err || (python_only && target->interp.state == CS_INTERP_NOT_PYTHON))
+		return err;
+	err = cs_target_refresh(target, session->probes, pid, cs_now_ns());
+	if (err)
+		return err;
+	HASH_ADD_INT(session->targets, pid, target);
+	TAKE_PTR(target);
+	return 0;
+}
+
+int cs_session_add(struct cs_session *session, pid_t pid)
+{
+	return add_target(session, pid, false);
+}
+
+int cs_session_add_all(struct cs_session *session)
+{
+	_cleanup_closedir_ DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	if (!proc)
+		return -errno;
+	while ((entry = readdir(proc))) {
+		int err;
+
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		/* Processes come and go while we look: one that cannot be read is sampled without names. */
+		err = add_target(session, (pid_t)strtol(entry->d_name, NULL, 10), true);
+		if (err == -ENOMEM || err == -E2BIG)
+			return err;
+	}
+	return 0;
+}
+
+int cs_session_start(struct cs_session *session)
+{
+	int err = cs_probes_watch_processes(session->probes);
+
+	if (!err)
+		err = cs_probes_start_clock(session->probes);
+	session->clock_ns = cs_now_ns();
+	session->last_visit_ns = session->clock_ns;
+	session->next_ns = session->last_visit_ns + session->turn_ns;
+	return err;
+}
+
+uint64_t cs_session_next_ns(const struct cs_session *session)
+{
+	return session->next_ns;
+}
+
+static int keep_record(void *ctx, const struct cs_ev_hdr *record)
+{
+	struct cs_session *session = ctx;
+	struct cs_target *target;
+	pid_t pid = (pid_t)record->pid;
+
+	if (record->kind == CS_EV_EXEC || record->kind == CS_EV_EXIT) {
+		HASH_FIND_INT(session->targets, &pid, target);
+		if (target && record->kind == CS_EV_EXEC)
+			cs_target_forget(target, cs_now_ns());
+		else if (target)
+			target->exited = true;
+	}
+	return cs_buf_append(&session->fresh, record, record->size);
+}
+
+/* A process of -a that nobody looked at yet shows up in a sample: is it a Python? */
+static void meet_newcomers(struct cs_session *session)
+{
+	for (size_t at = 0; session->options.all_processes && at < session->fresh.len;) {
+		const struct cs_ev_stack *stack = (const void *)(session->fresh.data + at);
+
+		at += stack->hdr.size;
+		if (stack->hdr.kind == CS_EV_STACK && stack->status == CS_STATUS_NOT_PYTHON)
+			add_target(session, (pid_t)stack->hdr.pid, false);
+	}
+}
+
+static int refresh_targets(struct cs_session *session)
+{
+	struct cs_target *target, *tmp;
+	uint64_t now = cs_now_ns();
+	int err = 0;
+
+	HASH_ITER (hh, session->targets, target, tmp) {
+		if (cs_target_refresh(target, session->probes, target->pid, now) == -ESRCH)
+			target->exited = true;
+		if (!target->described && !target->exited)
+			err = cs_target_describe(target, now, &session->ahead);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void visit_sleepers(struct cs_session *session)
+{
+	struct cs_target *target, *tmp;
+	uint64_t now = cs_now_ns(), weight = now - session->last_visit_ns;
+
+	session->last_visit_ns = now;
+	if (!cs_probes_has_wall(session->probes))
+		return;
+	if (session->options.all_processes) {
+		cs_probes_visit_sleepers(session->probes, 0, weight);
+		return;
+	}
+	HASH_ITER (hh, session->targets, target, tmp) {
+		if (target->interp.state == CS_INTERP_READY && !target->exited)
+			cs_probes_visit_sleepers(session->probes, target->pid, weight);
+	}
+}
+
+static int pass_target(struct cs_session *session, struct cs_target *target, uint64_t wait_ns)
+{
+	uint64_t now = cs_now_ns();
+	uint64_t since = target->last_pass_ns ? now - target->last_pass_ns : session->turn_ns;
+	/* The CPU clock needs the tree of tasks, not their waiting. */
+	uint64_t weight = session->options.mode == CS_MODE_WALL ? since : 0;
+	struct cs_tasks_result result = {0};
+	int err;
+
+	if (!target->tasks || target->exited || now < target->pass_at_ns)
+		return 0;
+	cs_mem_forget(target->mem);
+	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, &session->passes, &result);
+	target->pass_at_ns = now + result.duration_ns * PASS_BUDGET;
+	session->own[CS_COUNTER_PASSES]++;
+	session->own[CS_COUNTER_TASKS] += result.ntasks;
+	session->own[CS_COUNTER_TASKS_DROPPED] += result.ndropped;
+	if (err) {
+		session->own[CS_COUNTER_PASSES_FAILED]++;
+		return err == -ENOMEM ? err : 0;
+	}
+	session->own[result.coherence == CS_COHERENT_QUIET ? CS_COUNTER_PASSES_QUIET
+							   : CS_COUNTER_PASSES_PER_TASK]++;
+	target->last_pass_ns = now;
+	return 0;
+}
+
+static int visit_tasks(struct cs_session *session)
+{
+	uint64_t end = cs_now_ns() + WAIT_NS;
+	struct cs_target *target, *tmp;
+
+	HASH_ITER (hh, session->targets, target, tmp) {
+		uint64_t now = cs_now_ns();
+		int err = pass_target(session, target, now < end ? end - now : 0);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Name what is new, then write names and records. */
+static int write_fresh(struct cs_session *session)
+{
+	int err = cs_names_for(session->names, session->targets, &session->fresh, cs_now_ns(),
+			       &session->ahead, &session->own[CS_COUNTER_CODES_UNREADABLE]);
+
+	if (!err)
+		err = cs_spool_append(session->spool, session->ahead.data, session->ahead.len);
+	if (!err)
+		err = cs_spool_append(session->spool, session->fresh.data, session->fresh.len);
+	if (err)
+		session->own[CS_COUNTER_SPOOL_FULL]++;
+	session->ahead.len = 0;
+	session->fresh.len = 0;
+	return err;
+}
+
+/* Whoever ended is written off with its accounts; its row and its probe go. */
+static int bury_exited(struct cs_session *session)
+{
+	uint64_t counters[CS_COUNTER_MAX_], now = cs_now_ns();
+	struct cs_target *target, *tmp;
+	int err = 0;
+
+	HASH_ITER (hh, session->targets, target, tmp) {
+		if (!target->exited)
+			continue;
+		if (!cs_probes_counters(session->probes, target->pid, counters))
+			err = cs_record_stats(&session->ahead, now, target->pid, counters);
+		cs_probes_drop_process(session->probes, target->pid);
+		HASH_DEL(session->targets, target);
+		cs_target_free(target);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Turns that could not be held in time are counted; the next one's weights cover them. */
+static void schedule_next(struct cs_session *session)
+{
+	uint64_t now = cs_now_ns();
+
+	session->next_ns += session->turn_ns;
+	if (session->next_ns > now)
+		return;
+	session->own[CS_COUNTER_PASSES_MISSED] += (now - session->next_ns) / session->turn_ns + 1;
+	session->next_ns = now + session->turn_ns - (now - session->next_ns) % session->turn_ns;
+}
+
+/*
+ * The ring's records stand before the passes: a creation that a pass has seen must be known before it. One that came
+ * after the pass is recognised by its time.
+ */
+static int drain(struct cs_session *session)
+{
+	int n = cs_probes_drain(session->probes, keep_record, session);
+	int err = n < 0 ? n : 0;
+
+	if (!err)
+		err = cs_buf_append(&session->fresh, session->passes.data, session->passes.len);
+	session->passes.len = 0;
+	return err;
+}
+
+int cs_session_turn(struct cs_session *session)
+{
+	int err = refresh_targets(session);
+
+	if (!err && session->options.mode == CS_MODE_WALL)
+		visit_sleepers(session);
+	if (!err)
+		err = visit_tasks(session);
+	if (!err)
+		err = drain(session);
+	if (!err) {
+		meet_newcomers(session);
+		err = write_fresh(session);
+	}
+	if (!err)
+		err = bury_exited(session);
+	schedule_next(session);
+	return err;
+}
+
+int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
+{
+	uint64_t counters[CS_COUNTER_MAX_];
+	struct cs_target *target, *tmp;
+	int err;
+
+	session->clock_end_ns = cs_now_ns();
+	cs_probes_stop_clock(session->probes);
+	err = drain(session);
+	if (!err)
+		err = write_fresh(session);
+	HASH_ITER (hh, session->targets, target, tmp) {
+		if (!err && !cs_probes_counters(session->probes, target->pid, counters))
+			err = cs_record_stats(&session->fresh, cs_now_ns(), target->pid, counters);
+	}
+	if (!err && !cs_session_counters(session, counters))
+		err = cs_record_stats(&session->fresh, cs_now_ns(), 0, counters);
+	if (!err)
+		err = cs_record_end(&session->fresh, reason);
+	if (!err)
+		err = cs_spool_append(session->spool, session->fresh.data, session->fresh.len);
+	return err ? err : cs_spool_flush(session->spool);
+}
+
+unsigned int cs_session_alive(const struct cs_session *session)
+{
+	return HASH_COUNT(session->targets);
+}
+
+unsigned int cs_session_pythons(const struct cs_session *session)
+{
+	const struct cs_target *target;
+	unsigned int n = 0;
+
+	for (target = session->targets; target; target = target->hh.next)
+		n += target->interp.state == CS_INTERP_READY ||
+		     target->interp.state == CS_INTERP_STARTING;
+	return n;
+}
+
+int cs_session_counters(const struct cs_session *session, uint64_t counters[CS_COUNTER_MAX_])
+{
+	int err = cs_probes_counters(session->probes, 0, counters);
+	uint64_t end = session->clock_end_ns ? session->clock_end_ns : cs_now_ns();
+	uint64_t due;
+
+	if (err)
+		return err;
+	due = (end - session->clock_ns) / session->options.interval_ns *
+	      cs_probes_nclocks(session->probes);
+	if (session->clock_ns && due > counters[CS_COUNTER_TICKS])
+		counters[CS_COUNTER_MISSED] = due - counters[CS_COUNTER_TICKS];
+	for (int i = 0; i < CS_COUNTER_MAX_; i++)
+		counters[i] += session->own[i];
+	return 0;
+}

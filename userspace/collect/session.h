@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One capture, from attaching to the last record. The caller says when: cs_session_turn at every interval. A turn
+ * refreshes the targets, visits sleeping threads and suspended tasks (wall mode), drains the ring, names what is
+ * new, and appends everything to the spool.
+ */
+#pragma once
+
+#include <coroscope/event.h>
+#include <coroscope/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "collect/spool.h"
+
+struct cs_session;
+
+struct cs_session_options {
+	enum cs_capture_mode mode;
+	uint64_t interval_ns; /* 1e9 / rate */
+	size_t ring_bytes;
+	bool all_processes;
+	bool no_iterator;    /* read sleeping threads from user space even if the kernel could */
+	const char *command; /* the command line, for the record */
+};
+
+/* Load the programs and write the capture's first record. Returns 0 or -errno; see cs_probes_load for *ret_log. */
+int cs_session_new(const struct cs_session_options *options, struct cs_spool *spool,
+		   struct cs_session **ret, char **ret_log);
+void cs_session_free(struct cs_session *session); /* detaches everything; NULL is fine */
+static inline void cs_session_freep(struct cs_session **session)
+{
+	cs_session_free(*session);
+}
+
+/* Watch a process. Returns 0, -ESRCH, -EPERM, -E2BIG or -ENOMEM; 0 too if it is watched already. */
+int cs_session_add(struct cs_session *session, pid_t pid);
+
+/* Watch every Python process there is; the others are sampled without being watched. */
+int cs_session_add_all(struct cs_session *session);
+
+/* Start the clocks. Returns 0 or -errno. */
+int cs_session_start(struct cs_session *session);
+
+/* One turn. Returns 0, or -errno when the spool could not be written. */
+int cs_session_turn(struct cs_session *session);
+
+/* When the next turn is due (CLOCK_MONOTONIC). */
+uint64_t cs_session_next_ns(const struct cs_session *session);
+
+/* Stop the clocks, take the last records, write accounts and the end. Returns 0 or -errno of the spool. */
+int cs_session_finish(struct cs_session *session, enum cs_end_reason reason);
+
+/* Watched processes that still live, and those among them that are a supported Python. */
+unsigned int cs_session_alive(const struct cs_session *session);
+unsigned int cs_session_pythons(const struct cs_session *session);
+
+/* The accounts so far: the kernel's and the collector's. Returns 0 or -errno. */
+int cs_session_counters(const struct cs_session *session, uint64_t counters[CS_COUNTER_MAX_]);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The raw capture file being written. */
+#include "collect/spool.h"
+
+#include <coroscope/event.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+#include "core/cleanup.h"
+
+#define FLUSH_BYTES (256 * 1024)
+
+struct cs_spool {
+	int fd;
+	int err;        /* of the first failed write */
+	bool temporary; /* remove it at the end */
+	uint64_t whole; /* bytes on disk that end at a record's end */
+	struct cs_buf pending;
+	char path[PATH_MAX];
+};
+
+static int create_file(struct cs_spool *spool, const char *path)
+{
+	const char *dir = getenv("TMPDIR");
+
+	if (path) {
+		snprintf(spool->path, sizeof(spool->path), "%s", path);
+		spool->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	} else {
+		snprintf(spool->path, sizeof(spool->path), "%s/coroscope-XXXXXX.raw",
+			 dir && *dir ? dir : "/var/tmp");
+		spool->fd = mkostemps(spool->path, (int)strlen(".raw"), O_CLOEXEC);
+		spool->temporary = spool->fd >= 0;
+	}
+	return spool->fd < 0 ? -errno : 0;
+}
+
+int cs_spool_new(const char *path, struct cs_spool **ret)
+{
+	const struct cs_raw_file_header header = {
+		.magic = CS_RAW_MAGIC,
+		.version = CS_RAW_VERSION,
+		.header_size = sizeof(header),
+	};
+	_cleanup_(cs_spool_freep) struct cs_spool *spool = calloc(1, sizeof(*spool));
+	int err;
+
+	if (!spool)
+		return -ENOMEM;
+	spool->fd = -1;
+	err = create_file(spool, path);
+	if (!err)
+		err = cs_spool_append(spool, &header, sizeof(header));
+	if (!err)
+		err = cs_spool_flush(spool);
+	if (err)
+		return err;
+	*ret = TAKE_PTR(spool);
+	return 0;
+}
+
+void cs_spool_free(struct cs_spool *spool)
+{
+	if (!spool)
+		return;
+	cs_spool_flush(spool);
+	if (spool->fd >= 0)
+		close(spool->fd);
+	if (spool->temporary)
+		unlink(spool->path);
+	cs_buf_free(&spool->pending);
+	free(spool);
+}
+
+/* The failed write may have left part of a record behind: cut it off. */
+static int give_up(struct cs_spool *spool, int err)
+{
+	spool->err = err;
+	if (ftruncate(spool->fd, (off_t)spool->whole) == 0)
+		lseek(spool->fd, (off_t)spool->whole, SEEK_SET);
+	cs_buf_free(&spool->pending);
+	return err;
+}
+
+int cs_spool_flush(struct cs_spool *spool)
+{
+	size_t done = 0;
+
+	if (spool->err)
+		return spool->err;
+	while (done < spool->pending.len) {
+		ssize_t n = write(spool->fd, spool->pending.data + done, spool->pending.len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return give_up(spool, n < 0 ? -errno : -EIO);
+		done += (size_t)n;
+	}
+	spool->whole += done;
+	spool->pending.len = 0;
+	return 0;
+}
+
+int cs_spool_append(struct cs_spool *spool, const void *records, size_t size)
+{
+	if (spool->err)
+		return spool->err;
+	if (cs_buf_append(&spool->pending, records, size))
+		return give_up(spool, -ENOMEM);
+	return spool->pending.len < FLUSH_BYTES ? 0 : cs_spool_flush(spool);
+}
+
+uint64_t cs_spool_size(const struct cs_spool *spool)
+{
+	return spool->whole + spool->pending.len;
+}
+
+const char *cs_spool_path(const struct cs_spool *spool)
+{
+	return spool->path;
+}
+
+int cs_spool_fd(const struct cs_spool *spool)
+{
+	return spool->fd;
+}
+
+void cs_spool_keep(struct cs_spool *spool)
+{
+	spool->temporary = false;
+}

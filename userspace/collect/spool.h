@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The raw capture file being written: records in, bytes out, buffered. When the file cannot grow, what is
+ * whole stays readable: the file is cut after the last complete record.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct cs_spool;
+
+/*
+ * Create a capture file. path NULL: a private one (0600) under $TMPDIR or /var/tmp, removed by cs_spool_free
+ * unless cs_spool_keep was called. Returns 0 or -errno.
+ */
+int cs_spool_new(const char *path, struct cs_spool **ret);
+void cs_spool_free(struct cs_spool *spool); /* NULL is fine */
+static inline void cs_spool_freep(struct cs_spool **spool)
+{
+	cs_spool_free(*spool);
+}
+
+/* Append whole records. Returns 0 or -errno of the write; after an error every append returns it again. */
+int cs_spool_append(struct cs_spool *spool, const void *records, size_t size);
+
+/* Write out what is buffered. Returns 0 or -errno. */
+int cs_spool_flush(struct cs_spool *spool);
+
+uint64_t cs_spool_size(const struct cs_spool *spool);
+const char *cs_spool_path(const struct cs_spool *spool);
+int cs_spool_fd(const struct cs_spool *spool);
+void cs_spool_keep(struct cs_spool *spool);

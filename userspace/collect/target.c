@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One watched process. */
+#include "collect/target.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collect/record.h"
+#include "core/cleanup.h"
+
+#define MS            1000000ull
+/* A young process is still importing: ask often, so that its first tasks have creators. */
+#define YOUNG_NS      (3000 * MS)
+#define REFRESH_YOUNG (5 * MS)
+#define REFRESH_OLD   (250 * MS)
+
+int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret)
+{
+	_cleanup_(cs_target_freep) struct cs_target *target = calloc(1, sizeof(*target));
+	int err;
+
+	if (!target)
+		return -ENOMEM;
+	target->pid = pid;
+	target->since_ns = now_ns;
+	target->refresh_at_ns = now_ns;
+	err = cs_mem_new(pid, &target->mem);
+	if (!err)
+		err = cs_interp_detect(pid, &target->interp);
+	if (err)
+		return err;
+	*ret = TAKE_PTR(target);
+	return 0;
+}
+
+static void forget_codes(struct cs_target *target)
+{
+	struct cs_code_seen *code, *tmp;
+
+	HASH_ITER (hh, target->codes, code, tmp) {
+		HASH_DEL(target->codes, code);
+		free(code);
+	}
+}
+
+void cs_target_free(struct cs_target *target)
+{
+	if (!target)
+		return;
+	cs_probes_detach(target->probe);
+	cs_tasks_free(target->tasks);
+	cs_mem_free(target->mem);
+	forget_codes(target);
+	free(target);
+}
+
+void cs_target_forget(struct cs_target *target, uint64_t now_ns)
+{
+	cs_probes_detach(TAKE_PTR(target->probe));
+	cs_tasks_free(TAKE_PTR(target->tasks));
+	cs_mem_forget(target->mem);
+	forget_codes(target);
+	target->interp = (struct cs_interp){.pid = target->pid};
+	target->asyncio = (struct cs_asyncio){0};
+	target->since_ns = now_ns;
+	target->refresh_at_ns = now_ns;
+	target->last_pass_ns = 0;
+	target->told = false;
+	target->described = false;
+}
+
+static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
+{
+	int err;
+
+	cs_mem_forget(target->mem);
+	err = cs_asyncio_find(&target->interp, target->mem, &target->asyncio);
+	if (err || !target->asyncio.loaded)
+		return err == -ESRCH ? err : 0;
+	/* The probe first: a task created between the two would be enumerated but have no creator. */
+	if (*target->asyncio.probe_path &&
+	    cs_probes_attach_task_init(probes, probe_pid, target->asyncio.probe_path,
+				       target->asyncio.probe_offset, &target->probe))
+		snprintf(target->asyncio.probe_reason, sizeof(target->asyncio.probe_reason),
+			 "the task-creation probe could not be attached");
+	target->interp.info.current_tasks = target->asyncio.current_tasks;
+	err = cs_probes_set_process(probes, target->pid, &target->interp.info);
+	if (!err)
+		err = cs_tasks_new(&target->interp, &target->asyncio, &target->tasks);
+	target->refresh_at_ns = 0;
+	target->described = false;
+	return err;
+}
+
+/* Look again at an interpreter that is still starting, or a process that may yet become one. */
+static int refresh_interp(struct cs_target *target, struct cs_probes *probes)
+{
+	enum cs_interp_state before = target->interp.state;
+	int err = 0;
+
+	if (before != CS_INTERP_READY)
+		err = cs_interp_detect(target->pid, &target->interp);
+	if (err || (target->told && target->interp.state == before))
+		return err;
+	/* Whatever it is, it gets a row: its ticks are asked for, and exec and exit are watched by row. */
+	target->told = true;
+	target->described = false;
+	return cs_probes_set_process(probes, target->pid, &target->interp.info);
+}
+
+int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
+		      uint64_t now_ns)
+{
+	bool young = now_ns - target->since_ns < YOUNG_NS;
+	int err;
+
+	if (!target->refresh_at_ns || now_ns < target->refresh_at_ns || target->exited)
+		return 0;
+	target->refresh_at_ns = now_ns + (young ? REFRESH_YOUNG : REFRESH_OLD);
+	err = refresh_interp(target, probes);
+	if (err)
+		return err;
+	if (target->interp.state == CS_INTERP_READY)
+		return refresh_asyncio(target, probes, probe_pid);
+	/* An exec is told by the kernel; until then an old process that is no Python stays none. */
+	if (!young && target->interp.state != CS_INTERP_STARTING)
+		target->refresh_at_ns = 0;
+	return 0;
+}
+
+int cs_target_describe(struct cs_target *target, uint64_t ts_ns, struct cs_buf *out)
+{
+	const struct cs_interp *interp = &target->interp;
+	const char *note = target->asyncio.probe_reason;
+	struct cs_ev_process known = {
+		.py_major = (uint8_t)interp->major,
+		.py_minor = (uint8_t)interp->minor,
+		.py_micro = (uint8_t)(interp->micro > 0 ? interp->micro : 0),
+		.status = CS_STATUS_COMPLETE,
+	};
+
+	if (interp->state == CS_INTERP_NOT_PYTHON)
+		known.status = CS_STATUS_NOT_PYTHON;
+	if (interp->state == CS_INTERP_UNSUPPORTED) {
+		known.status = CS_STATUS_UNSUPPORTED;
+		note = interp->reason;
+	}
+	target->described = true;
+	return cs_record_process(out, ts_ns, target->pid, &known, note);
+}

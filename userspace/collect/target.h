@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One watched process: what it is, what is attached to it, what has been told about it. A target moves forward
+ * by being asked to refresh: looked at -> interpreter ready (row in the kernel's table) -> asyncio loaded
+ * (creation probe attached, tasks enumerable). exec starts over.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uthash.h>
+
+#include "collect/probes.h"
+#include "core/buf.h"
+#include "proc/mem.h"
+#include "python/interp.h"
+#include "python/tasks.h"
+
+/* A code object whose name has been recorded. */
+struct cs_code_seen {
+	uint64_t code;
+	uint64_t hash;       /* of the recorded bytes: memory is reused */
+	uint64_t checked_ns; /* when it was last compared */
+	UT_hash_handle hh;
+};
+
+struct cs_target {
+	pid_t pid;
+	struct cs_interp interp;
+	struct cs_asyncio asyncio;
+	struct cs_mem *mem;
+	struct cs_tasks *tasks; /* NULL until asyncio is loaded */
+	struct cs_probe_link *probe;
+	struct cs_code_seen *codes;
+	uint64_t since_ns;      /* when this program was first looked at */
+	uint64_t refresh_at_ns; /* 0: nothing more to find out */
+	uint64_t pass_at_ns;    /* no pass over its tasks before this */
+	uint64_t last_pass_ns;  /* of the last accepted pass; 0: none */
+	bool told;              /* the kernel has its row */
+	bool exited;
+	bool described; /* its CS_EV_PROCESS record is written and still true */
+	UT_hash_handle hh;
+};
+
+/* Start watching a process. Returns 0, -ESRCH, -EPERM or -ENOMEM. Nothing is attached yet. */
+int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret);
+void cs_target_free(struct cs_target *target); /* detaches; NULL is fine */
+static inline void cs_target_freep(struct cs_target **target)
+{
+	cs_target_free(*target);
+}
+
+/*
+ * Find out more, if it is time: tells the kernel and attaches what has become possible. probe_pid is the process the
+ * creation probe is limited to, or -1. Returns 0 or -errno (-ESRCH: it is gone).
+ */
+int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
+		      uint64_t now_ns);
+
+/* The process has become another program: forget everything known of it. */
+void cs_target_forget(struct cs_target *target, uint64_t now_ns);
+
+/* Append its CS_EV_PROCESS record. Returns 0 or -ENOMEM. */
+int cs_target_describe(struct cs_target *target, uint64_t ts_ns, struct cs_buf *out);

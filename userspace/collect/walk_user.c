@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kernel's own walkers in user space. */
+#include "collect/walk_user.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/cdefs.h>
+
+/* What the walkers call a task is here the process's memory. */
+#define CS_READ(task, dst, size, src) cs_mem_read((struct cs_mem *)(task), src, dst, size)
+#include "../../bpf/py_stack.bpf.h"
+
+#include "core/cleanup.h"
+#include "proc/threads.h"
+
+int cs_walk_list(const struct cs_interp *interp, struct cs_mem *mem, struct cs_tstate *out,
+		 unsigned int max)
+{
+	const struct cs_py_offsets *off = &interp->info.off;
+	uint64_t at = 0, tstate = 0, native = 0;
+	unsigned int n = 0;
+
+	if (cs_mem_read_u64(mem, interp->info.interpreters_head, &at))
+		return -EFAULT;
+	for (int i = 0; at && i < CS_MAX_INTERPRETERS; i++) {
+		if (cs_mem_read_u64(mem, at + off->interp_threads_head, &tstate))
+			break;
+		while (tstate && n < max) {
+			out[n].addr = tstate;
+			if (cs_mem_read_u64(mem, tstate + off->tstate_native_thread_id, &native) ||
+			    cs_mem_read_u64(mem, tstate + off->tstate_next, &tstate))
+				return (int)n;
+			out[n++].tid = cs_thread_from_ns(interp->pid, (pid_t)native);
+		}
+		if (cs_mem_read_u64(mem, at + off->interp_next, &at))
+			break;
+	}
+	return (int)n;
+}
+
+int cs_walk_thread(const struct cs_interp *interp, struct cs_mem *mem,
+		   const struct cs_tstate *tstate, const char *comm, uint64_t ts_ns,
+		   uint64_t weight_ns, struct cs_buf *out)
+{
+	_cleanup_free_ struct cs_walk *w = calloc(1, sizeof(*w));
+	struct task_struct *task = (struct task_struct *)mem;
+	size_t size;
+
+	if (!w)
+		return -ENOMEM;
+	walk_record(w, CS_EV_STACK, weight_ns);
+	walk_begin(w, &interp->info);
+	w->tstate = tstate->addr;
+	py_stack_walk(w, task, 0);
+	size = sizeof(w->ev) + w->ev.nframes * sizeof(struct cs_py_frame);
+	w->ev.hdr.size = (uint32_t)size;
+	w->ev.hdr.flags = CS_ORIGIN_WALL;
+	w->ev.hdr.ts_ns = ts_ns;
+	w->ev.hdr.pid = (uint32_t)interp->pid;
+	w->ev.hdr.tid = (uint32_t)tstate->tid;
+	snprintf(w->ev.comm, sizeof(w->ev.comm), "%s", comm);
+	/* the frames follow the fixed part in the walk's memory, as the record wants them */
+	return cs_buf_append(out, &w->ev, size);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel's own walkers (bpf/py_*.bpf.h) run in user space over process_vm_readv: for `dump`, and for the wall clock
+ * where the kernel has no sleepable task iterator (before 5.18).
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/buf.h"
+#include "proc/mem.h"
+#include "python/interp.h"
+
+/* One thread state of an interpreter. */
+struct cs_tstate {
+	uint64_t addr;
+	pid_t tid; /* kernel thread id as the outermost pid namespace counts; 0: it could not be told */
+};
+
+/* List the thread states of a process into out (at most max). Returns how many, or -errno. */
+int cs_walk_list(const struct cs_interp *interp, struct cs_mem *mem, struct cs_tstate *out,
+		 unsigned int max);
+
+/*
+ * Append a CS_EV_STACK record (origin wall) of the thread. The caller makes sure that it does not run, or says that it
+ * may have: torn. Returns 0 or -ENOMEM; a stack that cannot be read has a status that says so.
+ */
+int cs_walk_thread(const struct cs_interp *interp, struct cs_mem *mem,
+		   const struct cs_tstate *tstate, const char *comm, uint64_t ts_ns,
+		   uint64_t weight_ns, struct cs_buf *out);

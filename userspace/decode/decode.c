@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Raw bytes to checked events. One function per record kind fills its part of struct cs_event from
+ * a fixed part, whose size the table at the end guarantees, and a tail that is consumed only
+ * through take(), which is where every length meets the end of the record. Bytes left over in a
+ * tail are ignored: the ring may pad. An enum value that is not in include/coroscope/ makes a
+ * record malformed; unknown flag bits are dropped.
+ */
+#include "decode/decode.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buf.h"
+#include "core/cleanup.h"
+#include "decode/utf8.h"
+
+/* No record holds more texts than this: a process has three. */
+#define MAX_TEXTS 3
+
+struct cs_decoder {
+	struct cs_buf text[MAX_TEXTS]; /* texts of the current event that had to be changed */
+	unsigned int ntext;
+};
+
+/* A record under examination. */
+struct record {
+	struct cs_decoder *decoder;
+	const void *fixed; /* the whole record, of at least the size of its kind's struct */
+	const char *tail;  /* what follows that struct and is not consumed yet */
+	size_t left;
+};
+
+int cs_decoder_new(struct cs_decoder **ret)
+{
+	struct cs_decoder *decoder = calloc(1, sizeof(*decoder));
+
+	if (!decoder)
+		return -ENOMEM;
+	*ret = decoder;
+	return 0;
+}
+
+void cs_decoder_free(struct cs_decoder *decoder)
+{
+	size_t i;
+
+	if (!decoder)
+		return;
+	for (i = 0; i < MAX_TEXTS; i++)
+		cs_buf_free(&decoder->text[i]);
+	free(decoder);
+}
+
+/* The next n elements of the tail, or NULL if it ends before. */
+static const void *take(struct record *rec, size_t n, size_t element)
+{
+	const char *at = rec->tail;
+
+	if (n > rec->left / element)
+		return NULL;
+	rec->tail += n * element;
+	rec->left -= n * element;
+	return at;
+}
+
+static struct cs_buf *scratch_text(struct cs_decoder *decoder)
+{
+	struct cs_buf *buf = &decoder->text[decoder->ntext++];
+
+	buf->len = 0;
+	return buf;
+}
+
+static int take_text(struct record *rec, size_t len, size_t max, struct cs_text *ret)
+{
+	const char *str = take(rec, len, 1);
+
+	if (!str || len > max)
+		return -EBADMSG;
+	return cs_utf8_repair(str, len, scratch_text(rec->decoder), ret);
+}
+
+static bool status_known(unsigned int status)
+{
+	switch (status) {
+#define X(name, id, text) case CS_STATUS_##name:
+		CS_STATUS(X)
+#undef X
+		return true;
+	}
+	return false;
+}
+
+/* A str of 1, 2 or 4 bytes a character, as PyUnicode_KIND of CPython 3.3 and later numbers them. */
+static int append_unicode(struct cs_buf *out, const uint8_t *bytes, size_t len, size_t width)
+{
+	uint32_t ucs4;
+	uint16_t ucs2;
+	size_t i;
+	int err;
+
+	for (i = 0; i < len; i += width) {
+		if (width == 4) {
+			memcpy(&ucs4, bytes + i, sizeof(ucs4));
+		} else if (width == 2) {
+			memcpy(&ucs2, bytes + i, sizeof(ucs2));
+			ucs4 = ucs2;
+		} else {
+			ucs4 = bytes[i];
+		}
+		err = cs_utf8_append(out, ucs4);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int running_name(struct cs_decoder *decoder, const struct cs_running_task *wire,
+			struct cs_text *ret)
+{
+	struct cs_buf *out = scratch_text(decoder);
+	unsigned long long number;
+	int err;
+
+	*ret = (struct cs_text){"", 0};
+	if (wire->name_kind == CS_NAME_NONE)
+		return 0;
+	if (wire->name_bytes > sizeof(wire->name))
+		return -EBADMSG;
+	switch (wire->name_kind) {
+	case CS_NAME_NUMBER:
+		if (wire->name_bytes != sizeof(number))
+			return -EBADMSG;
+		memcpy(&number, wire->name, sizeof(number));
+		err = cs_buf_printf(out, "Task-%llu", number);
+		break;
+	case CS_NAME_LATIN1:
+	case CS_NAME_UCS2:
+	case CS_NAME_UCS4:
+		if (wire->name_bytes % wire->name_kind)
+			return -EBADMSG;
+		err = append_unicode(out, wire->name, wire->name_bytes, wire->name_kind);
+		if (!err && wire->name_cut)
+			err = cs_buf_append_str(out, "...");
+		break;
+	default:
+		return -EBADMSG;
+	}
+	if (!err && out->len)
+		*ret = (struct cs_text){out->data, out->len};
+	return err;
+}
+
+static int decode_stack(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_stack *wire = rec->fixed;
+	const struct cs_running_task *running = &wire->running;
+	struct cs_event_stack *stack = &ret->stack;
+	int err;
+
+	if (wire->nframes > CS_MAX_PY_FRAMES || wire->nkernel > CS_MAX_KERNEL_FRAMES ||
+	    !status_known(wire->status) || wire->hdr.flags > CS_ORIGIN_WALL)
+		return -EBADMSG;
+	stack->weight_ns = wire->weight_ns;
+	stack->subject = wire->subject;
+	stack->tstate = wire->tstate;
+	stack->user_ip = wire->user_ip;
+	stack->origin = wire->hdr.flags;
+	stack->status = wire->status;
+	stack->nframes = wire->nframes;
+	stack->nkernel = wire->nkernel;
+	stack->frames = take(rec, wire->nframes, sizeof(*stack->frames));
+	stack->kernel = take(rec, wire->nkernel, sizeof(*stack->kernel));
+	if (!stack->frames || !stack->kernel)
+		return -EBADMSG;
+	err = cs_utf8_repair(wire->comm, strnlen(wire->comm, sizeof(wire->comm)),
+			     scratch_text(rec->decoder), &stack->comm);
+	/* A task whose root is not among the frames (they were cut) has no place in this stack. */
+	if (err || !running->task || running->root_frame >= wire->nframes)
+		return err;
+	stack->running.task = running->task;
+	stack->running.coro = running->coro;
+	stack->running.root_frame = running->root_frame;
+	return running_name(rec->decoder, running, &stack->running.name);
+}
+
+static int decode_same(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_same *wire = rec->fixed;
+
+	ret->same_weight_ns = wire->weight_ns;
+	return 0;
+}
+
+static int decode_capture(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_capture *wire = rec->fixed;
+	int err;
+
+	if (wire->mode > CS_MODE_WALL)
+		return -EBADMSG;
+	ret->capture.realtime_ns = wire->realtime_ns;
+	ret->capture.interval_ns = wire->interval_ns;
+	ret->capture.mode = wire->mode;
+	ret->capture.ncpu = wire->ncpu;
+	err = take_text(rec, wire->host_len, UINT16_MAX, &ret->capture.host);
+	return err ? err : take_text(rec, wire->command_len, UINT16_MAX, &ret->capture.command);
+}
+
+static int decode_process(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_process *wire = rec->fixed;
+	struct cs_event_process *process = &ret->process;
+	int err;
+
+	if (!status_known(wire->status))
+		return -EBADMSG;
+	process->py_major = wire->py_major;
+	process->py_minor = wire->py_minor;
+	process->py_micro = wire->py_micro;
+	process->status = wire->status;
+	err = take_text(rec, wire->comm_len, UINT16_MAX, &process->comm);
+	if (!err)
+		err = take_text(rec, wire->cmdline_len, UINT16_MAX, &process->cmdline);
+	return err ? err : take_text(rec, wire->note_len, UINT16_MAX, &process->note);
+}
+
+static int decode_code(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_code *wire = rec->fixed;
+	struct cs_event_code *code = &ret->code;
+	int err;
+
+	if (wire->linetable_kind != CS_LINETABLE_LOCATIONS ||
+	    wire->linetable_len > CS_MAX_LINETABLE)
+		return -EBADMSG;
+	code->code = wire->code;
+	code->firstlineno = wire->firstlineno;
+	code->flags = wire->hdr.flags &
+		      (CS_CODE_UNREADABLE | CS_CODE_ASYNCIO | CS_CODE_LOOP | CS_CODE_CUT);
+	code->linetable_kind = wire->linetable_kind;
+	code->linetable_len = wire->linetable_len;
+	err = take_text(rec, wire->name_len, CS_MAX_NAME, &code->name);
+	if (!err)
+		err = take_text(rec, wire->file_len, CS_MAX_PATH, &code->file);
+	if (err)
+		return err;
+	code->linetable = take(rec, wire->linetable_len, 1);
+	return code->linetable ? 0 : -EBADMSG;
+}
+
+static int decode_task(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_task *wire = rec->fixed;
+	struct cs_event_task *task = &ret->task;
+	int err;
+
+	if (wire->state < CS_TASK_CREATED || wire->state > CS_TASK_UNREADABLE ||
+	    wire->nframes > CS_MAX_CHAIN)
+		return -EBADMSG;
+	task->task = wire->task;
+	task->coro = wire->coro;
+	task->waiter = wire->waiter;
+	task->loop = wire->loop;
+	task->state = wire->state;
+	task->flags = wire->hdr.flags & (CS_TASKF_CHAIN_CUT | CS_TASKF_CHAIN_UNREADABLE);
+	task->nframes = wire->nframes;
+	task->frames = take(rec, wire->nframes, sizeof(*task->frames));
+	if (!task->frames)
+		return -EBADMSG;
+	err = take_text(rec, wire->name_len, UINT16_MAX, &task->name);
+	return err ? err : take_text(rec, wire->leaf_len, UINT16_MAX, &task->leaf);
+}
+
+static int decode_pass(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_pass *wire = rec->fixed;
+
+	if (wire->ntasks > CS_MAX_TASKS || wire->coherence < CS_COHERENT_QUIET ||
+	    wire->coherence > CS_COHERENT_PER_TASK)
+		return -EBADMSG;
+	ret->pass.weight_ns = wire->weight_ns;
+	ret->pass.ndropped = wire->ndropped;
+	ret->pass.coherence = wire->coherence;
+	ret->pass.ntasks = wire->ntasks;
+	ret->pass.tasks = take(rec, wire->ntasks, sizeof(*ret->pass.tasks));
+	return ret->pass.tasks ? 0 : -EBADMSG;
+}
+
+static int decode_mapping(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_mapping *wire = rec->fixed;
+
+	if (wire->start >= wire->end)
+		return -EBADMSG;
+	ret->mapping.start = wire->start;
+	ret->mapping.end = wire->end;
+	ret->mapping.offset = wire->offset;
+	return take_text(rec, wire->path_len, CS_MAX_PATH, &ret->mapping.path);
+}
+
+static int decode_ksym(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_ksym *wire = rec->fixed;
+
+	ret->ksym.addr = wire->addr;
+	return take_text(rec, wire->name_len, CS_MAX_NAME, &ret->ksym.name);
+}
+
+static int decode_stats(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_stats *wire = rec->fixed;
+
+	ret->stats.counters = take(rec, wire->n, sizeof(*ret->stats.counters));
+	/* A newer writer may count more than this reader has words for. */
+	ret->stats.n = wire->n < CS_COUNTER_MAX_ ? wire->n : CS_COUNTER_MAX_;
+	return ret->stats.counters ? 0 : -EBADMSG;
+}
+
+static int decode_end(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_end *wire = rec->fixed;
+
+	if (wire->reason > CS_END_SPOOL_FULL)
+		return -EBADMSG;
+	ret->end_reason = wire->reason;
+	return 0;
+}
+
+static const struct {
+	size_t fixed_size; /* 0: no such kind */
+	int (*decode)(struct record *rec, struct cs_event *ret);
+} kinds[] = {
+	[CS_EV_STACK] = {sizeof(struct cs_ev_stack), decode_stack},
+	[CS_EV_SAME] = {sizeof(struct cs_ev_same), decode_same},
+	[CS_EV_TASK_CREATED] = {sizeof(struct cs_ev_stack), decode_stack},
+	[CS_EV_EXEC] = {sizeof(struct cs_ev_hdr), NULL},
+	[CS_EV_EXIT] = {sizeof(struct cs_ev_hdr), NULL},
+	[CS_EV_CAPTURE] = {sizeof(struct cs_ev_capture), decode_capture},
+	[CS_EV_PROCESS] = {sizeof(struct cs_ev_process), decode_process},
+	[CS_EV_CODE] = {sizeof(struct cs_ev_code), decode_code},
+	[CS_EV_TASK] = {sizeof(struct cs_ev_task), decode_task},
+	[CS_EV_PASS] = {sizeof(struct cs_ev_pass), decode_pass},
+	[CS_EV_MAPPING] = {sizeof(struct cs_ev_mapping), decode_mapping},
+	[CS_EV_KSYM] = {sizeof(struct cs_ev_ksym), decode_ksym},
+	[CS_EV_STATS] = {sizeof(struct cs_ev_stats), decode_stats},
+	[CS_EV_END] = {sizeof(struct cs_ev_end), decode_end},
+};
+
+int cs_decode_file_header(const void *bytes, size_t len)
+{
+	struct cs_raw_file_header header;
+
+	if (len < sizeof(header))
+		return -EBADMSG;
+	memcpy(&header, bytes, sizeof(header));
+	if (header.magic != CS_RAW_MAGIC)
+		return -EBADMSG;
+	if (header.version != CS_RAW_VERSION)
+		return -EPROTONOSUPPORT;
+	return header.header_size == sizeof(header) ? (int)sizeof(header) : -EBADMSG;
+}
+
+int64_t cs_decode(struct cs_decoder *decoder, const void *bytes, size_t len, struct cs_event *ret)
+{
+	const struct cs_ev_hdr *hdr = bytes;
+	struct record rec = {.decoder = decoder, .fixed = bytes};
+	struct cs_event event;
+	size_t fixed_size;
+	int err = 0;
+
+	if (len < sizeof(*hdr))
+		return 0;
+	if (hdr->size < sizeof(*hdr) || hdr->size % 8 || hdr->size > CS_MAX_RECORD)
+		return -EBADMSG;
+	if (hdr->size > len)
+		return 0;
+	memset(&event, 0, sizeof(event));
+	event.ts_ns = hdr->ts_ns;
+	event.pid = hdr->pid;
+	event.tid = hdr->tid;
+	fixed_size = hdr->kind < ARRAY_SIZE(kinds) ? kinds[hdr->kind].fixed_size : 0;
+	if (fixed_size) {
+		if (hdr->size < fixed_size)
+			return -EBADMSG;
+		event.kind = hdr->kind;
+		rec.tail = (const char *)bytes + fixed_size;
+		rec.left = hdr->size - fixed_size;
+		decoder->ntext = 0;
+		if (kinds[hdr->kind].decode)
+			err = kinds[hdr->kind].decode(&rec, &event);
+		if (err)
+			return err;
+	}
+	*ret = event;
+	return hdr->size;
+}

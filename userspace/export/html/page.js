@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+// Last third of the page's script: what the user chose (`state`, mirrored by the URL hash), search, table,
+// header, and the wiring. One way through: an event calls change(), which updates the state and shows all anew.
+
+/* ---- state and URL ---- */
+
+const state = { view: "icicle", zoom: 0, query: "", merge: false, sort: "self" };
+let tree = treeOf(false, false);
+let selected = -1, hovered = -1, found = { nodes: [], at: -1 };
+let tableRows = TABLE_STEP;
+
+function hashOf() {
+	const p = new URLSearchParams();
+	if (state.view !== "icicle") p.set("view", state.view);
+	if (state.merge) p.set("merge", "1");
+	if (state.zoom) p.set("zoom", state.zoom);
+	if (state.query) p.set("q", state.query);
+	if (state.sort !== "self") p.set("sort", state.sort);
+	return p.toString() && "#" + p;
+}
+
+// The tree of the state. The indices of another tree mean nothing in it.
+function useTree() {
+	const wanted = treeOf(state.merge, state.view === "inverted");
+	if (wanted !== tree)
+		state.zoom = 0, selected = hovered = -1;
+	tree = wanted;
+}
+
+function readHash() {
+	const p = new URLSearchParams(location.hash.slice(1));
+	const view = p.get("view");
+	state.view = ["flame", "inverted", "table"].includes(view) ? view : "icicle";
+	state.merge = p.get("merge") === "1";
+	state.query = p.get("q") ?? "";
+	state.sort = COLUMNS.some((c) => c.id === p.get("sort")?.replace("-", "")) ? p.get("sort") : "self";
+	useTree();
+	const zoom = Number(p.get("zoom"));
+	state.zoom = Number.isInteger(zoom) && zoom > 0 && zoom < tree.size ? zoom : 0;
+}
+
+// Change the state, show it, and put it into the URL: zooms as history entries, the rest in place.
+function change(patch) {
+	const before = { ...state };
+	Object.assign(state, patch);
+	useTree();
+	if (state.zoom !== before.zoom)
+		location.hash = hashOf();
+	else
+		history.replaceState(null, "", hashOf() || "#");
+	show(before.view !== state.view);
+}
+
+function show(viewChanged) {
+	for (const b of $("views").children)
+		b.setAttribute("aria-pressed", b.dataset.view === state.view);
+	$("merge").checked = state.merge;
+	if ($("search").value.trim() !== state.query)
+		$("search").value = state.query;
+	$("scroll").hidden = state.view === "table";
+	$("table").hidden = state.view !== "table";
+	$("reset").disabled = !state.zoom && !state.query;
+	$("tip").hidden = true;
+	search();
+	showPath();
+	showStatus();
+	if (state.view === "table")
+		return showTable();
+	fit();
+	if (viewChanged)
+		$("scroll").scrollTop = state.view === "flame" ? $("scroll").scrollHeight : 0;
+	animate();
+}
+
+/* ---- search ---- */
+
+function matcher(query) {
+	const regex = /^\/(.+)\/$/.exec(query);
+	if (regex) {
+		const re = new RegExp(regex[1], "i");
+		return (text) => re.test(text);
+	}
+	const plain = query.toLowerCase();
+	return (text) => text.toLowerCase().includes(plain);
+}
+
+function search() {
+	const old = found;
+	found = { nodes: [], at: -1, frames: null };
+	let share = 0, message = "";
+	$("search").removeAttribute("aria-invalid");
+	try {
+		const test = state.query && matcher(state.query);
+		if (test)
+			found.frames = frames.map((_, f) => test(nameOf(f)) || test(place(f)));
+	} catch {
+		$("search").setAttribute("aria-invalid", "true");
+		message = "Not a valid pattern";
+	}
+	for (let i = 1, counted = 0; found.frames && i < tree.size; i++) {
+		if (!found.frames[tree.frame[i]])
+			continue;
+		found.nodes.push(i);
+		if (i >= counted) {
+			share += tree.total[i];
+			counted = tree.end[i];
+		}
+	}
+	found.at = found.nodes.indexOf(old.nodes[old.at]);
+	$("matches").replaceChildren(message);
+	if (found.frames)
+		$("matches").replaceChildren(element("b", count(found.nodes.length)),
+			` ${found.nodes.length === 1 ? "match" : "matches"} \u00b7 ${percent(share, tree.total[0])} of the total`);
+}
+
+function nextMatch(step) {
+	const n = found.nodes.length;
+	if (!n || state.view === "table")
+		return;
+	found.at = found.at < 0 ? (step > 0 ? 0 : n - 1) : (found.at + step + n) % n;
+	reveal(found.nodes[found.at], 3);
+}
+
+/* ---- table ---- */
+
+const COLUMNS = [
+	{ id: "name", text: "Function", value: (r) => nameOf(r.frame), isText: true },
+	{ id: "place", text: "File", value: (r) => place(r.frame), isText: true },
+	{ id: "self", text: "Self", value: (r) => r.self, cell: (r) => time(r.self) },
+	{ id: "selfshare", text: "Self %", value: (r) => r.self, cell: (r) => percent(r.self, tree.total[0]) },
+	{ id: "total", text: "Total", value: (r) => r.total, cell: (r) => time(r.total) },
+	{ id: "totalshare", text: "Total %", value: (r) => r.total, cell: (r) => percent(r.total, tree.total[0]) },
+	{ id: "samples", text: "Self samples", value: (r) => r.samples, cell: (r) => count(r.samples) },
+];
+
+// Self and total per frame. A frame that recurs in one stack counts once: its outermost node adds to its total.
+function totals() {
+	const byFrame = new Map(), until = new Map();
+	for (let i = 1; i < tree.size; i++) {
+		const f = tree.frame[i], r = byFrame.get(f) ?? { frame: f, self: 0, total: 0, samples: 0 };
+		byFrame.set(f, r);
+		r.self += tree.self[i];
+		r.samples += tree.samples[i];
+		if (i >= (until.get(f) ?? 0)) {
+			r.total += tree.total[i];
+			until.set(f, tree.end[i]);
+		}
+	}
+	return [...byFrame.values()].filter((r) => !found.frames || found.frames[r.frame]);
+}
+
+// How to sort rows: text from A and numbers from the largest, or with "-" the other way round.
+function order(sort) {
+	const sign = sort.startsWith("-") ? -1 : 1, { value, isText } = COLUMNS.find((c) => c.id === sort.replace("-", ""));
+	const compare = (a, b) => isText ? (a > b) - (a < b) : b - a;
+	return (a, b) => sign * compare(value(a), value(b)) || a.frame - b.frame;
+}
+
+function showTable() {
+	const list = totals().sort(order(state.sort));
+	const what = state.merge ? "functions" : "functions and lines", shown = Math.min(tableRows, list.length);
+	$("heads").replaceChildren(...COLUMNS.map(tableHead));
+	$("rows").replaceChildren(...list.slice(0, tableRows).map(tableRow));
+	$("caption").textContent = `${count(shown)} of ${count(list.length)} ${what}. ` +
+		"Total counts a function once per stack, however often it recurs.";
+	$("more").hidden = list.length <= tableRows;
+}
+
+function tableHead(column) {
+	const { id, text, isText } = column, th = element("th", "", { scope: "col" });
+	const b = th.appendChild(element("button", text, { type: "button" }));
+	if (state.sort.replace("-", "") === id)
+		th.setAttribute("aria-sort", state.sort.startsWith("-") === !isText ? "ascending" : "descending");
+	b.onclick = () => change({ sort: state.sort === id ? "-" + id : id });
+	return th;
+}
+
+function tableRow(r) {
+	const tr = element("tr"), find = () => change({ view: "icicle", query: nameOf(r.frame) });
+	for (const c of COLUMNS) {
+		const td = tr.appendChild(element("td", c.id === "name" ? "" : (c.cell ?? c.value)(r)));
+		if (c.id === "name")
+			td.appendChild(element("button", nameOf(r.frame), { type: "button", title: "Find it" })).onclick = find;
+		else if (c.id === "place")
+			td.title = place(r.frame);
+	}
+	return tr;
+}
+
+/* ---- header ---- */
+
+const counters = new Map();
+for (const [name, text, value, loss] of meta.counters ?? [])
+	counters.set(name, { text: `${count(value)} ${text}`, value, loss });
+const counter = (name) => counters.get(name)?.value ?? 0;
+// What each kind of due moment must add up to (include/coroscope/status.h).
+const ACCOUNTS = [
+	["CPU ticks due", ["TICKS", "MISSED"], ["SAMPLES", "IDLE", "OTHER", "RING_FULL", "NESTED", "MISSED"]],
+	["visits to sleeping threads due", ["WALL_THREADS"],
+		["WALL_SAMPLES", "WALL_SAME", "WALL_RUNNING", "WALL_TORN", "WALL_RING_FULL"]],
+	["passes over tasks due", ["PASSES", "PASSES_MISSED"],
+		["PASSES_QUIET", "PASSES_PER_TASK", "PASSES_FAILED", "PASSES_MISSED"]],
+];
+
+function accountLine([title, due, parts]) {
+	const sum = (names) => names.reduce((total, name) => total + counter(name), 0);
+	const line = element("div"), left = sum(due) - sum(parts);
+	line.append(element("b", count(sum(due))), ` ${title} = `);
+	const items = parts.filter(counter).map((name) => counters.get(name));
+	if (left)
+		items.push({ loss: true, text: `${count(left)} not accounted for` });
+	items.forEach((c, i) => line.append(i ? " + " : "", element("span", c.text, { class: c.loss ? "loss" : "" })));
+	return sum(due) ? line : null;
+}
+
+function showAccounts() {
+	const lines = ACCOUNTS.map(accountLine).filter(Boolean), inLines = ACCOUNTS.flatMap((a) => a[2]);
+	const losses = [...counters].filter(([, c]) => c.loss);
+	const other = losses.filter(([name]) => !inLines.includes(name));
+	$("due").replaceChildren(...lines);
+	if (other.length)
+		$("due").append(element("div", other.map(([, c]) => c.text).join(" \u00b7 "), { class: "loss" }));
+	if (!meta.counters)
+		$("due").textContent = "This capture holds no accounts: how much it lost is not known.";
+	$("accounts").hidden = !counters.size;
+	$("accounts-summary").textContent = `All counters (${losses.length || "no"} kinds of loss)`;
+	$("counters").replaceChildren(...[...counters.values()].map((c) => element("li", c.text, { class: c.loss ? "loss" : "" })));
+}
+
+function showFacts() {
+	const hz = (n) => `${n >= 100 ? Math.round(n) : Number(n.toPrecision(3))}\u202fHz`;
+	const perCpu = (counter("TICKS") - counter("RING_FULL") - counter("NESTED")) / (meta.duration_ns / 1e9) / meta.ncpu;
+	const ends = ["", " (interrupted)", " (targets ended)", " (capture file full)"];
+	const started = new Date(meta.start_ns / 1e6).toISOString().replace("T", " ").slice(0, 19) + " UTC";
+	const lost = counter("RING_FULL") + counter("NESTED") + counter("MISSED");
+	const due = counter("TICKS") + counter("MISSED");
+	const facts = [
+		["Host", meta.host || "unknown"],
+		["Started", meta.start_ns ? started : "unknown"],
+		["Duration", meta.duration_ns ? time(meta.duration_ns) + (!meta.partial && ends[meta.end_reason] || "") : "unknown"],
+		["Mode", meta.wall ? "Wall clock: running and waiting" : "CPU: running only"],
+		["Rate requested", meta.interval_ns ? hz(1e9 / meta.interval_ns) : "unknown"],
+		["Rate achieved", perCpu > 0 && isFinite(perCpu) ? `${hz(perCpu)} on ${count(meta.ncpu)} CPUs` : "unknown"],
+		["Samples", count(treeOf(false, false).hits[0])],
+		[meta.wall ? "Sum of task time" : "CPU time", time(treeOf(false, false).total[0])],
+	];
+	if (lost)
+		facts.push(["CPU ticks lost", `${count(lost)} (${percent(lost, due)})`]);
+	for (const [name, value] of facts) {
+		const div = $("facts").appendChild(element("div", "", name === "CPU ticks lost" ? { class: "loss" } : {}));
+		div.append(element("dt", name), element("dd", value));
+	}
+}
+
+function showHeader() {
+	const command = meta.command || "Profile";
+	document.title = `${command} \u2013 coroscope`;
+	$("title").replaceChildren(command, element("span", "  \u00b7  coroscope"));
+	$("title").title = command;
+	$("partial").hidden = !meta.partial;
+	showFacts();
+	showAccounts();
+	$("notes").hidden = !meta.notes.length;
+	$("notes").open = meta.notes.length < 4;
+	$("notes-summary").textContent = `Notes (${meta.notes.length})`;
+	$("note-list").replaceChildren(...meta.notes.map((note) => element("li", note)));
+	$("widths").textContent = meta.wall ?
+		"Widths are the sum of task time: tasks that wait side by side add up, so a tree can be wider than the clock." :
+		"Widths are CPU time, summed over all threads.";
+}
+
+function showLegend() {
+	const used = new Set(frames.map((f) => f[3])), items = [];
+	const warmth = [22, 48].map((hue) => `hsl(${hue} ${colours.sat}% ${colours.light}%)`).join();
+	const item = (text, background, style) => {
+		const li = element("li"), swatch = li.appendChild(element("i", "", { class: style ?? "" }));
+		swatch.style.background = background;
+		li.append(text);
+		items.push(li);
+	};
+	if (used.has(0) || used.has(1))
+		item("Process, thread", colours.neutral);
+	for (let kind = TASK; kind < KINDS.length; kind++)
+		if (used.has(kind))
+			item(KIND_TEXT[kind], colours[KINDS[kind]] ?? `linear-gradient(90deg, ${warmth})`, KINDS[kind]);
+	if (frames.some((_, f) => isGhost(f)))
+		item("Task created or finished", "none", "dashed");
+	item("Too narrow to draw", colours.tiny);
+	$("legend").replaceChildren(...items);
+}
+
+function setTheme(theme) {
+	document.documentElement.dataset.theme = theme;
+	readColours();
+	showLegend();
+	redraw();
+}
+
+function storedTheme() {
+	try {
+		return localStorage.getItem("coroscope-theme");
+	} catch {
+		return null; // storage is off for this page: the system's theme then
+	}
+}
+
+function toggleTheme() {
+	const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+	setTheme(theme);
+	try {
+		localStorage.setItem("coroscope-theme", theme);
+	} catch {
+		// not remembered, still switched
+	}
+}
+
+/* ---- wiring ---- */
+
+function listen() {
+	let typing = 0;
+	for (const b of $("views").children)
+		b.onclick = () => change({ view: b.dataset.view });
+	$("merge").onchange = () => change({ merge: $("merge").checked });
+	$("theme").onclick = toggleTheme;
+	$("reset").onclick = reset;
+	$("more").onclick = () => { tableRows += TABLE_STEP; showTable(); };
+	const apply = () => { clearTimeout(typing); change({ query: $("search").value.trim() }); };
+	$("search").oninput = () => { clearTimeout(typing); typing = setTimeout(apply, 120); };
+	$("search").onkeydown = (event) => {
+		if (event.key === "Enter") {
+			apply();
+			nextMatch(event.shiftKey ? -1 : 1);
+		}
+	};
+	canvas.onmousemove = (event) => { hovered = nodeAt(event); showTip(event); redraw(); };
+	canvas.onmouseleave = () => { hovered = -1; $("tip").hidden = true; redraw(); };
+	canvas.onclick = (event) => { const i = nodeAt(event); if (i >= 0) { selected = i; change({ zoom: i }); } };
+	canvas.onkeydown = graphKey;
+	$("scroll").onscroll = redraw;
+	new ResizeObserver(redraw).observe($("scroll"));
+	addEventListener("resize", redraw);
+	addEventListener("hashchange", () => {
+		const before = state.view;
+		if (location.hash === hashOf())
+			return;
+		readHash();
+		show(state.view !== before);
+	});
+	addEventListener("keydown", (event) => {
+		if (event.key === "Escape") {
+			reset();
+		} else if (event.key === "/" && event.target !== $("search") && !event.ctrlKey && !event.metaKey) {
+			event.preventDefault();
+			$("search").focus();
+			$("search").select();
+		}
+	});
+	listenToPrinter();
+}
+
+// On paper: light, and the whole height of the graph.
+function listenToPrinter() {
+	let screenTheme = "light";
+	addEventListener("beforeprint", () => {
+		screenTheme = document.documentElement.dataset.theme;
+		printing = true;
+		setTheme("light");
+		draw();
+	});
+	addEventListener("afterprint", () => {
+		printing = false;
+		setTheme(screenTheme);
+		draw();
+	});
+}
+
+setTheme(storedTheme() ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+showHeader();
+listen();
+readHash();
+show(true);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The samples of a profile merged into one tree. See tree.h for what holds. */
+#include "export/html/tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void cs_html_tree_free(struct cs_html_tree *tree)
+{
+	struct cs_html_frame *frame, *next_frame;
+	struct cs_html_node *node, *next_node;
+
+	HASH_ITER (hh, tree->nodes, node, next_node) {
+		HASH_DEL(tree->nodes, node);
+		free(node);
+	}
+	HASH_ITER (hh, tree->frames, frame, next_frame) {
+		HASH_DEL(tree->frames, frame);
+		free(frame);
+	}
+	free(tree->frame_of);
+}
+
+static struct cs_html_frame *tree_frame(struct cs_html_tree *tree, const struct cs_profile *profile,
+					uint32_t index)
+{
+	const struct cs_frame *frame = cs_profile_get_frame(profile, index);
+	struct cs_html_frame_key key = {frame->name, frame->file, frame->line, frame->kind};
+	struct cs_html_frame *found;
+
+	if (tree->frame_of[index])
+		return tree->frame_of[index];
+	HASH_FIND(hh, tree->frames, &key, sizeof(key), found);
+	if (!found) {
+		found = calloc(1, sizeof(*found));
+		if (!found)
+			return NULL;
+		found->key = key;
+		found->name = cs_profile_str(profile, key.name);
+		found->file = cs_profile_str(profile, key.file);
+		HASH_ADD(hh, tree->frames, key, sizeof(key), found);
+		if (!found->hh.tbl) {
+			free(found);
+			return NULL;
+		}
+	}
+	return tree->frame_of[index] = found;
+}
+
+static struct cs_html_node *tree_child(struct cs_html_tree *tree, struct cs_html_node *parent,
+				       struct cs_html_frame *frame)
+{
+	struct cs_html_node_key key = {parent, frame};
+	struct cs_html_node *node;
+
+	HASH_FIND(hh, tree->nodes, &key, sizeof(key), node);
+	if (node)
+		return node;
+	node = calloc(1, sizeof(*node));
+	if (!node)
+		return NULL;
+	node->key = key;
+	HASH_ADD(hh, tree->nodes, key, sizeof(key), node);
+	if (!node->hh.tbl) {
+		free(node);
+		return NULL;
+	}
+	node->next_of_frame = frame->nodes;
+	frame->nodes = node;
+	return node;
+}
+
+static void add_clamped(uint64_t *sum, uint64_t value)
+{
+	if (__builtin_add_overflow(*sum, value, sum))
+		*sum = UINT64_MAX;
+}
+
+static int tree_add(struct cs_html_tree *tree, const struct cs_profile *profile,
+		    const struct cs_sample *sample)
+{
+	bool wall = cs_profile_meta(profile)->wall;
+	struct cs_stack stack = cs_profile_stack(profile, sample->stack);
+	struct cs_html_node *node = &tree->root;
+
+	for (uint32_t i = 0; i < stack.n; i++) {
+		struct cs_html_frame *frame = tree_frame(tree, profile, stack.frames[i]);
+
+		node = frame ? tree_child(tree, node, frame) : NULL;
+		if (!node)
+			return -ENOMEM;
+	}
+	add_clamped(&node->self_ns, sample->values[wall ? CS_VALUE_WALL_NS : CS_VALUE_CPU_NS]);
+	add_clamped(&node->self_samples, sample->values[CS_VALUE_SAMPLES]);
+	return 0;
+}
+
+static int frame_compare(const struct cs_html_frame *a, const struct cs_html_frame *b)
+{
+	int order = strcmp(a->name, b->name);
+
+	if (!order)
+		order = strcmp(a->file, b->file);
+	if (!order)
+		order = (a->key.line > b->key.line) - (a->key.line < b->key.line);
+	if (!order)
+		order = (a->key.kind > b->key.kind) - (a->key.kind < b->key.kind);
+	return order;
+}
+
+struct cs_html_node *cs_html_tree_next(struct cs_html_node *node)
+{
+	if (node->first_child)
+		return node->first_child;
+	while (node && !node->next_sibling)
+		node = node->key.parent;
+	return node ? node->next_sibling : NULL;
+}
+
+/*
+ * Give every frame and node its place in the output. Siblings get sorted by going through the
+ * frames backwards.
+ */
+static void tree_order(struct cs_html_tree *tree)
+{
+	struct cs_html_frame *last = NULL;
+	uint32_t nframes = 0, nnodes = 0;
+
+	HASH_SORT(tree->frames, frame_compare);
+	for (struct cs_html_frame *frame = tree->frames; frame;
+	     last = frame, frame = frame->hh.next)
+		frame->index = nframes++;
+	for (struct cs_html_frame *frame = last; frame; frame = frame->hh.prev) {
+		for (struct cs_html_node *node = frame->nodes; node; node = node->next_of_frame) {
+			node->next_sibling = node->key.parent->first_child;
+			node->key.parent->first_child = node;
+		}
+	}
+	for (struct cs_html_node *node = &tree->root; node; node = cs_html_tree_next(node))
+		node->index = nnodes++;
+}
+
+int cs_html_tree_build(struct cs_html_tree *tree, const struct cs_profile *profile)
+{
+	tree->frame_of = calloc(cs_profile_nframes(profile) + 1, sizeof(*tree->frame_of));
+	if (!tree->frame_of)
+		return -ENOMEM;
+	for (size_t i = 0; i < cs_profile_nsamples(profile); i++) {
+		int err = tree_add(tree, profile, cs_profile_sample(profile, i));
+
+		if (err)
+			return err;
+	}
+	tree_order(tree);
+	return 0;
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pprof profiles (pprof.proto), gzip'd. Who was running is told by labels, so process and thread
+ * frames are left out of the stacks; task boundaries stay, as functions. Every location belongs to
+ * a mapping that tells its kind. Equal profiles give equal bytes: ids count up in order of first
+ * use, and the gzip header has no time. Texts end at a NUL byte, should one hold any: the format's
+ * strings are C strings to protobuf-c.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "core/cleanup.h"
+#include "export/exporter.h"
+#include "pprof.pb-c.h"
+
+#define MAX_LABELS 6
+
+struct block {
+	struct block *next;
+	uint64_t data[];
+};
+
+/*
+ * A message under construction. err sticks: whoever fails sets it, and it is asked for once at the
+ * end.
+ */
+struct builder {
+	const struct cs_profile *profile;
+	struct cs_profile *tables; /* interns the format's strings and functions, nothing else */
+	struct block *blocks;      /* all memory of the message */
+	uint64_t *location_ids;    /* of the profile's frames; 0: not used yet */
+	Pprof__Profile message;
+	int err;
+};
+
+static void builder_free(struct builder *b)
+{
+	struct block *next;
+
+	for (; b->blocks; b->blocks = next) {
+		next = b->blocks->next;
+		free(b->blocks);
+	}
+	cs_profile_free(b->tables);
+}
+
+/* Zeroed memory that lives as long as the message; NULL without memory. */
+static void *allocate(struct builder *b, size_t n, size_t size)
+{
+	struct block *block = NULL;
+	size_t bytes;
+
+	if (!__builtin_mul_overflow(n, size, &bytes) && bytes < SIZE_MAX - sizeof(*block))
+		block = calloc(1, sizeof(*block) + bytes);
+	if (!block) {
+		b->err = -ENOMEM;
+		return NULL;
+	}
+	block->next = b->blocks;
+	b->blocks = block;
+	return block->data;
+}
+
+/*
+ * An array of pointers to n zeroed messages, as protobuf-c wants repeated fields; NULL without
+ * memory.
+ */
+static void *allocate_messages(struct builder *b, size_t n, size_t size)
+{
+	void **pointers = allocate(b, n, sizeof(*pointers));
+	char *messages = allocate(b, n, size);
+	size_t i;
+
+	if (!pointers || !messages)
+		return NULL;
+	for (i = 0; i < n; i++)
+		pointers[i] = messages + i * size;
+	return pointers;
+}
+
+static int64_t string_id(struct builder *b, const char *str)
+{
+	int64_t id = cs_profile_string(b->tables, str, strlen(str));
+
+	if (id < 0)
+		b->err = (int)id;
+	return id < 0 ? 0 : id;
+}
+
+static Pprof__ValueType *new_value_type(struct builder *b, const char *type, const char *unit)
+{
+	Pprof__ValueType *value_type = allocate(b, 1, sizeof(*value_type));
+
+	if (value_type) {
+		pprof__value_type__init(value_type);
+		value_type->type = string_id(b, type);
+		value_type->unit = string_id(b, unit);
+	}
+	return value_type;
+}
+
+static void add_header(struct builder *b)
+{
+	/* In the order of enum cs_value. */
+	static const char *const types[CS_VALUE_MAX_][2] = {
+		{"samples", "count"},
+		{"cpu", "nanoseconds"},
+		{"wall", "nanoseconds"},
+	};
+	const struct cs_profile_meta *meta = cs_profile_meta(b->profile);
+	enum cs_value main_value = meta->wall ? CS_VALUE_WALL_NS : CS_VALUE_CPU_NS;
+	Pprof__Profile *message = &b->message;
+	size_t i;
+
+	message->sample_type = allocate(b, CS_VALUE_MAX_, sizeof(*message->sample_type));
+	if (!message->sample_type)
+		return;
+	message->n_sample_type = CS_VALUE_MAX_;
+	for (i = 0; i < CS_VALUE_MAX_; i++)
+		message->sample_type[i] = new_value_type(b, types[i][0], types[i][1]);
+	message->period_type = message->sample_type[main_value];
+	message->default_sample_type = string_id(b, types[main_value][0]);
+	message->period = (int64_t)meta->interval_ns;
+	message->time_nanos = (int64_t)meta->start_realtime_ns;
+	message->duration_nanos = (int64_t)meta->duration_ns;
+}
+
+static void add_comment(struct builder *b, const char *comment)
+{
+	b->message.comment[b->message.n_comment++] = string_id(b, comment);
+}
+
+/* The accounts (due ticks = samples + counted losses) and what the user should know. */
+static void add_comments(struct builder *b)
+{
+	static const char *const texts[] = {
+#define X(name, id, text) [id] = text,
+		CS_COUNTER(X)
+#undef X
+	};
+	const struct cs_profile_meta *meta = cs_profile_meta(b->profile);
+	size_t nnotes = cs_profile_nnotes(b->profile);
+	char line[160];
+	size_t i;
+
+	b->message.comment =
+		allocate(b, ARRAY_SIZE(texts) + nnotes + 1, sizeof(*b->message.comment));
+	if (!b->message.comment)
+		return;
+	for (i = 0; meta->has_counters && i < ARRAY_SIZE(texts); i++) {
+		if (!texts[i] || !meta->counters[i])
+			continue;
+		snprintf(line, sizeof(line), "%s: %" PRIu64, texts[i], meta->counters[i]);
+		add_comment(b, line);
+	}
+	if (meta->partial)
+		add_comment(b, "partial: the capture was cut off");
+	for (i = 0; i < nnotes; i++)
+		add_comment(b, cs_profile_get_note(b->profile, i));
+}
+
+/*
+ * The kind of a location is told by its mapping: an id and an index into these. pprof shows the
+ * first as "File".
+ */
+enum { MAPPING_PYTHON = 1, MAPPING_NATIVE, MAPPING_KERNEL };
+
+static void add_mappings(struct builder *b)
+{
+	static const char *const names[] = {"[python]", "[native]", "[kernel]"};
+	Pprof__Mapping *mapping;
+	size_t i;
+
+	b->message.mapping = allocate_messages(b, ARRAY_SIZE(names), sizeof(*mapping));
+	for (i = 0; b->message.mapping && i < ARRAY_SIZE(names); i++) {
+		mapping = b->message.mapping[b->message.n_mapping++];
+		pprof__mapping__init(mapping);
+		mapping->id = i + 1;
+		mapping->filename = string_id(b, names[i]);
+		mapping->has_functions = true;
+	}
+}
+
+/*
+ * Functions are told apart by name, file and first line: what is left of a frame without its line.
+ */
+static uint64_t get_function(struct builder *b, const struct cs_frame *frame)
+{
+	struct cs_frame key = {.kind = frame->kind, .first_line = frame->first_line};
+	Pprof__Function *function;
+	int64_t index;
+
+	key.name = (uint32_t)string_id(b, cs_profile_str(b->profile, frame->name));
+	key.file = (uint32_t)string_id(b, cs_profile_str(b->profile, frame->file));
+	index = cs_profile_frame(b->tables, &key);
+	if (index < 0) {
+		b->err = (int)index;
+		return 0;
+	}
+	if ((size_t)index == b->message.n_function) {
+		function = b->message.function[b->message.n_function++];
+		pprof__function__init(function);
+		function->id = (uint64_t)index + 1;
+		function->name = key.name;
+		function->filename = key.file;
+		function->start_line = key.first_line;
+	}
+	return (uint64_t)index + 1;
+}
+
+static uint64_t get_location(struct builder *b, uint32_t frame_index)
+{
+	const struct cs_frame *frame = cs_profile_get_frame(b->profile, frame_index);
+	Pprof__Location *location;
+	Pprof__Line *line;
+
+	if (b->location_ids[frame_index])
+		return b->location_ids[frame_index];
+	location = b->message.location[b->message.n_location++];
+	line = *location->line;
+	pprof__line__init(line);
+	line->function_id = get_function(b, frame);
+	line->line = frame->line;
+	location->id = b->location_ids[frame_index] = b->message.n_location;
+	location->address = frame->address;
+	location->mapping_id = frame->kind == CS_FRAME_KERNEL   ? MAPPING_KERNEL
+			       : frame->kind == CS_FRAME_NATIVE ? MAPPING_NATIVE
+								: MAPPING_PYTHON;
+	return location->id;
+}
+
+static void reserve_locations(struct builder *b)
+{
+	size_t n = cs_profile_nframes(b->profile);
+	Pprof__Profile *message = &b->message;
+	Pprof__Line **lines;
+	size_t i;
+
+	message->location = allocate_messages(b, n, sizeof(**message->location));
+	message->function = allocate_messages(b, n, sizeof(**message->function));
+	lines = allocate_messages(b, n, sizeof(**lines));
+	b->location_ids = allocate(b, n, sizeof(*b->location_ids));
+	for (i = 0; !b->err && i < n; i++) {
+		pprof__location__init(message->location[i]);
+		message->location[i]->line = &lines[i];
+		message->location[i]->n_line = 1;
+	}
+}
+
+static Pprof__Label *add_label(struct builder *b, Pprof__Sample *sample, const char *key)
+{
+	Pprof__Label *label = sample->label[sample->n_label++];
+
+	pprof__label__init(label);
+	label->key = string_id(b, key);
+	return label;
+}
+
+static void add_number(struct builder *b, Pprof__Sample *sample, const char *key, uint64_t number)
+{
+	if (number)
+		add_label(b, sample, key)->num = (int64_t)number;
+}
+
+static void add_text(struct builder *b, Pprof__Sample *sample, const char *key, uint32_t text)
+{
+	if (text)
+		add_label(b, sample, key)->str = string_id(b, cs_profile_str(b->profile, text));
+}
+
+/*
+ * At most MAX_LABELS. The kernel's thread id serves as both of the thread ids that readers search
+ * for.
+ */
+static void add_labels(struct builder *b, Pprof__Sample *sample, const struct cs_labels *labels)
+{
+	add_number(b, sample, "process_id", labels->process_id);
+	add_number(b, sample, "thread id", labels->thread_id);
+	add_number(b, sample, "thread native id", labels->thread_id);
+	add_text(b, sample, "thread name", labels->thread_name);
+	add_number(b, sample, "task id", labels->task_id);
+	add_text(b, sample, "task name", labels->task_name);
+}
+
+static bool told_by_labels(const struct cs_frame *frame)
+{
+	return frame->kind == CS_FRAME_PROCESS || frame->kind == CS_FRAME_THREAD;
+}
+
+/*
+ * Leaf first. A stack of which nothing else is known keeps its leaf: readers do not show time
+ * without a frame.
+ */
+static void add_stack(struct builder *b, Pprof__Sample *sample, struct cs_stack stack)
+{
+	uint32_t i;
+
+	sample->location_id = allocate(b, stack.n, sizeof(*sample->location_id));
+	for (i = stack.n; sample->location_id && i-- > 0;) {
+		if (i + 1 < stack.n &&
+		    told_by_labels(cs_profile_get_frame(b->profile, stack.frames[i])))
+			continue;
+		sample->location_id[sample->n_location_id++] = get_location(b, stack.frames[i]);
+	}
+}
+
+static void add_samples(struct builder *b)
+{
+	size_t n = cs_profile_nsamples(b->profile);
+	const struct cs_sample *from;
+	Pprof__Label **labels;
+	Pprof__Sample *sample;
+	size_t i;
+
+	b->message.sample = allocate_messages(b, n, sizeof(**b->message.sample));
+	labels = allocate_messages(b, n * MAX_LABELS, sizeof(**labels));
+	for (i = 0; !b->err && i < n; i++) {
+		from = cs_profile_sample(b->profile, i);
+		sample = b->message.sample[b->message.n_sample++];
+		pprof__sample__init(sample);
+		/* Borrowed: no value is above INT64_MAX, and protobuf-c only reads. */
+		sample->value = (int64_t *)from->values;
+		sample->n_value = CS_VALUE_MAX_;
+		sample->label = labels + i * MAX_LABELS;
+		add_labels(b, sample, &from->labels);
+		add_stack(b, sample, cs_profile_stack(b->profile, from->stack));
+	}
+}
+
+/* Last: every string is known only now. */
+static void add_strings(struct builder *b)
+{
+	size_t n = cs_profile_nstrings(b->tables);
+	char **strings = allocate(b, n, sizeof(*strings));
+	size_t i;
+
+	for (i = 0; strings && i < n; i++)
+		strings[i] = (char *)cs_profile_str(b->tables, (uint32_t)i);
+	b->message.string_table = strings;
+	b->message.n_string_table = n;
+}
+
+static int append_gzip(const void *bytes, size_t len, struct cs_buf *out)
+{
+	const int gzip_window_bits = 15 + 16; /* 16: with a gzip header */
+	size_t start = out->len;
+	z_stream stream = {0};
+	size_t bound;
+	int ret;
+
+	if (len > UINT_MAX / 2)
+		return -EFBIG;
+	if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, gzip_window_bits, 8,
+			 Z_DEFAULT_STRATEGY) != Z_OK)
+		return -ENOMEM;
+	bound = deflateBound(&stream, len);
+	stream.next_in = (Bytef *)bytes;
+	stream.avail_in = (uInt)len;
+	stream.next_out = cs_buf_extend(out, bound);
+	stream.avail_out = (uInt)bound;
+	ret = stream.next_out ? deflate(&stream, Z_FINISH) : Z_MEM_ERROR;
+	out->len = ret == Z_STREAM_END ? start + stream.total_out : start;
+	deflateEnd(&stream);
+	return ret == Z_STREAM_END ? 0 : -ENOMEM;
+}
+
+static int write_pprof(const struct cs_profile *profile, struct cs_buf *out)
+{
+	_cleanup_(builder_free) struct builder b = {.profile = profile};
+	_cleanup_free_ uint8_t *packed = NULL;
+	size_t len;
+
+	pprof__profile__init(&b.message);
+	b.err = cs_profile_new(&b.tables);
+	if (!b.err)
+		add_header(&b);
+	if (!b.err)
+		add_mappings(&b);
+	if (!b.err)
+		reserve_locations(&b);
+	if (!b.err)
+		add_samples(&b);
+	if (!b.err)
+		add_comments(&b);
+	if (!b.err)
+		add_strings(&b);
+	if (b.err)
+		return b.err;
+	len = pprof__profile__get_packed_size(&b.message);
+	packed = malloc(len);
+	if (!packed)
+		return -ENOMEM;
+	pprof__profile__pack(&b.message, packed);
+	return append_gzip(packed, len, out);
+}
+
+const struct cs_exporter cs_export_pprof = {
+	.name = "pprof",
+	.suffix = ".pb.gz",
+	.help = "pprof profile for go tool pprof, Pyroscope, Parca, Datadog",
+	.write = write_pprof,
+};

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model: four interned tables (strings, frames, stacks, samples). Each entry is one allocation
+ * that is both in a hash by content and in an array by index; nothing is ever removed, so pointers
+ * handed out stay valid.
+ */
+#include "profile/profile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Without memory an element is not added and its hh.tbl stays NULL, instead of exit(). */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "core/cleanup.h"
+
+/* Entries by index. */
+struct table {
+	void **at;
+	size_t n, cap;
+};
+
+struct string_entry {
+	UT_hash_handle hh;
+	uint32_t index;
+	bool is_note;
+	size_t len;
+	char bytes[];
+};
+
+struct frame_entry {
+	UT_hash_handle hh;
+	uint32_t index;
+	struct cs_frame frame;
+};
+
+struct stack_entry {
+	UT_hash_handle hh;
+	uint32_t index;
+	uint32_t n;
+	uint32_t frames[];
+};
+
+/* What makes two samples one. No padding: the bytes are the key. */
+struct sample_key {
+	struct cs_labels labels;
+	uint64_t stack;
+};
+_Static_assert(sizeof(struct sample_key) == 32, "padding would be part of the key");
+
+struct sample_entry {
+	UT_hash_handle hh;
+	struct sample_key key;
+	struct cs_sample sample;
+};
+
+struct cs_profile {
+	struct cs_profile_meta meta;
+	char *host, *command;
+	struct string_entry *string_hash;
+	struct frame_entry *frame_hash;
+	struct stack_entry *stack_hash;
+	struct sample_entry *sample_hash;
+	struct table strings, frames, stacks, samples;
+	struct table notes; /* of string entries; owned by strings */
+};
+
+/* Make room for one more, so that a later push cannot fail. */
+static int table_reserve(struct table *table)
+{
+	size_t cap = table->cap ? table->cap * 2 : 64;
+	void **at;
+
+	if (table->n < table->cap)
+		return 0;
+	if (table->n >= UINT32_MAX / 2)
+		return -ENOMEM;
+	at = reallocarray(table->at, cap, sizeof(*at));
+	if (!at)
+		return -ENOMEM;
+	table->at = at;
+	table->cap = cap;
+	return 0;
+}
+
+static uint32_t table_push(struct table *table, void *entry)
+{
+	table->at[table->n] = entry;
+	return (uint32_t)table->n++;
+}
+
+static void table_free(struct table *table, bool owned)
+{
+	size_t i;
+
+	for (i = 0; owned && i < table->n; i++)
+		free(table->at[i]);
+	free(table->at);
+}
+
+int cs_profile_new(struct cs_profile **ret)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = calloc(1, sizeof(*profile));
+	int64_t empty;
+
+	if (!profile)
+		return -ENOMEM;
+	profile->meta.host = "";
+	profile->meta.command = "";
+	empty = cs_profile_string(profile, "", 0);
+	if (empty < 0)
+		return (int)empty;
+	*ret = TAKE_PTR(profile);
+	return 0;
+}
+
+void cs_profile_free(struct cs_profile *profile)
+{
+	if (!profile)
+		return;
+	HASH_CLEAR(hh, profile->string_hash);
+	HASH_CLEAR(hh, profile->frame_hash);
+	HASH_CLEAR(hh, profile->stack_hash);
+	HASH_CLEAR(hh, profile->sample_hash);
+	table_free(&profile->strings, true);
+	table_free(&profile->frames, true);
+	table_free(&profile->stacks, true);
+	table_free(&profile->samples, true);
+	table_free(&profile->notes, false);
+	free(profile->host);
+	free(profile->command);
+	free(profile);
+}
+
+int64_t cs_profile_string(struct cs_profile *profile, const char *str, size_t len)
+{
+	_cleanup_free_ struct string_entry *added = NULL;
+	struct string_entry *entry;
+
+	HASH_FIND(hh, profile->string_hash, str, len, entry);
+	if (entry)
+		return entry->index;
+	added = calloc(1, sizeof(*added) + len + 1);
+	if (!added || table_reserve(&profile->strings))
+		return -ENOMEM;
+	added->len = len;
+	if (len)
+		memcpy(added->bytes, str, len);
+	HASH_ADD_KEYPTR(hh, profile->string_hash, added->bytes, len, added);
+	if (!added->hh.tbl)
+		return -ENOMEM;
+	added->index = table_push(&profile->strings, added);
+	return TAKE_PTR(added)->index;
+}
+
+int64_t cs_profile_frame(struct cs_profile *profile, const struct cs_frame *frame)
+{
+	_cleanup_free_ struct frame_entry *added = NULL;
+	struct frame_entry *entry;
+	struct cs_frame key;
+
+	/* Member by member into zeroed memory: padding must not tell two equal frames apart. */
+	memset(&key, 0, sizeof(key));
+	key.name = frame->name;
+	key.file = frame->file;
+	key.line = frame->line;
+	key.first_line = frame->first_line;
+	key.kind = frame->kind;
+	key.address = frame->address;
+	HASH_FIND(hh, profile->frame_hash, &key, sizeof(key), entry);
+	if (entry)
+		return entry->index;
+	added = calloc(1, sizeof(*added));
+	if (!added || table_reserve(&profile->frames))
+		return -ENOMEM;
+	memcpy(&added->frame, &key, sizeof(key));
+	HASH_ADD(hh, profile->frame_hash, frame, sizeof(added->frame), added);
+	if (!added->hh.tbl)
+		return -ENOMEM;
+	added->index = table_push(&profile->frames, added);
+	return TAKE_PTR(added)->index;
+}
+
+static int64_t intern_stack(struct cs_profile *profile, const uint32_t *frames, uint32_t n)
+{
+	size_t bytes = n * sizeof(*frames);
+	_cleanup_free_ struct stack_entry *added = NULL;
+	struct stack_entry *entry;
+
+	HASH_FIND(hh, profile->stack_hash, frames, bytes, entry);
+	if (entry)
+		return entry->index;
+	added = calloc(1, sizeof(*added) + bytes);
+	if (!added || table_reserve(&profile->stacks))
+		return -ENOMEM;
+	added->n = n;
+	if (n)
+		memcpy(added->frames, frames, bytes);
+	HASH_ADD_KEYPTR(hh, profile->stack_hash, added->frames, bytes, added);
+	if (!added->hh.tbl)
+		return -ENOMEM;
+	added->index = table_push(&profile->stacks, added);
+	return TAKE_PTR(added)->index;
+}
+
+/* The sample with this key, new with zero values; NULL without memory. */
+static struct cs_sample *intern_sample(struct cs_profile *profile, const struct sample_key *key)
+{
+	_cleanup_free_ struct sample_entry *added = NULL;
+	struct sample_entry *entry;
+
+	HASH_FIND(hh, profile->sample_hash, key, sizeof(*key), entry);
+	if (entry)
+		return &entry->sample;
+	added = calloc(1, sizeof(*added));
+	if (!added || table_reserve(&profile->samples))
+		return NULL;
+	added->key = *key;
+	added->sample.stack = (uint32_t)key->stack;
+	added->sample.labels = key->labels;
+	HASH_ADD(hh, profile->sample_hash, key, sizeof(*key), added);
+	if (!added->hh.tbl)
+		return NULL;
+	table_push(&profile->samples, added);
+	return &TAKE_PTR(added)->sample;
+}
+
+int cs_profile_add(struct cs_profile *profile, const uint32_t *frames, uint32_t n,
+		   const struct cs_labels *labels, const uint64_t values[CS_VALUE_MAX_])
+{
+	struct sample_key key = {.labels = *labels};
+	struct cs_sample *sample;
+	int64_t stack;
+	size_t i;
+
+	stack = intern_stack(profile, frames, n);
+	if (stack < 0)
+		return (int)stack;
+	key.stack = (uint64_t)stack;
+	sample = intern_sample(profile, &key);
+	if (!sample)
+		return -ENOMEM;
+	for (i = 0; i < CS_VALUE_MAX_; i++)
+		if (__builtin_add_overflow(sample->values[i], values[i], &sample->values[i]) ||
+		    sample->values[i] > INT64_MAX)
+			sample->values[i] = INT64_MAX;
+	return 0;
+}
+
+struct cs_profile_meta *cs_profile_meta_mut(struct cs_profile *profile)
+{
+	return &profile->meta;
+}
+
+int cs_profile_set_text(struct cs_profile *profile, const char *host, size_t host_len,
+			const char *command, size_t command_len)
+{
+	_cleanup_free_ char *new_host = strndup(host, host_len);
+	_cleanup_free_ char *new_command = strndup(command, command_len);
+
+	if (!new_host || !new_command)
+		return -ENOMEM;
+	free(profile->host);
+	free(profile->command);
+	profile->meta.host = profile->host = TAKE_PTR(new_host);
+	profile->meta.command = profile->command = TAKE_PTR(new_command);
+	return 0;
+}
+
+int cs_profile_note(struct cs_profile *profile, const char *note)
+{
+	int64_t index = cs_profile_string(profile, note, strlen(note));
+	struct string_entry *entry;
+
+	if (index < 0)
+		return (int)index;
+	entry = profile->strings.at[index];
+	if (entry->is_note)
+		return 0;
+	if (table_reserve(&profile->notes))
+		return -ENOMEM;
+	entry->is_note = true;
+	table_push(&profile->notes, entry);
+	return 0;
+}
+
+const struct cs_profile_meta *cs_profile_meta(const struct cs_profile *profile)
+{
+	return &profile->meta;
+}
+
+const char *cs_profile_str(const struct cs_profile *profile, uint32_t index)
+{
+	return ((const struct string_entry *)profile->strings.at[index])->bytes;
+}
+
+size_t cs_profile_str_len(const struct cs_profile *profile, uint32_t index)
+{
+	return ((const struct string_entry *)profile->strings.at[index])->len;
+}
+
+size_t cs_profile_nstrings(const struct cs_profile *profile)
+{
+	return profile->strings.n;
+}
+
+size_t cs_profile_nframes(const struct cs_profile *profile)
+{
+	return profile->frames.n;
+}
+
+const struct cs_frame *cs_profile_get_frame(const struct cs_profile *profile, uint32_t index)
+{
+	return &((const struct frame_entry *)profile->frames.at[index])->frame;
+}
+
+size_t cs_profile_nsamples(const struct cs_profile *profile)
+{
+	return profile->samples.n;
+}
+
+const struct cs_sample *cs_profile_sample(const struct cs_profile *profile, size_t i)
+{
+	return &((const struct sample_entry *)profile->samples.at[i])->sample;
+}
+
+struct cs_stack cs_profile_stack(const struct cs_profile *profile, uint32_t index)
+{
+	const struct stack_entry *entry = profile->stacks.at[index];
+
+	return (struct cs_stack){entry->frames, entry->n};
+}
+
+size_t cs_profile_nstacks(const struct cs_profile *profile)
+{
+	return profile->stacks.n;
+}
+
+size_t cs_profile_nnotes(const struct cs_profile *profile)
+{
+	return profile->notes.n;
+}
+
+const char *cs_profile_get_note(const struct cs_profile *profile, size_t i)
+{
+	return ((const struct string_entry *)profile->notes.at[i])->bytes;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * asyncio as loaded in a live process, found through sys.modules: no symbols are needed, so it works on
+ * stripped interpreters. What is half imported counts as not loaded: the caller asks again.
+ */
+#include <coroscope/limits.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "proc/maps.h"
+#include "python/objects.h"
+
+/* The module-level names that hold tasks: 3.11 has the first, 3.12 and 3.13 the other two. */
+static const struct {
+	const char *name;
+	bool weak; /* a WeakSet, else a plain set */
+} set_names[] = {
+	{"_all_tasks", true},
+	{"_scheduled_tasks", true},
+	{"_eager_tasks", false},
+};
+
+/* Bytes looked at to tell the first instruction: endbr64 and a push with a prefix. */
+#define PROBE_BYTES   6
+#define ENDBR64_BYTES 4
+
+static int module_dict(const struct cs_pyobj_ctx *ctx, uint64_t modules, const char *name,
+		       uint64_t *ret)
+{
+	uint64_t module;
+	int err = cs_pyobj_dict_get(ctx, modules, name, &module);
+
+	return err ? err
+		   : cs_mem_read_u64(ctx->mem, module + ctx->interp->info.off.module_dict, ret);
+}
+
+static int find_task_type(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct cs_asyncio *ret,
+			  uint64_t *ret_init)
+{
+	uint32_t expected = ctx->interp->info.off.task_size;
+	struct cs_pytype type;
+	uint64_t addr;
+	int err;
+
+	if ((err = cs_pyobj_dict_get(ctx, dict, "Task", &addr)) ||
+	    (err = cs_pytype_read(ctx, addr, &type)))
+		return err;
+	if (strcmp(type.name, "_asyncio.Task"))
+		return -ENOENT;
+	if (type.basicsize != expected) {
+		snprintf(ret->probe_reason, sizeof(ret->probe_reason),
+			 "_asyncio.Task has %llu bytes instead of %u: its layout is not known",
+			 (unsigned long long)type.basicsize, expected);
+		return -ENOENT;
+	}
+	ret->task_type = addr;
+	*ret_init = type.init;
+	return 0;
+}
+
+static int add_set(const struct cs_pyobj_ctx *ctx, uint64_t holder, bool weak,
+		   struct cs_asyncio *ret)
+{
+	uint64_t set = holder, table, nslots;
+	int err;
+
+	if (weak && (err = cs_pyobj_attr(ctx, holder, "data", &set)))
+		return err;
+	err = cs_pyobj_set_table(ctx, set, 4ull * CS_MAX_TASKS, &table, &nslots);
+	if (err)
+		return err;
+	ret->task_sets[ret->ntask_sets] = set;
+	ret->set_is_weak[ret->ntask_sets++] = weak;
+	return 0;
+}
+
+static int find_sets(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct cs_asyncio *ret)
+{
+	_Static_assert(ARRAY_SIZE(set_names) <= ARRAY_SIZE(ret->task_sets), "no room for the sets");
+	uint64_t holder;
+
+	for (size_t i = 0; i < ARRAY_SIZE(set_names); i++) {
+		int err = cs_pyobj_dict_get(ctx, dict, set_names[i].name, &holder);
+
+		if (!err)
+			err = add_set(ctx, holder, set_names[i].weak, ret);
+		if (err && err != -ENOENT)
+			return err;
+	}
+	return ret->ntask_sets ? 0 : -ENOENT;
+}
+
+/*
+ * How many bytes behind a function's start a uprobe is cheap, or -1: the kernel emulates push, nop, jmp and
+ * call (arch/x86/kernel/uprobes.c); everything else is single-stepped, 15 to 25 us in a virtual machine.
+ */
+static int emulated_at(const uint8_t *insn)
+{
+	static const uint8_t endbr64[ENDBR64_BYTES] = {0xf3, 0x0f, 0x1e, 0xfa};
+	int skip = memcmp(insn, endbr64, sizeof(endbr64)) ? 0 : ENDBR64_BYTES;
+	uint8_t op = insn[skip];
+
+	if ((op & 0xf8) == 0x50 || (op == 0x41 && (insn[skip + 1] & 0xf8) == 0x50))
+		return skip;
+	if (op == 0x90 || op == 0xe9 || op == 0xeb || op == 0xe8)
+		return skip;
+	return -1;
+}
+
+/* Where to probe Task.__init__. The bytes come from the file: memory shows probes that are attached. */
+static void find_probe(pid_t pid, uint64_t init, struct cs_asyncio *ret)
+{
+	_cleanup_maps_ struct cs_maps maps = {0};
+	const struct cs_mapping *mapping = NULL;
+	_cleanup_close_ int fd = -1;
+	uint8_t insn[PROBE_BYTES];
+	const char *reason = NULL;
+	uint64_t offset = 0;
+	int skip = -1;
+
+	if (!cs_maps_read(pid, &maps))
+		mapping = cs_maps_find(&maps, init);
+	if (!mapping || !mapping->executable || !mapping->path[0]) {
+		reason = "Task.__init__ lies in no mapped file";
+	} else if (cs_maps_open_path(pid, mapping, ret->probe_path, sizeof(ret->probe_path))) {
+		reason = "the file that holds Task.__init__ cannot be opened from here";
+	} else {
+		offset = init - mapping->start + mapping->offset;
+		fd = open(ret->probe_path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || pread(fd, insn, sizeof(insn), (off_t)offset) != sizeof(insn))
+			reason = "the file that holds Task.__init__ cannot be read";
+		else if ((skip = emulated_at(insn)) < 0)
+			reason = "the first instruction of Task.__init__ would be single-stepped";
+	}
+	if (reason) {
+		ret->probe_path[0] = '\0';
+		snprintf(ret->probe_reason, sizeof(ret->probe_reason), "%s", reason);
+		return;
+	}
+	ret->probe_offset = offset + (uint64_t)skip;
+}
+
+/* Look into one interpreter. Returns 0 when everything was found, -ENOENT when asyncio is not (fully) there. */
+static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct cs_asyncio *ret,
+		   uint64_t *ret_init)
+{
+	uint64_t modules, c_dict, tasks_dict;
+	int err;
+
+	*ret = (struct cs_asyncio){0};
+	if ((err = cs_mem_read_u64(ctx->mem, interpreter + ctx->interp->info.off.interp_modules,
+				   &modules)))
+		return err;
+	if (!modules)
+		return -ENOENT;
+	if ((err = module_dict(ctx, modules, "_asyncio", &c_dict)) ||
+	    (err = module_dict(ctx, modules, "asyncio.tasks", &tasks_dict)) ||
+	    (err = find_task_type(ctx, c_dict, ret, ret_init)) ||
+	    (err = cs_pyobj_dict_get(ctx, c_dict, "_current_tasks", &ret->current_tasks)))
+		return err;
+	if (!cs_pyobj_has_flag(ctx, ret->current_tasks, CS_PYTYPE_DICT))
+		return -EINVAL;
+	return find_sets(ctx, tasks_dict, ret);
+}
+
+int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct cs_asyncio *ret)
+{
+	struct cs_pyobj_ctx ctx = {interp, mem};
+	struct cs_asyncio found = {0};
+	uint64_t at, init = 0;
+	int err;
+
+	*ret = (struct cs_asyncio){0};
+	cs_mem_forget(mem);
+	err = cs_mem_read_u64(mem, interp->info.interpreters_head, &at);
+	for (int i = 0; i < CS_MAX_INTERPRETERS && at && !err; i++) {
+		err = find_in(&ctx, at, &found, &init);
+		if (!err) {
+			find_probe(interp->pid, init, &found);
+			found.loaded = true;
+			*ret = found;
+			return 0;
+		}
+		if (err != -ENOENT)
+			break;
+		memcpy(ret->probe_reason, found.probe_reason, sizeof(ret->probe_reason));
+		err = cs_mem_read_u64(mem, at + interp->info.off.interp_next, &at);
+	}
+	if (err == -EINVAL) {
+		snprintf(ret->probe_reason, sizeof(ret->probe_reason),
+			 "asyncio's objects are not what this Python version has");
+		err = 0;
+	}
+	return err;
+}

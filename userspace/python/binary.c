@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Python as seen in one ELF file: symbols, version, flavour. Files are hostile; proc/elf.h checks them. */
+#include "python/binary.h"
+
+#include <ctype.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "proc/elf.h"
+
+#define CACHE_ENTRIES 512u /* direct mapped, a power of two; a host runs some hundred programs */
+
+struct cached {
+	struct stat st; /* st_ino 0: empty */
+	struct cs_py_binary binary;
+};
+
+static struct cached cache[CACHE_ENTRIES];
+
+static struct cached *cache_at(const struct stat *st)
+{
+	uint64_t key = (uint64_t)st->st_dev * 31 + st->st_ino;
+
+	return &cache[(key * 0x9e3779b97f4a7c15ull >> 40) & (CACHE_ENTRIES - 1)];
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static const char *base_name(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return slash ? slash + 1 : name;
+}
+
+bool cs_py_binary_is_named(const char *name)
+{
+	const char *base = base_name(name);
+
+	return strstr(base, "python") && !strstr(base, ".cpython-");
+}
+
+/* "python3.13t", "libpython3.6m.so.1.0", "lib/python3.9": the version and the letter behind it. */
+static bool parse_version(const char *text, struct cs_py_binary *binary)
+{
+	const char *at = strstr(text, "python");
+	int n = 0;
+
+	if (!at || sscanf(at, "python%1d.%2d%n", &binary->major, &binary->minor, &n) != 2)
+		return false;
+	if (at[n] && strchr("tdm", at[n]) && !isalnum((unsigned char)at[n + 1]))
+		binary->flavour = at[n];
+	return true;
+}
+
+static void find_version(struct cs_elf *elf, const char *name, struct cs_py_binary *binary)
+{
+	uint64_t at, size, version;
+	char text[64];
+
+	binary->micro = -1;
+	if (!parse_version(base_name(name), binary) &&
+	    !cs_elf_find_rodata(elf, "lib/python", text, sizeof(text)))
+		parse_version(text, binary);
+	if (!cs_elf_symbol(elf, "Py_Version", &at, &size) &&
+	    !cs_elf_read(elf, at, &version, sizeof(version))) {
+		binary->major = version >> 24 & 0xff;
+		binary->minor = version >> 16 & 0xff;
+		binary->micro = version >> 8 & 0xff;
+		binary->prerelease = (version & 0xf0) < 0xc0;
+	}
+}
+
+static uint64_t symbol_or_0(struct cs_elf *elf, const char *name)
+{
+	uint64_t value, size;
+
+	return cs_elf_symbol(elf, name, &value, &size) ? 0 : value;
+}
+
+static void look_into(struct cs_elf *elf, const char *name, struct cs_py_binary *binary)
+{
+	binary->runtime = symbol_or_0(elf, "_PyRuntime");
+	binary->python = binary->runtime || symbol_or_0(elf, "Py_Main");
+	if (!binary->python)
+		return;
+	binary->type_coro = symbol_or_0(elf, "PyCoro_Type");
+	binary->type_gen = symbol_or_0(elf, "PyGen_Type");
+	binary->type_async_gen = symbol_or_0(elf, "PyAsyncGen_Type");
+	find_version(elf, name, binary);
+}
+
+static bool is_32bit_elf(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char ident[EI_NIDENT];
+
+	return fd >= 0 && pread(fd, ident, sizeof(ident), 0) == sizeof(ident) &&
+	       !memcmp(ident, ELFMAG, SELFMAG) && ident[EI_CLASS] == ELFCLASS32;
+}
+
+int cs_py_binary_probe(const char *path, const char *name, struct cs_py_binary *ret)
+{
+	_cleanup_(cs_elf_closep) struct cs_elf *elf = NULL;
+	struct cs_py_binary binary = {0};
+	struct cached *cached;
+	struct stat st;
+	int err;
+
+	if (stat(path, &st))
+		return -errno;
+	cached = cache_at(&st);
+	if (is_same_file(&cached->st, &st)) {
+		*ret = cached->binary;
+		return 0;
+	}
+	err = cs_elf_open(path, &elf);
+	if (err && err != -ENOEXEC)
+		return err;
+	if (!err)
+		look_into(elf, name, &binary);
+	else if (cs_py_binary_is_named(name) && parse_version(base_name(name), &binary))
+		binary.python = binary.is_32bit = is_32bit_elf(path);
+	*cached = (struct cached){st, binary};
+	*ret = binary;
+	return 0;
+}

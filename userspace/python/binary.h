@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an ELF file alone tells about Python: is an interpreter in it, which version, where are the
+ * symbols that detection needs. Most files of a host are no Python and are asked about again and again
+ * by many processes: a bounded table remembers the answers. Not for concurrent use.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cs_py_binary {
+	bool python;             /* an interpreter is in this file */
+	bool is_32bit;           /* ... of which nothing below is known */
+	int major, minor, micro; /* 0: unknown; micro -1: unknown */
+	bool prerelease;         /* alpha or beta: layouts were still moving */
+	char flavour; /* 't' free-threaded, 'd' debug, 'm' of old builds; 0: plain or not told */
+	/* addresses of the file, 0: no such symbol */
+	uint64_t runtime, type_coro, type_gen, type_async_gen;
+};
+
+/*
+ * Look into the file that opens at path; the process knows it as name. Returns 0 whether or not it is a
+ * Python (a file that is no ELF file is none), or -errno if it cannot be opened.
+ *
+ * Source: Py_Version (3.11+) and _PyRuntime (3.7+) are exported data of Python/; Py_Main is in all.
+ */
+int cs_py_binary_probe(const char *path, const char *name, struct cs_py_binary *ret);
+
+/* Does the file's base name say that it is an interpreter or a libpython? Extension modules do not count. */
+bool cs_py_binary_is_named(const char *name);

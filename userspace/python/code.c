@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Code objects of a live process as CS_EV_CODE records. Read level by level, so that a batch costs a few
+ * system calls: all code objects, then all their strings and line tables.
+ */
+#include "python/code.h"
+
+#include <coroscope/event.h>
+#include <coroscope/limits.h>
+#include <errno.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "python/objects.h"
+
+/* The part of a code object before its instructions, in all supported versions. */
+#define CODE_CHUNK 256
+/* What most names and line tables take. The rest is read through. */
+#define TEXT_CHUNK 256
+/* Code objects of one picture of the memory: their line tables fit into it, however long. */
+#define BATCH      256
+
+/*
+ * The functions of asyncio below which tasks hang. A stack may hold several (asyncio.run is above all):
+ * the innermost counts. Source: Lib/asyncio/base_events.py, runners.py of 3.11 to 3.13.
+ */
+static const struct {
+	const char *file, *qualname;
+} loop_functions[] = {
+	{"base_events.py", "BaseEventLoop._run_once"},
+	{"base_events.py", "BaseEventLoop.run_forever"},
+	{"base_events.py", "BaseEventLoop.run_until_complete"},
+	{"runners.py", "Runner.run"},
+	{"runners.py", "run"},
+};
+
+/* Where the objects of one code object are. code 0: it could not be read. */
+struct parts {
+	uint64_t code, qualname, filename, linetable;
+	uint32_t firstlineno;
+};
+
+/*
+ * The file's name within the asyncio package, or NULL if it is no part of it. The package is known by where
+ * it lies: .../python3.N/asyncio/, or frozen into the executable.
+ */
+static const char *asyncio_file(const char *path)
+{
+	static const char frozen[] = "<frozen asyncio", dir[] = "/python3.",
+			  package[] = "/asyncio/";
+
+	if (!strncmp(path, frozen, sizeof(frozen) - 1))
+		return path + sizeof(frozen) - 1;
+	for (const char *at = strstr(path, dir); at; at = strstr(at + 1, dir)) {
+		const char *rest = at + sizeof(dir) - 1;
+
+		rest += strspn(rest, "0123456789");
+		if (!strncmp(rest, package, sizeof(package) - 1))
+			return rest + sizeof(package) - 1;
+	}
+	return NULL;
+}
+
+static uint16_t asyncio_flags(const char *path, const char *qualname)
+{
+	const char *file = asyncio_file(path);
+
+	for (size_t i = 0; file && i < ARRAY_SIZE(loop_functions); i++) {
+		if (!strcmp(file, loop_functions[i].file) &&
+		    !strcmp(qualname, loop_functions[i].qualname))
+			return CS_CODE_ASYNCIO | CS_CODE_LOOP;
+	}
+	return file ? CS_CODE_ASYNCIO : 0;
+}
+
+/* Is obj a code object? *code_type remembers PyCode_Type once it was seen. */
+static bool is_code(const struct cs_pyobj_ctx *ctx, const char *chunk, uint64_t *code_type)
+{
+	uint64_t addr = cs_pyobj_word(chunk, ctx->interp->info.off.object_type);
+	struct cs_pytype type;
+
+	if (addr == *code_type)
+		return true;
+	if (cs_pytype_read(ctx, addr, &type) || strcmp(type.name, "code") ||
+	    type.flags & CS_PYTYPE_HEAP)
+		return false;
+	*code_type = addr;
+	return true;
+}
+
+static struct parts read_parts(const struct cs_pyobj_ctx *ctx, uint64_t code, uint64_t *code_type)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	char chunk[CODE_CHUNK];
+	struct parts parts;
+	int32_t line;
+
+	if (off->code_instructions > sizeof(chunk) ||
+	    cs_mem_read(ctx->mem, code, chunk, off->code_instructions) ||
+	    !is_code(ctx, chunk, code_type))
+		return (struct parts){0};
+	memcpy(&line, chunk + off->code_firstlineno, sizeof(line));
+	parts = (struct parts){
+		.code = code,
+		.qualname = cs_pyobj_word(chunk, off->code_qualname),
+		.filename = cs_pyobj_word(chunk, off->code_filename),
+		.linetable = cs_pyobj_word(chunk, off->code_linetable),
+		.firstlineno = line > 0 ? (uint32_t)line : 0,
+	};
+	cs_mem_want(ctx->mem, parts.qualname, TEXT_CHUNK);
+	cs_mem_want(ctx->mem, parts.filename, TEXT_CHUNK);
+	cs_mem_want(ctx->mem, parts.linetable, TEXT_CHUNK);
+	return parts;
+}
+
+/* Append an empty record with room for text bytes. Valid until the next append. */
+static struct cs_ev_code *append_record(const struct cs_pyobj_ctx *ctx, uint64_t code, size_t text,
+					uint64_t ts_ns, struct cs_buf *out)
+{
+	size_t size = (sizeof(struct cs_ev_code) + text + 7) & ~(size_t)7;
+	struct cs_ev_code *ev = cs_buf_extend(out, size);
+
+	if (ev) {
+		ev->hdr = (struct cs_ev_hdr){
+			.size = (uint32_t)size,
+			.kind = CS_EV_CODE,
+			.ts_ns = ts_ns,
+			.pid = (uint32_t)ctx->interp->pid,
+		};
+		ev->code = code;
+	}
+	return ev;
+}
+
+/* Returns 0, -ENOMEM, or another error if an object is not what it should be; then out is unchanged. */
+static int append_code(const struct cs_pyobj_ctx *ctx, const struct parts *parts, uint64_t ts_ns,
+		       struct cs_buf *out)
+{
+	char name[CS_MAX_NAME + 1], file[CS_MAX_PATH + 1];
+	bool name_cut, file_cut, lines_cut;
+	size_t name_len, file_len, before = out->len;
+	uint64_t lines, lines_len;
+	struct cs_ev_code *ev;
+	int err;
+
+	if ((err = cs_pyobj_str(ctx, parts->qualname, name, sizeof(name), &name_len, &name_cut)) ||
+	    (err = cs_pyobj_str(ctx, parts->filename, file, sizeof(file), &file_len, &file_cut)) ||
+	    (err = cs_pyobj_bytes(ctx, parts->linetable, &lines, &lines_len)))
+		return err;
+	lines_cut = lines_len > CS_MAX_LINETABLE;
+	if (lines_cut)
+		lines_len = CS_MAX_LINETABLE;
+	ev = append_record(ctx, parts->code, name_len + file_len + lines_len, ts_ns, out);
+	if (!ev)
+		return -ENOMEM;
+	ev->hdr.flags = asyncio_flags(file, name);
+	if (name_cut || file_cut || lines_cut)
+		ev->hdr.flags |= CS_CODE_CUT;
+	ev->firstlineno = parts->firstlineno;
+	ev->linetable_kind = (uint32_t)ctx->interp->info.traits.linetable_kind;
+	ev->name_len = (uint16_t)name_len;
+	ev->file_len = (uint16_t)file_len;
+	ev->linetable_len = (uint32_t)lines_len;
+	memcpy(ev->text, name, name_len);
+	memcpy(ev->text + name_len, file, file_len);
+	err = cs_mem_read(ctx->mem, lines, ev->text + name_len + file_len, lines_len);
+	if (err)
+		out->len = before;
+	return err;
+}
+
+/* Returns 0 or -ENOMEM. */
+static int read_batch(const struct cs_pyobj_ctx *ctx, const uint64_t *codes, size_t n,
+		      uint64_t ts_ns, struct cs_buf *out, uint64_t *unreadable)
+{
+	struct parts parts[BATCH];
+	uint64_t code_type = 0;
+
+	cs_mem_forget(ctx->mem);
+	for (size_t i = 0; i < n; i++)
+		cs_mem_want(ctx->mem, codes[i], ctx->interp->info.off.code_instructions);
+	cs_mem_fetch(ctx->mem);
+	for (size_t i = 0; i < n; i++)
+		parts[i] = read_parts(ctx, codes[i], &code_type);
+	cs_mem_fetch(ctx->mem);
+	for (size_t i = 0; i < n; i++) {
+		int err = parts[i].code ? append_code(ctx, &parts[i], ts_ns, out) : -EFAULT;
+		struct cs_ev_code *ev;
+
+		if (err == -ENOMEM)
+			return err;
+		if (!err)
+			continue;
+		ev = append_record(ctx, codes[i], 0, ts_ns, out);
+		if (!ev)
+			return -ENOMEM;
+		ev->hdr.flags = CS_CODE_UNREADABLE;
+		++*unreadable;
+	}
+	return 0;
+}
+
+int cs_code_read(const struct cs_interp *interp, struct cs_mem *mem, const uint64_t *codes,
+		 size_t n, uint64_t ts_ns, struct cs_buf *out, uint64_t *ret_unreadable)
+{
+	struct cs_pyobj_ctx ctx = {interp, mem};
+	uint64_t unreadable = 0;
+
+	for (size_t i = 0; i < n; i += BATCH) {
+		int err = read_batch(&ctx, codes + i, n - i < BATCH ? n - i : BATCH, ts_ns, out,
+				     &unreadable);
+
+		if (err)
+			return err;
+	}
+	*ret_unreadable = unreadable;
+	return 0;
+}

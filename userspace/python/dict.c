@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Dicts and instance attributes of another process.
+ *
+ * A dict has a keys object: header, index bytes, then entries, {hash, key, value} in general tables and
+ * {key, value} where all keys are strings. Entries are scanned in order instead of through the index,
+ * whose hashes are randomised per process. In a split table (and for the attributes of an instance) the keys
+ * object is shared and the values are an array of their own, in the same order.
+ * Source: Objects/dictobject.c, Include/internal/pycore_dict.h of 3.11 to 3.13.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "python/objects.h"
+
+#define KIND_GENERAL 0 /* DICT_KEYS_GENERAL; 1 and 2 are string-only, combined and split */
+#define KIND_MAX     2
+
+/* sys.modules of the largest applications holds some ten thousand. */
+#define MAX_ENTRIES    131072u
+#define MAX_LOG2_SIZE  20u
+#define MAX_LOG2_BYTES 24u
+
+/* Entries looked at in one go: their keys are fetched together. */
+#define BATCH 64
+
+/* tp_flags: instances have a dict pointer and values before (3.11, 3.12) or behind them (3.13). */
+#define FLAG_INLINE_VALUES (1ull << 2)
+#define FLAG_MANAGED_DICT  (1ull << 4)
+
+/* What lies before a managed instance, in bytes (Include/internal/pycore_object.h). */
+#define VALUES_BEFORE 32
+#define DICT_BEFORE   24
+
+/* PyDictValues of 3.13: four bytes (the last says whether the values count) and padding. */
+#define VALUES_HEADER   8
+#define VALUES_VALID_AT 3
+
+struct keys {
+	uint64_t entries;
+	uint32_t entry_size;
+	uint32_t key_at; /* offset of the key in an entry; the value follows it */
+	uint64_t n;
+};
+
+static int keys_open(const struct cs_pyobj_ctx *ctx, uint64_t addr, struct keys *ret)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	uint8_t log2_size, log2_bytes, kind;
+	uint64_t n;
+	int err;
+
+	if ((err = cs_mem_read(ctx->mem, addr + off->keys_log2_size, &log2_size, 1)) ||
+	    (err = cs_mem_read(ctx->mem, addr + off->keys_log2_index_bytes, &log2_bytes, 1)) ||
+	    (err = cs_mem_read(ctx->mem, addr + off->keys_kind, &kind, 1)) ||
+	    (err = cs_mem_read_u64(ctx->mem, addr + off->keys_nentries, &n)))
+		return err;
+	if (log2_size > MAX_LOG2_SIZE || log2_bytes > MAX_LOG2_BYTES || kind > KIND_MAX ||
+	    n > MAX_ENTRIES || n > 1ull << log2_size)
+		return -EINVAL;
+	ret->entries = addr + off->keys_indices + (1ull << log2_bytes);
+	ret->entry_size = kind == KIND_GENERAL ? 24 : 16;
+	ret->key_at = kind == KIND_GENERAL ? 8 : 0;
+	ret->n = n;
+	return 0;
+}
+
+/* Look for a key among n entries. Returns their index within them, or -ENOENT. */
+static int batch_find(const struct cs_pyobj_ctx *ctx, const struct keys *keys, const char *entries,
+		      size_t n, const char *name)
+{
+	size_t str_bytes = ctx->interp->info.off.unicode_ascii_data + strlen(name);
+
+	for (size_t i = 0; i < n; i++)
+		cs_mem_want(ctx->mem, cs_pyobj_word(entries + i * keys->entry_size, keys->key_at),
+			    str_bytes);
+	cs_mem_fetch(ctx->mem);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t key = cs_pyobj_word(entries + i * keys->entry_size, keys->key_at);
+
+		if (key && cs_pyobj_str_equals(ctx, key, name))
+			return (int)i;
+	}
+	return -ENOENT;
+}
+
+/* The number of a key's entry. */
+static int keys_find(const struct cs_pyobj_ctx *ctx, const struct keys *keys, const char *name,
+		     uint64_t *ret)
+{
+	char entries[BATCH * 24];
+
+	for (uint64_t first = 0; first < keys->n; first += BATCH) {
+		size_t n = keys->n - first < BATCH ? keys->n - first : BATCH;
+		int err, i;
+
+		err = cs_mem_read(ctx->mem, keys->entries + first * keys->entry_size, entries,
+				  n * keys->entry_size);
+		if (err)
+			return err;
+		i = batch_find(ctx, keys, entries, n, name);
+		if (i >= 0) {
+			*ret = first + (uint64_t)i;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+/* Where a value is kept: in its entry, or with values other than 0 in that PyDictValues. */
+static int find_slot(const struct cs_pyobj_ctx *ctx, uint64_t keys_addr, uint64_t values,
+		     const char *name, uint64_t *ret)
+{
+	bool has_header = ctx->interp->info.traits.attrs_at == CS_ATTRS_INLINE;
+	struct keys keys;
+	uint64_t index;
+	int err;
+
+	if ((err = keys_open(ctx, keys_addr, &keys)) || (err = keys_find(ctx, &keys, name, &index)))
+		return err;
+	if (values)
+		*ret = values + (has_header ? VALUES_HEADER : 0) + 8 * index;
+	else
+		*ret = keys.entries + index * keys.entry_size + keys.key_at + 8;
+	return 0;
+}
+
+static int dict_slot(const struct cs_pyobj_ctx *ctx, uint64_t dict, const char *key, uint64_t *ret)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	uint64_t keys, values;
+	int err;
+
+	if (!cs_pyobj_has_flag(ctx, dict, CS_PYTYPE_DICT))
+		return -EINVAL;
+	if ((err = cs_mem_read_u64(ctx->mem, dict + off->dict_keys, &keys)) ||
+	    (err = cs_mem_read_u64(ctx->mem, dict + off->dict_values, &values)))
+		return err;
+	return find_slot(ctx, keys, values, key, ret);
+}
+
+/* What a slot points to. */
+static int slot_value(const struct cs_pyobj_ctx *ctx, uint64_t slot, uint64_t *ret)
+{
+	uint64_t value;
+	int err = cs_mem_read_u64(ctx->mem, slot, &value);
+
+	if (err)
+		return err;
+	if (!value)
+		return -ENOENT;
+	*ret = value;
+	return 0;
+}
+
+int cs_pyobj_dict_get(const struct cs_pyobj_ctx *ctx, uint64_t dict, const char *key, uint64_t *ret)
+{
+	uint64_t slot;
+	int err = dict_slot(ctx, dict, key, &slot);
+
+	return err ? err : slot_value(ctx, slot, ret);
+}
+
+/* Where an instance's values are: *ret 0 if it has a dict instead, whose address is *ret_dict. */
+static int find_values(const struct cs_pyobj_ctx *ctx, uint64_t obj, const struct cs_pytype *type,
+		       uint64_t *ret, uint64_t *ret_dict)
+{
+	uint8_t valid = 0;
+	uint64_t word;
+	int err;
+
+	*ret = *ret_dict = 0;
+	switch (ctx->interp->info.traits.attrs_at) {
+	case CS_ATTRS_VALUES_BEFORE:
+		err = cs_mem_read_u64(ctx->mem, obj - VALUES_BEFORE, ret);
+		return err ? err : cs_mem_read_u64(ctx->mem, obj - DICT_BEFORE, ret_dict);
+	case CS_ATTRS_TAGGED_BEFORE:
+		err = cs_mem_read_u64(ctx->mem, obj - DICT_BEFORE, &word);
+		if (!err)
+			*(word & 1 ? ret : ret_dict) = word & 1 ? word + 1 : word;
+		return err;
+	case CS_ATTRS_INLINE:
+		if (type->flags & FLAG_INLINE_VALUES) {
+			err = cs_mem_read(ctx->mem, obj + type->basicsize + VALUES_VALID_AT, &valid,
+					  1);
+			if (err)
+				return err;
+		}
+		if (valid) {
+			*ret = obj + type->basicsize;
+			return 0;
+		}
+		return cs_mem_read_u64(ctx->mem, obj - DICT_BEFORE, ret_dict);
+	default:
+		return -EINVAL;
+	}
+}
+
+int cs_pyobj_attr_slot(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *name,
+		       uint64_t *ret)
+{
+	uint64_t values, dict, keys;
+	struct cs_pytype type;
+	int err;
+
+	if ((err = cs_pyobj_type(ctx, obj, &type)))
+		return err;
+	if (!(type.flags & FLAG_MANAGED_DICT))
+		return -ENOENT;
+	if ((err = find_values(ctx, obj, &type, &values, &dict)))
+		return err;
+	if (!values)
+		return dict ? dict_slot(ctx, dict, name, ret) : -ENOENT;
+	err = cs_mem_read_u64(ctx->mem, type.addr + ctx->interp->info.off.heaptype_cached_keys,
+			      &keys);
+	return err ? err : find_slot(ctx, keys, values, name, ret);
+}
+
+int cs_pyobj_attr(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *name, uint64_t *ret)
+{
+	uint64_t slot;
+	int err = cs_pyobj_attr_slot(ctx, obj, name, &slot);
+
+	return err ? err : slot_value(ctx, slot, ret);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From event loops to the threads that run them. */
+#include "python/loops.h"
+
+#include <coroscope/limits.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+
+/*
+ * The last number of the NSpid line of a status file: the id in the innermost pid namespace. *ret_depth is how
+ * many numbers there are. Returns 0 if it cannot be told.
+ */
+static uint32_t read_inner_id(const char *path, int *ret_depth)
+{
+	_cleanup_fclose_ FILE *file = fopen(path, "re");
+	char line[512];
+
+	*ret_depth = 0;
+	while (file && fgets(line, sizeof(line), file)) {
+		unsigned long id = 0;
+		char *at, *end;
+
+		if (strncmp(line, "NSpid:", 6))
+			continue;
+		for (at = line + 6;; at = end) {
+			unsigned long next = strtoul(at, &end, 10);
+
+			if (end == at)
+				return (uint32_t)id;
+			id = next;
+			++*ret_depth;
+		}
+	}
+	return 0;
+}
+
+void cs_loops_init(struct cs_loops *loops, pid_t pid)
+{
+	char path[64];
+	int depth;
+
+	*loops = (struct cs_loops){0};
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	read_inner_id(path, &depth);
+	loops->namespaced = depth > 1;
+}
+
+void cs_loops_begin(struct cs_loops *loops)
+{
+	for (size_t i = 0; i < loops->n; i++)
+		loops->items[i].met = false;
+	loops->complete = true;
+}
+
+/* Find the thread whose innermost id is inner. Returns 0 if there is none. */
+static uint32_t search_threads(pid_t pid, uint32_t inner)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *entry;
+	char path[320];
+	int depth;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		unsigned long tid = strtoul(entry->d_name, NULL, 10);
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, entry->d_name);
+		if (tid && read_inner_id(path, &depth) == inner)
+			return (uint32_t)tid;
+	}
+	return 0;
+}
+
+/* The two ids of a thread, as its state has them. */
+static int read_ids(const struct cs_pyobj_ctx *ctx, uint64_t tstate, uint64_t *ret_thread_id,
+		    uint64_t *ret_native)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	int err = cs_mem_read_u64(ctx->mem, tstate + off->tstate_thread_id, ret_thread_id);
+
+	return err ? err
+		   : cs_mem_read_u64(ctx->mem, tstate + off->tstate_native_thread_id, ret_native);
+}
+
+/* Find the thread state with loop->thread_id, in one interpreter. */
+static int find_tstate_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter,
+			  struct cs_loop *loop)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	uint64_t tstate, thread_id, native;
+	int err = cs_mem_read_u64(ctx->mem, interpreter + off->interp_threads_head, &tstate);
+
+	for (int i = 0; i < CS_MAX_TSTATES && !err && tstate; i++) {
+		err = read_ids(ctx, tstate, &thread_id, &native);
+		if (!err && thread_id == (uint64_t)loop->thread_id && native <= INT32_MAX) {
+			loop->tstate = tstate;
+			loop->native = (uint32_t)native;
+			return 0;
+		}
+		if (!err)
+			err = cs_mem_read_u64(ctx->mem, tstate + off->tstate_next, &tstate);
+	}
+	return err ? err : -ENOENT;
+}
+
+static int find_tstate(const struct cs_pyobj_ctx *ctx, struct cs_loop *loop)
+{
+	uint64_t interpreter;
+	int err = cs_mem_read_u64(ctx->mem, ctx->interp->info.interpreters_head, &interpreter);
+
+	for (int i = 0; i < CS_MAX_INTERPRETERS && !err && interpreter; i++) {
+		if (!find_tstate_in(ctx, interpreter, loop))
+			return 0;
+		err = cs_mem_read_u64(ctx->mem, interpreter + ctx->interp->info.off.interp_next,
+				      &interpreter);
+	}
+	return err ? err : -ENOENT;
+}
+
+/* What the loop says now. Returns 0 with *ret 0 if it does not run. */
+static int read_thread_id(const struct cs_pyobj_ctx *ctx, uint64_t slot, int64_t *ret)
+{
+	uint64_t value;
+	int err = cs_mem_read_u64(ctx->mem, slot, &value);
+
+	*ret = 0;
+	if (err || !cs_pyobj_has_flag(ctx, value, CS_PYTYPE_LONG))
+		return err;
+	return cs_pyobj_long(ctx, value, ret);
+}
+
+/*
+ * Is what was found in an earlier pass still so? The slot may meanwhile belong to another object: then it
+ * would have to point to the same integer by chance, and a thread of that id would have to exist.
+ */
+static bool still_holds(const struct cs_pyobj_ctx *ctx, const struct cs_loop *loop)
+{
+	uint64_t id, native;
+	int64_t thread_id;
+
+	if (!loop->tstate || read_thread_id(ctx, loop->slot, &thread_id) ||
+	    read_ids(ctx, loop->tstate, &id, &native))
+		return false;
+	return thread_id == loop->thread_id && id == (uint64_t)thread_id && native == loop->native;
+}
+
+/* Returns 0 when the loop's thread was found or the loop does not run. */
+static int resolve(const struct cs_loops *loops, const struct cs_pyobj_ctx *ctx,
+		   struct cs_loop *loop)
+{
+	int err;
+
+	*loop = (struct cs_loop){.addr = loop->addr, .met = true};
+	/* Loops that are no BaseEventLoop (uvloop) keep it elsewhere. */
+	if ((err = cs_pyobj_attr_slot(ctx, loop->addr, "_thread_id", &loop->slot)) ||
+	    (err = read_thread_id(ctx, loop->slot, &loop->thread_id)))
+		return err;
+	if (!loop->thread_id)
+		return 0;
+	err = find_tstate(ctx, loop);
+	if (err)
+		return err;
+	loop->tid =
+		loops->namespaced ? search_threads(ctx->interp->pid, loop->native) : loop->native;
+	return loop->tid ? 0 : -ENOENT;
+}
+
+static struct cs_loop *find_loop(struct cs_loops *loops, uint64_t addr)
+{
+	for (size_t i = 0; i < loops->n; i++) {
+		if (loops->items[i].addr == addr)
+			return &loops->items[i];
+	}
+	return NULL;
+}
+
+/* Room for one more loop, if need be that of one that was not met in this pass. */
+static struct cs_loop *new_loop(struct cs_loops *loops)
+{
+	if (loops->n < CS_LOOPS_MAX)
+		return &loops->items[loops->n++];
+	for (size_t i = 0; i < loops->n; i++) {
+		if (!loops->items[i].met)
+			return &loops->items[i];
+	}
+	return NULL;
+}
+
+void cs_loops_add(struct cs_loops *loops, const struct cs_pyobj_ctx *ctx, uint64_t addr)
+{
+	struct cs_loop *loop = find_loop(loops, addr);
+
+	if (loop && loop->met)
+		return;
+	if (!loop) {
+		loop = new_loop(loops);
+		if (!loop) {
+			loops->complete = false;
+			return;
+		}
+		*loop = (struct cs_loop){.addr = addr};
+	}
+	loop->met = true;
+	if (!still_holds(ctx, loop) && resolve(loops, ctx, loop))
+		loops->complete = false;
+}
+
+uint32_t cs_loops_tid(const struct cs_loops *loops, uint64_t addr)
+{
+	for (size_t i = 0; i < loops->n; i++) {
+		if (loops->items[i].addr == addr && loops->items[i].met)
+			return loops->items[i].tid;
+	}
+	return 0;
+}
+
+size_t cs_loops_tids(const struct cs_loops *loops, uint32_t tids[CS_LOOPS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < loops->n && loops->complete; i++) {
+		if (loops->items[i].met && loops->items[i].tid)
+			tids[n++] = loops->items[i].tid;
+	}
+	return n;
+}

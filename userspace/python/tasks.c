@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Passes over the tasks of one process: find a moment at which they can be read truly, read them (walk.c), and
+ * write down what is new.
+ *
+ * Everything is read before it is known whether the reading holds, and nothing is read after: records are
+ * written from the walk alone. In the per-task form the second walk is only compared: whatever the first one
+ * read of a task (its name, its coroutines) lay between two equal readings of it.
+ */
+#include "python/tasks.h"
+
+#include <coroscope/event.h>
+#include <coroscope/limits.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/cleanup.h"
+#include "python/addrmap.h"
+#include "python/digest.h"
+#include "python/loops.h"
+#include "python/quiet.h"
+#include "python/walk.h"
+
+/* How long to wait before asking again whether the threads are at rest. */
+#define POLL_NS 30000
+
+struct cs_tasks {
+	struct cs_interp interp;
+	struct cs_asyncio asyncio;
+	struct cs_quiet *quiet;
+	struct cs_loops loops;
+	struct cs_walk walk, second; /* second: to compare with, in the per-task form */
+	struct cs_addrmap digests;   /* of the second walk: task -> digest */
+	struct cs_addrmap known;     /* of the last pass: task -> digest of its record */
+	struct cs_addrmap next;      /* of this pass */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+/* Is this task part of the pass? What was dropped has no state. */
+static bool is_alive(const struct cs_walk_task *task)
+{
+	return task->state && task->state != CS_TASK_DONE;
+}
+
+/* Do the fields that walk.c picks out of a task's chunk lie in it? */
+static bool layout_is_sane(const struct cs_py_offsets *off)
+{
+	const uint32_t fields[] = {off->future_loop, off->task_fut_waiter, off->task_coro,
+				   off->task_name, off->object_type};
+
+	if (off->task_size > CS_TASK_CHUNK)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		if (fields[i] + 8 > off->task_size)
+			return false;
+	}
+	return true;
+}
+
+int cs_tasks_new(const struct cs_interp *interp, const struct cs_asyncio *asyncio,
+		 struct cs_tasks **ret)
+{
+	_cleanup_(cs_tasks_freep) struct cs_tasks *tasks = NULL;
+	int err;
+
+	if (!asyncio->loaded || !layout_is_sane(&interp->info.off))
+		return -EINVAL;
+	tasks = calloc(1, sizeof(*tasks));
+	if (!tasks)
+		return -ENOMEM;
+	tasks->interp = *interp;
+	tasks->asyncio = *asyncio;
+	cs_loops_init(&tasks->loops, interp->pid);
+	err = cs_quiet_new(interp->pid, &tasks->quiet);
+	if (err)
+		return err;
+	*ret = TAKE_PTR(tasks);
+	return 0;
+}
+
+void cs_tasks_free(struct cs_tasks *tasks)
+{
+	if (!tasks)
+		return;
+	cs_quiet_free(tasks->quiet);
+	cs_walk_free(&tasks->walk);
+	cs_walk_free(&tasks->second);
+	cs_addrmap_free(&tasks->digests);
+	cs_addrmap_free(&tasks->known);
+	cs_addrmap_free(&tasks->next);
+	free(tasks);
+}
+
+/*
+ * Look up the threads of the loops that were met. Returns whether the watched threads were all that matter;
+ * if not, the right ones are watched from now on.
+ */
+static bool watch_loops(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
+{
+	uint32_t tids[CS_LOOPS_MAX];
+	bool enough;
+	size_t n;
+
+	cs_loops_begin(&tasks->loops);
+	for (size_t i = 0; i < tasks->walk.ntasks; i++) {
+		const struct cs_walk_task *task = &tasks->walk.tasks[i];
+
+		if (is_alive(task) && task->loop)
+			cs_loops_add(&tasks->loops, ctx, task->loop);
+	}
+	n = cs_loops_tids(&tasks->loops, tids);
+	enough = cs_quiet_covers(tasks->quiet, tids, n);
+	cs_quiet_watch(tasks->quiet, tids, n);
+	return enough;
+}
+
+/* Returns 0 when the process was at rest during the walk, -EBUSY if it never was, or the walk's error. */
+static int read_quiet(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint64_t wait_ns,
+		      uint64_t *ret_began_ns)
+{
+	const struct timespec pause = {.tv_nsec = POLL_NS};
+	uint64_t deadline = now_ns() + wait_ns;
+
+	for (;;) {
+		bool quiet = cs_quiet_begin(tasks->quiet);
+
+		*ret_began_ns = now_ns();
+		if (quiet) {
+			int err = cs_walk_read(&tasks->walk, ctx, &tasks->asyncio);
+
+			if (err)
+				return err;
+			quiet = cs_quiet_end(tasks->quiet);
+			if (watch_loops(tasks, ctx) && quiet)
+				return 0;
+		}
+		if (*ret_began_ns >= deadline)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* Read twice; tasks that changed in between are dropped from the first walk. */
+static int read_twice(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx,
+		      uint64_t *ret_began_ns)
+{
+	struct cs_walk *walk = &tasks->walk;
+	uint64_t digest;
+	int err;
+
+	*ret_began_ns = now_ns();
+	if ((err = cs_walk_read(walk, ctx, &tasks->asyncio)))
+		return err;
+	watch_loops(tasks, ctx);
+	if ((err = cs_walk_read(&tasks->second, ctx, &tasks->asyncio)) ||
+	    (err = cs_addrmap_reset(&tasks->digests, tasks->second.ntasks)))
+		return err;
+	for (size_t i = 0; i < tasks->second.ntasks; i++) {
+		const struct cs_walk_task *task = &tasks->second.tasks[i];
+
+		if (task->state)
+			cs_addrmap_add(&tasks->digests, task->addr, task->digest);
+	}
+	for (size_t i = 0; i < walk->ntasks; i++) {
+		struct cs_walk_task *task = &walk->tasks[i];
+
+		if (!task->state || (cs_addrmap_get(&tasks->digests, task->addr, &digest) &&
+				     digest == task->digest))
+			continue;
+		task->state = 0;
+		walk->ndropped++;
+	}
+	return 0;
+}
+
+static struct cs_ev_hdr header(const struct cs_tasks *tasks, enum cs_ev_kind kind, size_t size,
+			       uint64_t ts_ns)
+{
+	return (struct cs_ev_hdr){
+		.size = (uint32_t)size,
+		.kind = (uint16_t)kind,
+		.ts_ns = ts_ns,
+		.pid = (uint32_t)tasks->interp.pid,
+	};
+}
+
+/* Append a task's record. Returns 0 or -ENOMEM. */
+static int append_task(const struct cs_tasks *tasks, const struct cs_walk_task *task,
+		       uint64_t ts_ns, struct cs_buf *out)
+{
+	size_t frames_size = task->nframes * sizeof(struct cs_py_frame);
+	size_t size = sizeof(struct cs_ev_task) + frames_size + task->name_len + task->leaf_len;
+	struct cs_ev_task *ev;
+	uint32_t at = task->first;
+	char *text;
+
+	size = (size + 7) & ~(size_t)7;
+	ev = cs_buf_extend(out, size);
+	if (!ev)
+		return -ENOMEM;
+	ev->hdr = header(tasks, CS_EV_TASK, size, ts_ns);
+	ev->hdr.flags = task->flags;
+	ev->hdr.tid = cs_loops_tid(&tasks->loops, task->loop);
+	ev->task = task->addr;
+	ev->coro = task->coro;
+	ev->waiter = task->waiter;
+	ev->loop = task->loop;
+	ev->state = task->state;
+	ev->name_len = task->name_len;
+	ev->leaf_len = task->leaf_len;
+	ev->nframes = task->nframes;
+	for (uint32_t i = 0; i < task->nframes; i++, at = tasks->walk.frames[at].next)
+		ev->frames[i] = tasks->walk.frames[at].frame;
+	text = (char *)ev->frames + frames_size;
+	if (task->name_len)
+		memcpy(text, tasks->walk.texts.data + task->name_at, task->name_len);
+	if (task->leaf_len)
+		memcpy(text + task->name_len, tasks->walk.texts.data + task->leaf_at,
+		       task->leaf_len);
+	return 0;
+}
+
+/* Append the records of the tasks that are new or have changed. Returns 0 or -ENOMEM. */
+static int append_tasks(struct cs_tasks *tasks, uint64_t ts_ns, struct cs_buf *out)
+{
+	const size_t after_ts = offsetof(struct cs_ev_hdr, ts_ns) + sizeof(uint64_t);
+	struct cs_walk *walk = &tasks->walk;
+
+	if (cs_addrmap_reset(&tasks->next, walk->ntasks))
+		return -ENOMEM;
+	for (size_t i = 0; i < walk->ntasks; i++) {
+		struct cs_walk_task *task = &walk->tasks[i];
+		size_t before = out->len;
+		uint64_t digest, old;
+
+		if (!is_alive(task))
+			continue;
+		if (append_task(tasks, task, ts_ns, out))
+			return -ENOMEM;
+		digest = cs_digest(task->flags, out->data + before + after_ts,
+				   out->len - before - after_ts);
+		if (!cs_addrmap_add(&tasks->next, task->addr, digest))
+			task->state = 0; /* in two sets at once: an eager task that was suspended */
+		if (!task->state ||
+		    (cs_addrmap_get(&tasks->known, task->addr, &old) && old == digest))
+			out->len = before;
+	}
+	return 0;
+}
+
+/* Append the record that names every task of the pass. Returns 0 or -ENOMEM. */
+static int append_pass(const struct cs_tasks *tasks, uint64_t ts_ns, uint64_t weight_ns,
+		       const struct cs_tasks_result *result, struct cs_buf *out)
+{
+	size_t size = sizeof(struct cs_ev_pass) + result->ntasks * sizeof(uint64_t);
+	struct cs_ev_pass *ev = cs_buf_extend(out, size);
+	size_t n = 0;
+
+	if (!ev)
+		return -ENOMEM;
+	ev->hdr = header(tasks, CS_EV_PASS, size, ts_ns);
+	ev->weight_ns = weight_ns;
+	ev->ntasks = result->ntasks;
+	ev->ndropped = result->ndropped;
+	ev->coherence = result->coherence;
+	for (size_t i = 0; i < tasks->walk.ntasks; i++) {
+		if (is_alive(&tasks->walk.tasks[i]))
+			ev->tasks[n++] = tasks->walk.tasks[i].addr;
+	}
+	return 0;
+}
+
+/* Write down a reading that holds. Returns 0 or -ENOMEM; then out is unchanged. */
+static int write_records(struct cs_tasks *tasks, uint64_t ts_ns, uint64_t weight_ns,
+			 struct cs_tasks_result *result, struct cs_buf *out)
+{
+	size_t before = out->len;
+	struct cs_addrmap old;
+	int err;
+
+	err = append_tasks(tasks, ts_ns, out);
+	result->ntasks = (uint32_t)tasks->next.n;
+	if (!err)
+		err = append_pass(tasks, ts_ns, weight_ns, result, out);
+	if (err) {
+		out->len = before;
+		return err;
+	}
+	old = tasks->known;
+	tasks->known = tasks->next;
+	tasks->next = old;
+	return 0;
+}
+
+int cs_tasks_pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, uint64_t wait_ns,
+		  struct cs_buf *out, struct cs_tasks_result *ret)
+{
+	struct cs_pyobj_ctx ctx = {&tasks->interp, mem};
+	enum cs_coherence coherence = CS_COHERENT_QUIET;
+	uint64_t began_ns;
+	int err;
+
+	*ret = (struct cs_tasks_result){0};
+	err = read_quiet(tasks, &ctx, wait_ns, &began_ns);
+	if (err == -EBUSY) {
+		coherence = CS_COHERENT_PER_TASK;
+		err = read_twice(tasks, &ctx, &began_ns);
+	}
+	ret->ndropped = tasks->walk.ndropped;
+	ret->duration_ns = now_ns() - began_ns;
+	/* The sets themselves could not be read. */
+	if (err == -EFAULT || err == -EINVAL)
+		return -EAGAIN;
+	if (err)
+		return err;
+	ret->coherence = coherence;
+	err = write_records(tasks, began_ns, weight_ns, ret, out);
+	ret->duration_ns = now_ns() - began_ns;
+	return err;
+}

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One reading of all tasks. At each level all addresses are asked of the page cache first and fetched
+ * together: a few system calls for thousands of tasks. All arrays are kept for the next reading.
+ */
+#include "python/walk.h"
+
+#include <coroscope/limits.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "python/coro.h"
+#include "python/digest.h"
+
+/* A set's table is at most 60% full, and keeps its size when entries go. */
+#define MAX_SET_SLOTS (4ull * CS_MAX_TASKS)
+#define SLOT_BATCH    256
+
+/* Frames and text of one reading. A process of CS_MAX_TASKS tasks stays below; a forged one is cut here. */
+#define MAX_FRAMES (8u * CS_MAX_TASKS)
+#define MAX_TEXT   ((size_t)8 << 20)
+
+/* A weak reference up to its object, which cs_tasks_new makes sure of. */
+#define WEAKREF_CHUNK 64
+
+/* What a type is to the walk. */
+enum {
+	TYPE_TASK = 1 << 0,
+	TYPE_WEAKREF = 1 << 1,
+	TYPE_NONE = 1 << 2,
+	TYPE_WRAPPER = 1 << 3, /* see cs_coro_is_wrapper */
+};
+
+#define NO_FRAME UINT32_MAX
+
+/* What a name object is asked for: header and most names. */
+#define NAME_CHUNK 96
+
+void cs_walk_free(struct cs_walk *walk)
+{
+	free(walk->tasks);
+	free(walk->frames);
+	free(walk->refs);
+	free(walk->active);
+	cs_buf_free(&walk->texts);
+	*walk = (struct cs_walk){0};
+}
+
+/* Make an array of cap elements hold n. */
+static int reserve(void **array, size_t *cap, size_t n, size_t element)
+{
+	size_t want = *cap ? *cap : 64;
+	void *grown;
+
+	while (want < n)
+		want *= 2;
+	if (want == *cap)
+		return 0;
+	grown = realloc(*array, want * element);
+	if (!grown)
+		return -ENOMEM;
+	*array = grown;
+	*cap = want;
+	return 0;
+}
+
+#define RESERVE(array, cap, n) reserve((void **)&(array), &(cap), n, sizeof(*(array)))
+
+/* What is known of a type; all zero if it cannot be read or is none. Valid until the next call. */
+static const struct cs_walk_type *look_up_type(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+					       const struct cs_asyncio *asyncio, uint64_t addr)
+{
+	struct cs_walk_type *entry = &walk->types[(addr >> 4) % CS_WALK_TYPES];
+	struct cs_pytype type;
+
+	if (entry->addr == addr)
+		return entry;
+	*entry = (struct cs_walk_type){0};
+	if (!addr || cs_pytype_read(ctx, addr, &type))
+		return entry;
+	entry->addr = addr;
+	memcpy(entry->name, type.name, sizeof(entry->name));
+	if (cs_pytype_derives(ctx, &type, asyncio->task_type))
+		entry->what |= TYPE_TASK;
+	if (!strcmp(type.name, "NoneType"))
+		entry->what |= TYPE_NONE;
+	if (!strcmp(type.name, "weakref.ReferenceType"))
+		entry->what |= TYPE_WEAKREF;
+	if (cs_coro_is_wrapper(&type))
+		entry->what |= TYPE_WRAPPER;
+	return entry;
+}
+
+/* Collect the entries of a set into refs, from number `first` on. */
+static int read_set(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, uint64_t set)
+{
+	struct cs_pyset_slot slots[SLOT_BATCH];
+	uint64_t table, nslots;
+	int err;
+
+	err = cs_pyobj_set_table(ctx, set, MAX_SET_SLOTS, &table, &nslots);
+	if (err)
+		return err;
+	cs_mem_want(ctx->mem, table, nslots * sizeof(*slots));
+	cs_mem_fetch(ctx->mem);
+	for (uint64_t first = 0; first < nslots; first += SLOT_BATCH) {
+		size_t n = nslots - first < SLOT_BATCH ? nslots - first : SLOT_BATCH;
+
+		err = cs_mem_read(ctx->mem, table + first * sizeof(*slots), slots,
+				  n * sizeof(*slots));
+		if (err)
+			return err;
+		if (RESERVE(walk->refs, walk->refs_cap, walk->nrefs + n))
+			return -ENOMEM;
+		for (size_t i = 0; i < n; i++) {
+			if (!slots[i].key || slots[i].hash == -1)
+				continue;
+			if (walk->ntasks + walk->nrefs < CS_MAX_TASKS)
+				walk->refs[walk->nrefs++] = slots[i].key;
+			else
+				walk->ndropped++;
+		}
+	}
+	return 0;
+}
+
+/* Replace the weak references in refs by what they refer to. */
+static void follow_weakrefs(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+			    const struct cs_asyncio *asyncio)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	size_t size = off->weakref_object + 8, n = 0;
+	char chunk[WEAKREF_CHUNK];
+
+	for (size_t i = 0; i < walk->nrefs; i++)
+		cs_mem_want(ctx->mem, walk->refs[i], size);
+	cs_mem_fetch(ctx->mem);
+	for (size_t i = 0; i < walk->nrefs; i++) {
+		uint64_t type;
+
+		if (cs_mem_read(ctx->mem, walk->refs[i], chunk, size)) {
+			walk->ndropped++;
+			continue;
+		}
+		type = cs_pyobj_word(chunk, off->object_type);
+		if (look_up_type(walk, ctx, asyncio, type)->what & TYPE_WEAKREF)
+			walk->refs[n++] = cs_pyobj_word(chunk, off->weakref_object);
+		else
+			walk->ndropped++;
+	}
+	walk->nrefs = n;
+}
+
+static int read_sets(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		     const struct cs_asyncio *asyncio)
+{
+	for (unsigned int i = 0; i < asyncio->ntask_sets; i++) {
+		int err;
+
+		walk->nrefs = 0;
+		err = read_set(walk, ctx, asyncio->task_sets[i]);
+		if (err)
+			return err;
+		if (asyncio->set_is_weak[i])
+			follow_weakrefs(walk, ctx, asyncio);
+		if (RESERVE(walk->tasks, walk->tasks_cap, walk->ntasks + walk->nrefs))
+			return -ENOMEM;
+		for (size_t k = 0; k < walk->nrefs; k++) {
+			cs_mem_want(ctx->mem, walk->refs[k], ctx->interp->info.off.task_size);
+			walk->tasks[walk->ntasks++] = (struct cs_walk_task){
+				.addr = walk->refs[k], .first = NO_FRAME, .last = NO_FRAME};
+		}
+	}
+	return 0;
+}
+
+/* Read a task's own fields. Leaves the state 0 if it is not one. */
+static void read_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		      const struct cs_asyncio *asyncio, struct cs_walk_task *task)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	const struct cs_walk_type *type;
+	char chunk[CS_TASK_CHUNK];
+
+	if (cs_mem_read(ctx->mem, task->addr, chunk, off->task_size)) {
+		walk->ndropped++;
+		return;
+	}
+	type = look_up_type(walk, ctx, asyncio, cs_pyobj_word(chunk, off->object_type));
+	if (!(type->what & TYPE_TASK)) {
+		/* A weak reference to a task that is gone refers to None. */
+		if (!(type->what & TYPE_NONE))
+			walk->ndropped++;
+		return;
+	}
+	task->coro = cs_pyobj_word(chunk, off->task_coro);
+	task->waiter = cs_pyobj_word(chunk, off->task_fut_waiter);
+	task->loop = cs_pyobj_word(chunk, off->future_loop);
+	task->name = cs_pyobj_word(chunk, off->task_name);
+	task->digest = cs_digest(0, chunk + off->object_type, off->task_size - off->object_type);
+	task->state = task->coro ? (task->waiter ? CS_TASK_WAITING : CS_TASK_READY) : CS_TASK_DONE;
+	task->next = task->coro;
+	cs_mem_want(ctx->mem, task->name, NAME_CHUNK);
+	cs_mem_want(ctx->mem, task->coro, CS_CORO_CHUNK);
+}
+
+static int append_frame(struct cs_walk *walk, struct cs_walk_task *task,
+			const struct cs_py_frame *frame)
+{
+	uint32_t at = (uint32_t)walk->nframes;
+
+	if (RESERVE(walk->frames, walk->frames_cap, walk->nframes + 1))
+		return -ENOMEM;
+	walk->frames[walk->nframes++] = (struct cs_walk_frame){*frame, NO_FRAME};
+	if (task->last == NO_FRAME)
+		task->first = at;
+	else
+		walk->frames[task->last].next = at;
+	task->last = at;
+	task->nframes++;
+	return 0;
+}
+
+/* Returns 0, -ENOMEM, or another error if the name is not what a task's name can be. */
+static int read_name(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		     struct cs_walk_task *task)
+{
+	char name[CS_MAX_NAME + 1];
+	size_t len = 0;
+	int64_t number;
+
+	/* A task that is just being made has none yet. */
+	if (!task->name || walk->texts.len > MAX_TEXT)
+		return 0;
+	if (cs_pyobj_str(ctx, task->name, name, sizeof(name), &len, NULL)) {
+		/* 3.12 and later keep the number until somebody asks for the name. */
+		if (cs_pyobj_long(ctx, task->name, &number))
+			return -EINVAL;
+		len = (size_t)snprintf(name, sizeof(name), "Task-%lld", (long long)number);
+	}
+	task->name_at = (uint32_t)walk->texts.len;
+	task->name_len = (uint16_t)len;
+	return cs_buf_append(&walk->texts, name, len);
+}
+
+/* The end of a chain: what kind of object it is. */
+static int append_leaf(struct cs_walk *walk, struct cs_walk_task *task, const char *name)
+{
+	if (walk->texts.len > MAX_TEXT)
+		return 0;
+	task->leaf_at = (uint32_t)walk->texts.len;
+	task->leaf_len = (uint16_t)strlen(name);
+	return cs_buf_append(&walk->texts, name, task->leaf_len);
+}
+
+/* The state of a task whose outermost coroutine was just read. */
+static void set_state(const struct cs_interp *interp, const struct cs_coro *coro,
+		      struct cs_walk_task *task)
+{
+	if (cs_coro_ended(coro))
+		task->state = CS_TASK_DONE;
+	else if (cs_coro_executing(coro))
+		task->state = CS_TASK_RUNNING;
+	else if (cs_coro_created(interp, coro))
+		task->state = CS_TASK_CREATED;
+}
+
+static int step_coro(struct cs_walk *walk, const struct cs_interp *interp,
+		     struct cs_walk_task *task, const struct cs_coro *coro)
+{
+	if (task->nframes >= CS_MAX_CHAIN || walk->nframes >= MAX_FRAMES) {
+		task->flags |= CS_TASKF_CHAIN_CUT;
+		return 0;
+	}
+	task->digest = cs_digest_word(task->digest, coro->digest);
+	if (!task->nframes)
+		set_state(interp, coro, task);
+	else if (coro->state >= 0)
+		return -EINVAL; /* what a suspended coroutine awaits is suspended: it moved on */
+	if (cs_coro_ended(coro))
+		return 0;
+	task->next = coro->awaits;
+	return append_frame(walk, task, &coro->frame);
+}
+
+/*
+ * One step along a task's await chain: look at task->next, leave there what it awaits in turn, or 0 at the
+ * end. Returns 0, -ENOMEM (of our own), or another error if the object is not what it should be.
+ */
+static int step(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		const struct cs_asyncio *asyncio, struct cs_walk_task *task)
+{
+	const struct cs_walk_type *type;
+	uint64_t obj = task->next;
+	struct cs_coro coro;
+
+	task->next = 0;
+	if (cs_coro_read(ctx, obj, &coro))
+		return -EFAULT;
+	if (cs_coro_is(ctx->interp, coro.type))
+		return step_coro(walk, ctx->interp, task, &coro);
+	type = look_up_type(walk, ctx, asyncio, coro.type);
+	if (!type->addr)
+		return -EINVAL;
+	task->digest = cs_digest_word(cs_digest_word(task->digest, obj), coro.type);
+	if (!(type->what & TYPE_WRAPPER))
+		return append_leaf(walk, task, type->name);
+	return cs_coro_unwrap(ctx, obj, &task->next) ? -EFAULT : 0;
+}
+
+/* Take a step for each of the n active tasks. Returns how many go on, or -ENOMEM. */
+static int64_t step_all(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+			const struct cs_asyncio *asyncio, size_t n)
+{
+	size_t left = 0;
+
+	cs_mem_fetch(ctx->mem);
+	for (size_t i = 0; i < n; i++) {
+		struct cs_walk_task *task = &walk->tasks[walk->active[i]];
+		int err = step(walk, ctx, asyncio, task);
+
+		if (err == -ENOMEM)
+			return err;
+		if (err && task->nframes) {
+			task->flags |= CS_TASKF_CHAIN_UNREADABLE;
+		} else if (err) {
+			task->state = 0;
+			walk->ndropped++;
+		} else if (task->next) {
+			cs_mem_want(ctx->mem, task->next, CS_CORO_CHUNK);
+			walk->active[left++] = walk->active[i];
+		}
+	}
+	return (int64_t)left;
+}
+
+static int follow_chains(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+			 const struct cs_asyncio *asyncio)
+{
+	int64_t n = 0;
+
+	if (RESERVE(walk->active, walk->active_cap, walk->ntasks))
+		return -ENOMEM;
+	for (size_t i = 0; i < walk->ntasks; i++) {
+		if (walk->tasks[i].state && walk->tasks[i].next)
+			walk->active[n++] = (uint32_t)i;
+	}
+	/* A coroutine may be reached through a wrapper, which is a level but no frame. */
+	for (int level = 0; level < 2 * CS_MAX_CHAIN && n > 0; level++)
+		n = step_all(walk, ctx, asyncio, (size_t)n);
+	for (int64_t i = 0; i < n; i++)
+		walk->tasks[walk->active[i]].flags |= CS_TASKF_CHAIN_CUT;
+	return n < 0 ? (int)n : 0;
+}
+
+/* Ask for what nearly every reading needs: the sets, and the types that the last one met. Forget the types. */
+static void want_fixed(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		       const struct cs_asyncio *asyncio)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+
+	for (unsigned int i = 0; i < asyncio->ntask_sets; i++)
+		cs_mem_want(ctx->mem, asyncio->task_sets[i], off->set_table + 8);
+	for (size_t i = 0; i < CS_WALK_TYPES; i++) {
+		if (walk->types[i].addr)
+			cs_mem_want(ctx->mem, walk->types[i].addr, off->type_init + 8);
+		walk->types[i].addr = 0;
+	}
+	cs_mem_fetch(ctx->mem);
+}
+
+int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		 const struct cs_asyncio *asyncio)
+{
+	int err;
+
+	walk->ntasks = walk->nframes = walk->texts.len = 0;
+	walk->ndropped = 0;
+	cs_mem_forget(ctx->mem);
+	want_fixed(walk, ctx, asyncio);
+	err = read_sets(walk, ctx, asyncio);
+	if (err)
+		return err;
+	cs_mem_fetch(ctx->mem);
+	for (size_t i = 0; i < walk->ntasks; i++)
+		read_task(walk, ctx, asyncio, &walk->tasks[i]);
+	cs_mem_fetch(ctx->mem);
+	for (size_t i = 0; i < walk->ntasks; i++) {
+		struct cs_walk_task *task = &walk->tasks[i];
+
+		err = task->state ? read_name(walk, ctx, task) : 0;
+		if (err == -ENOMEM)
+			return err;
+		if (err) {
+			task->state = 0;
+			walk->ndropped++;
+		}
+	}
+	return follow_chains(walk, ctx, asyncio);
+}

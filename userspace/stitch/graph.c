@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tasks of one process and who stands above whom. */
+#include "stitch/graph.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+
+/*
+ * A finished creator is kept while its children live. A program in which each task creates the next would keep them all;
+ * ghosts of ghosts beyond this depth are let go.
+ */
+#define MAX_GHOSTS 8
+
+struct cs_graph {
+	struct cs_task *tasks; /* by address; each holds one reference */
+	uint32_t pass;
+	uint32_t visit;
+};
+
+int cs_graph_new(struct cs_graph **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* Loops, not recursion: a chain of creators is as long as the program makes it. */
+static void task_unref(struct cs_task *task)
+{
+	while (task && --task->refs == 0) {
+		struct cs_task *creator = task->creator;
+
+		free(task->name);
+		free(task->leaf);
+		free(task->frames.items);
+		free(task->creation.items);
+		free(task);
+		task = creator;
+	}
+}
+
+/* References up and down make cycles: the upward ones are dropped before anything else. */
+static void forget_awaiters(struct cs_graph *graph)
+{
+	struct cs_task *task;
+
+	for (task = graph->tasks; task; task = task->hh.next) {
+		task_unref(TAKE_PTR(task->awaiter));
+		task->nawaiters = 0;
+	}
+}
+
+void cs_graph_free(struct cs_graph *graph)
+{
+	struct cs_task *task, *tmp;
+
+	if (!graph)
+		return;
+	forget_awaiters(graph);
+	HASH_ITER (hh, graph->tasks, task, tmp) {
+		HASH_DEL(graph->tasks, task);
+		task_unref(task);
+	}
+	free(graph);
+}
+
+static int set_frames(struct cs_frames *frames, const struct cs_py_frame *items, uint32_t n)
+{
+	struct cs_py_frame *copy = NULL;
+
+	if (n) {
+		copy = malloc(n * sizeof(*copy));
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, items, n * sizeof(*copy));
+	}
+	free(frames->items);
+	*frames = (struct cs_frames){copy, n};
+	return 0;
+}
+
+static int set_text(char **text, struct cs_text value)
+{
+	char *copy;
+
+	if (!value.len ||
+	    (*text && strlen(*text) == value.len && !memcmp(*text, value.str, value.len)))
+		return 0;
+	copy = strndup(value.str, value.len);
+	if (!copy)
+		return -ENOMEM;
+	free(*text);
+	*text = copy;
+	return 0;
+}
+
+struct cs_task *cs_graph_find(const struct cs_graph *graph, uint64_t addr)
+{
+	struct cs_task *task;
+
+	HASH_FIND(hh, graph->tasks, &addr, sizeof(addr), task);
+	return task;
+}
+
+static void let_old_ghosts_go(struct cs_task *task)
+{
+	for (int depth = 0; task; task = task->creator) {
+		if (!task->finished || depth++ < MAX_GHOSTS)
+			continue;
+		task_unref(TAKE_PTR(task->creator));
+		return;
+	}
+}
+
+/* Nothing at this address is what it was. */
+static void retire(struct cs_graph *graph, struct cs_task *task)
+{
+	task->finished = true;
+	task_unref(TAKE_PTR(task->awaiter));
+	HASH_DEL(graph->tasks, task);
+	let_old_ghosts_go(task);
+	task_unref(task);
+}
+
+static struct cs_task *new_task(struct cs_graph *graph, uint64_t addr)
+{
+	struct cs_task *task = calloc(1, sizeof(*task));
+
+	if (!task)
+		return NULL;
+	task->addr = addr;
+	task->refs = 1;
+	HASH_ADD(hh, graph->tasks, addr, sizeof(task->addr), task);
+	return task;
+}
+
+/* The task at this address whose coroutine is coro: another coroutine there is another task. */
+static struct cs_task *task_at(struct cs_graph *graph, uint64_t addr, uint64_t coro)
+{
+	struct cs_task *task = cs_graph_find(graph, addr);
+
+	if (task && task->coro && coro && task->coro != coro) {
+		retire(graph, task);
+		task = NULL;
+	}
+	if (!task)
+		task = new_task(graph, addr);
+	if (task && coro)
+		task->coro = coro;
+	return task;
+}
+
+int cs_graph_created(struct cs_graph *graph, uint64_t ts_ns, uint64_t addr,
+		     const struct cs_event_running *creator, const struct cs_py_frame *frames,
+		     uint32_t n)
+{
+	struct cs_task *task = cs_graph_find(graph, addr), *by = NULL;
+
+	if (creator->task && creator->task != addr) {
+		by = cs_graph_running(graph, creator, 0);
+		if (!by)
+			return -ENOMEM;
+	}
+	if (task)
+		retire(graph, task);
+	task = new_task(graph, addr);
+	if (!task)
+		return -ENOMEM;
+	task->created_ns = ts_ns;
+	task->creator = by;
+	if (by)
+		by->refs++;
+	return set_frames(&task->creation, frames, n);
+}
+
+struct cs_task *cs_graph_running(struct cs_graph *graph, const struct cs_event_running *running,
+				 uint32_t tid)
+{
+	struct cs_task *task = task_at(graph, running->task, running->coro);
+
+	if (!task || set_text(&task->name, running->name))
+		return NULL;
+	if (tid)
+		task->tid = tid;
+	return task;
+}
+
+int cs_graph_update(struct cs_graph *graph, uint64_t ts_ns, const struct cs_event_task *event,
+		    uint32_t tid)
+{
+	struct cs_task *task = cs_graph_find(graph, event->task);
+
+	/* It tells of the task that was there before this one. */
+	if (task && ts_ns < task->created_ns)
+		return 0;
+	task = task_at(graph, event->task, event->coro);
+	if (!task)
+		return -ENOMEM;
+	task->state = event->state;
+	task->flags = event->flags;
+	task->waiter = event->waiter;
+	task->loop = event->loop;
+	if (tid)
+		task->tid = tid;
+	if (set_text(&task->name, event->name) || set_text(&task->leaf, event->leaf))
+		return -ENOMEM;
+	return set_frames(&task->frames, event->frames, event->nframes);
+}
+
+bool cs_graph_alive(const struct cs_graph *graph, const struct cs_task *task)
+{
+	return task->pass == graph->pass && !task->finished;
+}
+
+/* "First" must be the same one in every pass: the oldest, then the lowest address. */
+static bool comes_first(const struct cs_task *a, const struct cs_task *b)
+{
+	return a->created_ns != b->created_ns ? a->created_ns < b->created_ns : a->addr < b->addr;
+}
+
+static void link_awaiters(struct cs_graph *graph)
+{
+	struct cs_task *task, *awaited;
+
+	forget_awaiters(graph);
+	for (task = graph->tasks; task; task = task->hh.next) {
+		if (!task->waiter || !cs_graph_alive(graph, task))
+			continue;
+		awaited = cs_graph_find(graph, task->waiter);
+		if (!awaited || awaited == task || !cs_graph_alive(graph, awaited))
+			continue;
+		awaited->nawaiters++;
+		if (awaited->awaiter && !comes_first(task, awaited->awaiter))
+			continue;
+		task_unref(awaited->awaiter);
+		awaited->awaiter = task;
+		task->refs++;
+	}
+}
+
+void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks, uint32_t n,
+		   bool complete)
+{
+	struct cs_task *task, *tmp;
+
+	graph->pass++;
+	for (uint32_t i = 0; i < n; i++) {
+		task = cs_graph_find(graph, tasks[i]);
+		if (task && task->created_ns <= ts_ns)
+			task->pass = graph->pass;
+	}
+	HASH_ITER (hh, graph->tasks, task, tmp) {
+		if (complete && task->pass != graph->pass && task->created_ns <= ts_ns)
+			retire(graph, task);
+	}
+	link_awaiters(graph);
+}
+
+bool cs_graph_awaits_task(const struct cs_graph *graph, const struct cs_task *task)
+{
+	const struct cs_task *awaited = task->waiter ? cs_graph_find(graph, task->waiter) : NULL;
+
+	return awaited && awaited != task && cs_graph_alive(graph, awaited);
+}
+
+struct cs_task *cs_graph_parent(const struct cs_task *task, enum cs_link *ret_link)
+{
+	if (task->awaiter && !task->awaiter->finished) {
+		*ret_link = CS_LINK_AWAIT;
+		return task->awaiter;
+	}
+	*ret_link = task->creator ? CS_LINK_CREATED : CS_LINK_NONE;
+	return task->creator;
+}
+
+uint32_t cs_graph_lineage(struct cs_graph *graph, struct cs_task *task, struct cs_task **out,
+			  uint32_t max, bool *ret_cut)
+{
+	enum cs_link link;
+	uint32_t n = 0;
+
+	graph->visit++;
+	*ret_cut = false;
+	while (task) {
+		if (n == max || task->visit == graph->visit) {
+			*ret_cut = true;
+			break;
+		}
+		task->visit = graph->visit;
+		out[n++] = task;
+		task = cs_graph_parent(task, &link);
+	}
+	return n;
+}
+
+int cs_graph_each(const struct cs_graph *graph, int (*fn)(void *ctx, struct cs_task *task),
+		  void *ctx)
+{
+	struct cs_task *task, *tmp;
+	int err = 0;
+
+	HASH_ITER (hh, graph->tasks, task, tmp) {
+		if (!err && cs_graph_alive(graph, task))
+			err = fn(ctx, task);
+	}
+	return err;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tasks of one process and who stands above whom. Addresses are reused by the interpreter, so a task is an
+ * address and a generation: a creation, or a coroutine that is not the one known, starts a new generation, and links to
+ * the old one stay links to the old one (a ghost), never to its successor.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "decode/decode.h"
+
+struct cs_frames {
+	struct cs_py_frame *items; /* owned; outermost first */
+	uint32_t n;
+};
+
+enum cs_link { CS_LINK_NONE = 0, CS_LINK_AWAIT = 1, CS_LINK_CREATED = 2 };
+
+struct cs_task {
+	uint64_t addr;
+	uint64_t coro; /* 0 until seen */
+	unsigned int refs;
+	char *name; /* owned; NULL until seen */
+	char *leaf; /* owned; type name of what the innermost coroutine awaits, or NULL */
+	enum cs_task_state state;
+	unsigned int flags; /* enum cs_task_flags */
+	bool finished;      /* gone from the process, or its address has a new task */
+	uint64_t waiter;
+	uint64_t loop;
+	uint32_t tid;
+	struct cs_frames frames;   /* of its coroutines while suspended */
+	uint64_t created_ns;       /* 0: before the capture */
+	struct cs_task *creator;   /* referenced; NULL: none or unknown */
+	struct cs_frames creation; /* the creator's frames when it made this task */
+	struct cs_task *awaiter;   /* referenced; as of the last pass, first of nawaiters */
+	uint32_t nawaiters;
+	uint32_t pass;  /* serial of the last pass that listed it */
+	uint32_t visit; /* of the last upward walk: ends cycles */
+	UT_hash_handle hh;
+};
+
+struct cs_graph; /* of one process */
+
+int cs_graph_new(struct cs_graph **ret); /* 0 or -ENOMEM */
+void cs_graph_free(struct cs_graph *graph);
+
+/*
+ * A task is being created at addr by creator (0: by no task) whose frames at that moment are given, outermost first
+ * (copied). Returns 0 or -ENOMEM.
+ */
+int cs_graph_created(struct cs_graph *graph, uint64_t ts_ns, uint64_t addr,
+		     const struct cs_event_running *creator, const struct cs_py_frame *frames,
+		     uint32_t n);
+
+/* A thread runs this task. Returns it, or NULL without memory. */
+struct cs_task *cs_graph_running(struct cs_graph *graph, const struct cs_event_running *running,
+				 uint32_t tid);
+
+/* The state of a task at ts_ns, when a pass that follows was taken. Returns 0 or -ENOMEM. */
+int cs_graph_update(struct cs_graph *graph, uint64_t ts_ns, const struct cs_event_task *event,
+		    uint32_t tid);
+
+/*
+ * These tasks were alive at ts_ns; complete says that no other was. Works out who awaits whom; the rest has finished,
+ * unless it was created later.
+ */
+void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks, uint32_t n,
+		   bool complete);
+
+/* The task at this address, or NULL. */
+struct cs_task *cs_graph_find(const struct cs_graph *graph, uint64_t addr);
+
+/* Listed by the last pass. */
+bool cs_graph_alive(const struct cs_graph *graph, const struct cs_task *task);
+
+/* Does it wait for another task that is alive? Such a task's time is shown at that other task. */
+bool cs_graph_awaits_task(const struct cs_graph *graph, const struct cs_task *task);
+
+/* Who stands directly above, by the rule of the design: awaiter, else creator. */
+struct cs_task *cs_graph_parent(const struct cs_task *task, enum cs_link *ret_link);
+
+/*
+ * The task and everything above it, innermost first: at most max. Returns how many; *ret_cut is set when a cycle or the
+ * bound ended the walk.
+ */
+uint32_t cs_graph_lineage(struct cs_graph *graph, struct cs_task *task, struct cs_task **out,
+			  uint32_t max, bool *ret_cut);
+
+/* Iterate the tasks listed by the last pass, in no particular order. fn returns 0 to go on. */
+int cs_graph_each(const struct cs_graph *graph, int (*fn)(void *ctx, struct cs_task *task),
+		  void *ctx);

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads, tasks and links to one stack per sample. */
+#include "stitch/stitch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "stitch/thread.h"
+
+/* base, tasks with frames of each, running frames, kernel: what is beyond is cut and marked */
+#define MAX_PARTS 4096
+
+/* Code objects that matter here: event loops and asyncio's own functions. */
+struct code {
+	uint64_t code;
+	unsigned int flags;
+	UT_hash_handle hh;
+};
+
+struct process {
+	uint32_t pid;
+	struct cs_graph *graph;
+	struct cs_thread *threads;
+	struct code *codes;
+	UT_hash_handle hh;
+};
+
+struct cs_stitch {
+	cs_stitch_fn *fn;
+	void *ctx;
+	struct process *processes;
+	struct cs_part parts[MAX_PARTS];
+	uint32_t n;
+};
+
+int cs_stitch_new(cs_stitch_fn *fn, void *ctx, struct cs_stitch **ret)
+{
+	struct cs_stitch *stitch = calloc(1, sizeof(*stitch));
+
+	if (!stitch)
+		return -ENOMEM;
+	stitch->fn = fn;
+	stitch->ctx = ctx;
+	*ret = stitch;
+	return 0;
+}
+
+static void process_free(struct cs_stitch *stitch, struct process *process)
+{
+	struct code *code, *tmp;
+
+	HASH_DEL(stitch->processes, process);
+	HASH_ITER (hh, process->codes, code, tmp) {
+		HASH_DEL(process->codes, code);
+		free(code);
+	}
+	cs_threads_free(&process->threads);
+	cs_graph_free(process->graph);
+	free(process);
+}
+
+void cs_stitch_free(struct cs_stitch *stitch)
+{
+	struct process *process, *tmp;
+
+	if (!stitch)
+		return;
+	HASH_ITER (hh, stitch->processes, process, tmp)
+		process_free(stitch, process);
+	free(stitch);
+}
+
+static struct process *process_get(struct cs_stitch *stitch, uint32_t pid)
+{
+	struct process *process;
+
+	HASH_FIND(hh, stitch->processes, &pid, sizeof(pid), process);
+	if (process)
+		return process;
+	process = calloc(1, sizeof(*process));
+	if (!process)
+		return NULL;
+	process->pid = pid;
+	if (cs_graph_new(&process->graph)) {
+		free(process);
+		return NULL;
+	}
+	HASH_ADD(hh, stitch->processes, pid, sizeof(process->pid), process);
+	return process;
+}
+
+struct cs_graph *cs_stitch_graph(struct cs_stitch *stitch, uint32_t pid)
+{
+	struct process *process;
+
+	HASH_FIND(hh, stitch->processes, &pid, sizeof(pid), process);
+	return process ? process->graph : NULL;
+}
+
+static unsigned int code_flags(const struct process *process, uint64_t addr)
+{
+	struct code *code;
+
+	HASH_FIND(hh, process->codes, &addr, sizeof(addr), code);
+	return code ? code->flags : 0;
+}
+
+static int learn_code(struct process *process, const struct cs_event_code *event)
+{
+	unsigned int flags = event->flags & (CS_CODE_ASYNCIO | CS_CODE_LOOP);
+	struct code *code;
+
+	HASH_FIND(hh, process->codes, &event->code, sizeof(event->code), code);
+	if (!code && !flags)
+		return 0;
+	if (!code) {
+		code = calloc(1, sizeof(*code));
+		if (!code)
+			return -ENOMEM;
+		code->code = event->code;
+		HASH_ADD(hh, process->codes, code, sizeof(code->code), code);
+	}
+	code->flags = flags;
+	return 0;
+}
+
+/* Room for one more part; the last one is kept for a mark. */
+static struct cs_part *add_part(struct cs_stitch *stitch, enum cs_part_kind kind)
+{
+	struct cs_part *part = &stitch->parts[stitch->n];
+
+	if (stitch->n >= MAX_PARTS - 1) {
+		part->kind = CS_PART_TASKS_CUT;
+		stitch->n = MAX_PARTS;
+		return NULL;
+	}
+	*part = (struct cs_part){.kind = kind};
+	stitch->n++;
+	return part;
+}
+
+static void add_python(struct cs_stitch *stitch, const struct cs_py_frame *frame)
+{
+	struct cs_part *part = add_part(stitch, CS_PART_PYTHON);
+
+	if (part)
+		part->python = *frame;
+}
+
+static void add_status(struct cs_stitch *stitch, enum cs_status status)
+{
+	struct cs_part *part = add_part(stitch, CS_PART_STATUS);
+
+	if (part)
+		part->status = status;
+}
+
+/* Index of the innermost frame, from newest-first index `from` on, that runs an event loop; n if none does. */
+static uint32_t innermost_loop(const struct process *process, const struct cs_event_stack *stack,
+			       uint32_t from)
+{
+	uint32_t i = from;
+
+	while (i < stack->nframes && !(code_flags(process, stack->frames[i].code) & CS_CODE_LOOP))
+		i++;
+	return i;
+}
+
+/* Remember the frames below which this thread's tasks hang. Incomplete stacks have no root to remember. */
+static void learn_base(const struct process *process, struct cs_thread *thread,
+		       const struct cs_event_stack *stack)
+{
+	uint32_t from = stack->running.task ? stack->running.root_frame + 1 : 0;
+	uint32_t loop = innermost_loop(process, stack, from);
+
+	if (loop >= stack->nframes || stack->status != CS_STATUS_COMPLETE)
+		return;
+	thread->nbase = stack->nframes - loop;
+	for (uint32_t i = 0; i < thread->nbase; i++)
+		thread->base[i] = stack->frames[stack->nframes - 1 - i];
+}
+
+static void add_base(struct cs_stitch *stitch, const struct cs_thread *thread)
+{
+	for (uint32_t i = 0; thread && i < thread->nbase; i++)
+		add_python(stitch, &thread->base[i]);
+}
+
+static void add_task(struct cs_stitch *stitch, const struct cs_task *task, enum cs_link link)
+{
+	struct cs_part *part = add_part(stitch, CS_PART_TASK);
+
+	if (!part)
+		return;
+	part->addr = task->addr;
+	part->name = task->name;
+	part->parents = task->nawaiters;
+	if (task->finished)
+		part->mark = CS_MARK_FINISHED;
+	else if (link == CS_LINK_CREATED)
+		part->mark = CS_MARK_CREATED;
+}
+
+/* The creator's frames at the moment of creation, without asyncio's own at their end. */
+static void add_creation(struct cs_stitch *stitch, const struct process *process,
+			 const struct cs_frames *frames)
+{
+	uint32_t n = frames->n;
+
+	while (n && (code_flags(process, frames->items[n - 1].code) & CS_CODE_ASYNCIO))
+		n--;
+	for (uint32_t i = 0; i < n; i++)
+		add_python(stitch, &frames->items[i]);
+}
+
+static void add_frames(struct cs_stitch *stitch, const struct cs_frames *frames)
+{
+	for (uint32_t i = 0; i < frames->n; i++)
+		add_python(stitch, &frames->items[i]);
+}
+
+/*
+ * Everything from the thread's root to the boundary of `leaf`, the boundary included. What stands between two boundaries
+ * is where the upper task waits for the lower one, or where it created it.
+ */
+static void add_lineage(struct cs_stitch *stitch, struct process *process, struct cs_task *leaf,
+			uint32_t tid)
+{
+	struct cs_task *tasks[CS_MAX_TASK_DEPTH];
+	enum cs_link link = CS_LINK_NONE;
+	struct cs_thread *thread;
+	bool cut;
+	uint32_t n = cs_graph_lineage(process->graph, leaf, tasks, CS_MAX_TASK_DEPTH, &cut);
+
+	tid = tasks[n - 1]->tid ? tasks[n - 1]->tid : tid;
+	HASH_FIND(hh, process->threads, &tid, sizeof(tid), thread);
+	add_base(stitch, thread);
+	if (cut)
+		add_part(stitch, CS_PART_TASKS_CUT);
+	for (uint32_t i = n; i-- > 0;) {
+		cs_graph_parent(tasks[i], &link);
+		if (i < n - 1 && link == CS_LINK_AWAIT)
+			add_frames(stitch, &tasks[i + 1]->frames);
+		else if (i < n - 1)
+			add_creation(stitch, process, &tasks[i]->creation);
+		add_task(stitch, tasks[i], link);
+	}
+}
+
+static int emit(struct cs_stitch *stitch, struct cs_stitched *sample)
+{
+	sample->parts = stitch->parts;
+	sample->n = stitch->n;
+	return stitch->fn(stitch->ctx, sample);
+}
+
+/* Frames of a stack from newest-first index `last` down to 0. */
+static void add_stack_frames(struct cs_stitch *stitch, const struct cs_event_stack *stack,
+			     uint32_t count)
+{
+	for (uint32_t i = count; i-- > 0;)
+		add_python(stitch, &stack->frames[i]);
+}
+
+static void add_kernel(struct cs_stitch *stitch, const struct cs_event_stack *stack)
+{
+	struct cs_part *part;
+
+	if (!stack->nframes && stack->user_ip) {
+		part = add_part(stitch, CS_PART_NATIVE);
+		if (part)
+			part->addr = stack->user_ip;
+	}
+	for (uint32_t i = stack->nkernel; i-- > 0;) {
+		part = add_part(stitch, CS_PART_KERNEL);
+		if (part)
+			part->addr = stack->kernel[i];
+	}
+}
+
+/* One stack of one thread, now or again. */
+static int stitch_thread(struct cs_stitch *stitch, struct process *process,
+			 struct cs_thread *thread, const struct cs_event_stack *stack,
+			 uint64_t weight_ns)
+{
+	struct cs_stitched sample = {
+		.pid = process->pid,
+		.tid = thread->tid,
+		.thread_name = thread->name,
+		.weight_ns = weight_ns,
+		.on_cpu = stack->origin == CS_ORIGIN_CPU,
+	};
+	struct cs_task *task = NULL;
+	uint32_t count = stack->nframes;
+
+	stitch->n = 0;
+	if (stack->running.task) {
+		task = cs_graph_running(process->graph, &stack->running, thread->tid);
+		if (!task)
+			return -ENOMEM;
+		sample.task_id = task->addr;
+		sample.task_name = task->name;
+		count = stack->running.root_frame + 1;
+		add_lineage(stitch, process, task, thread->tid);
+	} else if (stack->status != CS_STATUS_COMPLETE && stack->status != CS_STATUS_NOT_PYTHON) {
+		/* the cut is at the root: what is missing is below everything that is there */
+		add_status(stitch, stack->status);
+	}
+	add_stack_frames(stitch, stack, count);
+	add_kernel(stitch, stack);
+	return emit(stitch, &sample);
+}
+
+static int feed_stack(struct cs_stitch *stitch, struct process *process,
+		      const struct cs_event *event)
+{
+	const struct cs_event_stack *stack = &event->stack;
+	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+	size_t len =
+		stack->comm.len < sizeof(thread->name) ? stack->comm.len : sizeof(thread->name) - 1;
+
+	if (!thread)
+		return -ENOMEM;
+	memcpy(thread->name, stack->comm.str, len);
+	thread->name[len] = '\0';
+	learn_base(process, thread, stack);
+	if (stack->origin == CS_ORIGIN_WALL && cs_thread_remember(thread, stack))
+		return -ENOMEM;
+	return stitch_thread(stitch, process, thread, stack, stack->weight_ns);
+}
+
+static int feed_same(struct cs_stitch *stitch, struct process *process,
+		     const struct cs_event *event)
+{
+	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+
+	if (!thread)
+		return -ENOMEM;
+	/* A capture that begins in the middle has no stack to repeat. */
+	if (!thread->last)
+		return 0;
+	return stitch_thread(stitch, process, thread, thread->last, event->same_weight_ns);
+}
+
+static int feed_created(struct process *process, const struct cs_event *event)
+{
+	const struct cs_event_stack *stack = &event->stack;
+	struct cs_py_frame frames[CS_MAX_PY_FRAMES];
+	uint32_t n = stack->running.task ? stack->running.root_frame + 1 : 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		frames[i] = stack->frames[n - 1 - i];
+	return cs_graph_created(process->graph, event->ts_ns, stack->subject, &stack->running,
+				frames, n);
+}
+
+/* A suspended task that waits for no other task: the pass's weight is its. */
+static int stitch_suspended(struct cs_stitch *stitch, struct process *process, struct cs_task *task,
+			    uint64_t weight_ns)
+{
+	struct cs_thread *thread = NULL;
+	struct cs_stitched sample = {
+		.pid = process->pid,
+		.tid = task->tid,
+		.thread_name = "",
+		.weight_ns = weight_ns,
+		.task_id = task->addr,
+		.task_name = task->name,
+	};
+	struct cs_part *leaf;
+
+	HASH_FIND(hh, process->threads, &task->tid, sizeof(task->tid), thread);
+	if (thread)
+		sample.thread_name = thread->name;
+	stitch->n = 0;
+	add_lineage(stitch, process, task, task->tid);
+	add_frames(stitch, &task->frames);
+	if (task->flags & CS_TASKF_CHAIN_UNREADABLE)
+		add_status(stitch, CS_STATUS_UNREADABLE_FRAME);
+	else if (task->flags & CS_TASKF_CHAIN_CUT)
+		add_status(stitch, CS_STATUS_TRUNCATED);
+	leaf = task->leaf ? add_part(stitch, CS_PART_LEAF) : NULL;
+	if (leaf)
+		leaf->name = task->leaf;
+	return emit(stitch, &sample);
+}
+
+static int feed_pass(struct cs_stitch *stitch, struct process *process,
+		     const struct cs_event *event)
+{
+	const struct cs_event_pass *pass = &event->pass;
+	int err = 0;
+
+	cs_graph_pass(process->graph, event->ts_ns, pass->tasks, pass->ntasks, !pass->ndropped);
+	if (!pass->weight_ns)
+		return 0;
+	for (uint32_t i = 0; !err && i < pass->ntasks; i++) {
+		struct cs_task *task = cs_graph_find(process->graph, pass->tasks[i]);
+
+		if (!task || !cs_graph_alive(process->graph, task) ||
+		    task->state == CS_TASK_RUNNING || cs_graph_awaits_task(process->graph, task))
+			continue;
+		err = stitch_suspended(stitch, process, task, pass->weight_ns);
+	}
+	return err;
+}
+
+int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
+{
+	struct process *process = event->pid ? process_get(stitch, event->pid) : NULL;
+
+	if (!process)
+		return event->pid ? -ENOMEM : 0;
+	switch (event->kind) {
+	case CS_EV_STACK:
+		return feed_stack(stitch, process, event);
+	case CS_EV_SAME:
+		return feed_same(stitch, process, event);
+	case CS_EV_TASK_CREATED:
+		return feed_created(process, event);
+	case CS_EV_TASK:
+		return cs_graph_update(process->graph, event->ts_ns, &event->task, event->tid);
+	case CS_EV_PASS:
+		return feed_pass(stitch, process, event);
+	case CS_EV_CODE:
+		return learn_code(process, &event->code);
+	case CS_EV_EXEC:
+	case CS_EV_EXIT:
+		process_free(stitch, process);
+		return 0;
+	default:
+		return 0;
+	}
+}

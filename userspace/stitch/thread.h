@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What stitching remembers of one thread: its event loop's base frames and its last wall stack. */
+#pragma once
+
+#include <coroscope/limits.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "decode/decode.h"
+
+struct cs_thread {
+	uint32_t tid;
+	char name[CS_COMM_BYTES * 3 + 1];
+	struct cs_py_frame
+		base[CS_MAX_PY_FRAMES]; /* root first, down to the innermost event loop */
+	uint32_t nbase;
+	struct cs_event_stack *last; /* owned, one block: the last wall stack, for CS_EV_SAME */
+	UT_hash_handle hh;
+};
+
+/* Returns the thread, made if new, or NULL without memory. */
+struct cs_thread *cs_thread_get(struct cs_thread **threads, uint32_t tid);
+void cs_threads_free(struct cs_thread **threads);
+
+/* Keep a copy of the stack as the thread's last wall stack. Returns 0 or -ENOMEM. */
+int cs_thread_remember(struct cs_thread *thread, const struct cs_event_stack *stack);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CPython's location table. An entry covers 1 to 8 code units of two bytes. Its first byte is the
+ * only one with the top bit set: 1 | code (4 bits) | units - 1 (3 bits). What follows depends on
+ * the code:
+ *
+ *   0-9    same line, one byte of columns        10-12  line + (code - 10), two bytes of columns
+ *   13     signed varint: line delta, no columns  14    signed varint: line delta, three varints
+ *   15     no location (the line carries on to the next entry)
+ *
+ * A varint has six bits a byte, lowest first, bit 6 set if another follows; a signed one keeps its
+ * sign in bit 0. Since entries announce themselves, columns are skipped without being decoded.
+ */
+#include "symbolize/linetable.h"
+
+#include <stdbool.h>
+
+#define CODE_ONE_LINE   10
+#define CODE_NO_COLUMNS 13
+#define CODE_LONG       14
+#define CODE_NONE       15
+
+static bool starts_entry(uint8_t byte)
+{
+	return byte & 0x80;
+}
+
+/* The signed varint at the start of bytes, false if it is cut off or wider than an int. */
+static bool read_svarint(const uint8_t *bytes, const uint8_t *end, int64_t *ret)
+{
+	uint64_t value = 0;
+	unsigned int shift;
+
+	for (shift = 0; shift <= 30; shift += 6) {
+		if (bytes == end || starts_entry(*bytes))
+			return false;
+		value |= (uint64_t)(*bytes & 0x3f) << shift;
+		if (!(*bytes++ & 0x40)) {
+			*ret = value & 1 ? -(int64_t)(value >> 1) : (int64_t)(value >> 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+uint32_t cs_linetable_line(const uint8_t *table, size_t len, uint32_t firstlineno, int32_t lasti)
+{
+	const uint8_t *at = table;
+	const uint8_t *end = table + len;
+	int64_t line = firstlineno;
+	int64_t units_left = (int64_t)lasti / 2;
+	int64_t delta;
+	unsigned int code;
+
+	if (lasti < 0)
+		return firstlineno;
+	while (at < end && starts_entry(*at)) {
+		code = *at >> 3 & 15;
+		units_left -= (*at & 7) + 1;
+		at++;
+		delta = 0;
+		if (code == CODE_NO_COLUMNS || code == CODE_LONG) {
+			if (!read_svarint(at, end, &delta))
+				return firstlineno;
+		} else if (code >= CODE_ONE_LINE && code < CODE_NO_COLUMNS) {
+			delta = code - CODE_ONE_LINE;
+		}
+		line += delta;
+		if (units_left < 0) {
+			if (code == CODE_NONE)
+				return 0;
+			return line >= 0 && line <= INT32_MAX ? (uint32_t)line : firstlineno;
+		}
+		while (at < end && !starts_entry(*at))
+			at++;
+	}
+	return firstlineno;
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the capture's CODE, MAPPING and KSYM events said, kept per process, and frames of the model
+ * made from it. An address means what the latest event said about it: memory is reused. Nothing
+ * here is guessed: what no event named is shown as [unreadable] or by its address.
+ */
+#include "symbolize/symbolize.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Without memory an element is not added and its hh.tbl stays NULL, instead of exit(). */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "core/buf.h"
+#include "core/cleanup.h"
+#include "symbolize/linetable.h"
+
+/*
+ * Mappings of one process: vm.max_map_count is 65530 by default. Beyond that, files are not named.
+ */
+#define MAX_MAPPINGS 65536
+
+/* The frame of one instruction: most samples repeat one, and a table is walked from its start. */
+struct place {
+	int32_t lasti;
+	uint32_t frame;
+	UT_hash_handle hh;
+};
+
+struct code {
+	uint64_t address;
+	uint32_t name, file; /* strings of the profile */
+	uint32_t firstlineno;
+	unsigned int flags;
+	struct place *places;
+	UT_hash_handle hh;
+	size_t linetable_len;
+	uint8_t linetable[];
+};
+
+struct mapping {
+	uint64_t start, end, offset;
+	uint32_t file; /* string of the profile: the path's last component */
+};
+
+struct process {
+	uint32_t pid;
+	struct code *codes;
+	struct mapping *mappings; /* in order of arrival: the last one that fits is true */
+	size_t nmappings, mappings_cap;
+	UT_hash_handle hh;
+};
+
+struct ksym {
+	uint64_t addr;
+	uint32_t name;
+	UT_hash_handle hh;
+};
+
+struct cs_symbols {
+	struct cs_profile *profile;
+	struct process *processes;
+	struct ksym *ksyms;
+};
+
+static void code_free(struct code *code)
+{
+	struct place *place, *next;
+
+	HASH_ITER (hh, code->places, place, next) {
+		HASH_DEL(code->places, place);
+		free(place);
+	}
+	free(code);
+}
+
+static void process_free(struct process *process)
+{
+	struct code *code, *next;
+
+	HASH_ITER (hh, process->codes, code, next) {
+		HASH_DEL(process->codes, code);
+		code_free(code);
+	}
+	free(process->mappings);
+	free(process);
+}
+
+int cs_symbols_new(struct cs_profile *profile, struct cs_symbols **ret)
+{
+	struct cs_symbols *symbols = calloc(1, sizeof(*symbols));
+
+	if (!symbols)
+		return -ENOMEM;
+	symbols->profile = profile;
+	*ret = symbols;
+	return 0;
+}
+
+void cs_symbols_free(struct cs_symbols *symbols)
+{
+	struct process *process, *next_process;
+	struct ksym *ksym, *next_ksym;
+
+	if (!symbols)
+		return;
+	HASH_ITER (hh, symbols->processes, process, next_process) {
+		HASH_DEL(symbols->processes, process);
+		process_free(process);
+	}
+	HASH_ITER (hh, symbols->ksyms, ksym, next_ksym) {
+		HASH_DEL(symbols->ksyms, ksym);
+		free(ksym);
+	}
+	free(symbols);
+}
+
+static struct process *find_process(const struct cs_symbols *symbols, uint32_t pid)
+{
+	struct process *process;
+
+	HASH_FIND(hh, symbols->processes, &pid, sizeof(pid), process);
+	return process;
+}
+
+/* The process, made if new; NULL without memory. */
+static struct process *get_process(struct cs_symbols *symbols, uint32_t pid)
+{
+	struct process *process = find_process(symbols, pid);
+
+	if (process)
+		return process;
+	process = calloc(1, sizeof(*process));
+	if (!process)
+		return NULL;
+	process->pid = pid;
+	HASH_ADD(hh, symbols->processes, pid, sizeof(pid), process);
+	if (!process->hh.tbl) {
+		free(process);
+		return NULL;
+	}
+	return process;
+}
+
+static struct code *find_code(const struct cs_symbols *symbols, uint32_t pid, uint64_t address)
+{
+	struct process *process = find_process(symbols, pid);
+	struct code *code = NULL;
+
+	if (process)
+		HASH_FIND(hh, process->codes, &address, sizeof(address), code);
+	return code;
+}
+
+static int intern(struct cs_symbols *symbols, struct cs_text text, uint32_t *ret)
+{
+	int64_t index = cs_profile_string(symbols->profile, text.str, text.len);
+
+	if (index < 0)
+		return (int)index;
+	*ret = (uint32_t)index;
+	return 0;
+}
+
+static int feed_code(struct cs_symbols *symbols, uint32_t pid, const struct cs_event_code *event)
+{
+	struct process *process = get_process(symbols, pid);
+	_cleanup_free_ struct code *code = calloc(1, sizeof(*code) + event->linetable_len);
+	struct code *old;
+	int err;
+
+	if (!process || !code)
+		return -ENOMEM;
+	code->address = event->code;
+	code->firstlineno = event->firstlineno;
+	code->flags = event->flags;
+	code->linetable_len = event->linetable_len;
+	if (event->linetable_len)
+		memcpy(code->linetable, event->linetable, event->linetable_len);
+	err = intern(symbols, event->name, &code->name);
+	if (!err)
+		err = intern(symbols, event->file, &code->file);
+	if (err)
+		return err;
+	HASH_FIND(hh, process->codes, &code->address, sizeof(code->address), old);
+	if (old) {
+		HASH_DEL(process->codes, old);
+		code_free(old);
+	}
+	HASH_ADD(hh, process->codes, address, sizeof(code->address), code);
+	if (!code->hh.tbl)
+		return -ENOMEM;
+	TAKE_PTR(code);
+	return 0;
+}
+
+static struct cs_text base_name(struct cs_text path)
+{
+	const char *slash = path.len ? memrchr(path.str, '/', path.len) : NULL;
+
+	if (!slash)
+		return path;
+	return (struct cs_text){slash + 1, (size_t)(path.str + path.len - slash - 1)};
+}
+
+static int feed_mapping(struct cs_symbols *symbols, uint32_t pid,
+			const struct cs_event_mapping *event)
+{
+	struct process *process = get_process(symbols, pid);
+	struct mapping mapping = {event->start, event->end, event->offset, 0};
+	size_t cap;
+	void *grown;
+	int err;
+
+	if (!process)
+		return -ENOMEM;
+	if (process->nmappings == MAX_MAPPINGS)
+		return 0;
+	if (process->nmappings == process->mappings_cap) {
+		cap = process->mappings_cap ? process->mappings_cap * 2 : 16;
+		grown = reallocarray(process->mappings, cap, sizeof(mapping));
+		if (!grown)
+			return -ENOMEM;
+		process->mappings = grown;
+		process->mappings_cap = cap;
+	}
+	err = intern(symbols, base_name(event->path), &mapping.file);
+	if (err)
+		return err;
+	process->mappings[process->nmappings++] = mapping;
+	return 0;
+}
+
+static int feed_ksym(struct cs_symbols *symbols, const struct cs_event_ksym *event)
+{
+	_cleanup_free_ struct ksym *added = NULL;
+	struct ksym *ksym;
+
+	HASH_FIND(hh, symbols->ksyms, &event->addr, sizeof(event->addr), ksym);
+	if (ksym)
+		return intern(symbols, event->name, &ksym->name);
+	added = calloc(1, sizeof(*added));
+	if (!added)
+		return -ENOMEM;
+	added->addr = event->addr;
+	if (intern(symbols, event->name, &added->name))
+		return -ENOMEM;
+	HASH_ADD(hh, symbols->ksyms, addr, sizeof(added->addr), added);
+	if (!added->hh.tbl)
+		return -ENOMEM;
+	TAKE_PTR(added);
+	return 0;
+}
+
+int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
+{
+	struct process *process;
+
+	switch (event->kind) {
+	case CS_EV_CODE:
+		return feed_code(symbols, event->pid, &event->code);
+	case CS_EV_MAPPING:
+		return feed_mapping(symbols, event->pid, &event->mapping);
+	case CS_EV_KSYM:
+		return feed_ksym(symbols, &event->ksym);
+	case CS_EV_EXEC:
+		process = find_process(symbols, event->pid);
+		if (process) {
+			HASH_DEL(symbols->processes, process);
+			process_free(process);
+		}
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int64_t named_frame(struct cs_symbols *symbols, enum cs_frame_kind kind, uint64_t address,
+			   const char *name)
+{
+	struct cs_frame frame = {.kind = kind, .address = address};
+	int err = intern(symbols, (struct cs_text){name, strlen(name)}, &frame.name);
+
+	return err ? err : cs_profile_frame(symbols->profile, &frame);
+}
+
+int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid, const struct cs_py_frame *frame)
+{
+	struct code *code = find_code(symbols, pid, frame->code);
+	struct cs_frame made = {.kind = CS_FRAME_PYTHON};
+	_cleanup_free_ struct place *added = NULL;
+	struct place *place;
+	int64_t index;
+
+	if (!code || code->flags & CS_CODE_UNREADABLE)
+		return named_frame(symbols, CS_FRAME_MARK, 0, "[unreadable]");
+	HASH_FIND(hh, code->places, &frame->lasti, sizeof(frame->lasti), place);
+	if (place)
+		return place->frame;
+	made.name = code->name;
+	made.file = code->file;
+	made.first_line = code->firstlineno;
+	made.line = cs_linetable_line(code->linetable, code->linetable_len, code->firstlineno,
+				      frame->lasti);
+	index = cs_profile_frame(symbols->profile, &made);
+	if (index < 0)
+		return index;
+	added = calloc(1, sizeof(*added));
+	if (!added)
+		return -ENOMEM;
+	added->lasti = frame->lasti;
+	added->frame = (uint32_t)index;
+	HASH_ADD(hh, code->places, lasti, sizeof(added->lasti), added);
+	if (!added->hh.tbl)
+		return -ENOMEM;
+	TAKE_PTR(added);
+	return index;
+}
+
+unsigned int cs_symbols_code_flags(const struct cs_symbols *symbols, uint32_t pid, uint64_t code)
+{
+	const struct code *found = find_code(symbols, pid, code);
+
+	return found ? found->flags : 0;
+}
+
+int64_t cs_symbols_kernel(struct cs_symbols *symbols, uint64_t addr)
+{
+	struct cs_frame frame = {.kind = CS_FRAME_KERNEL, .address = addr};
+	const struct ksym *ksym;
+	char name[40];
+
+	HASH_FIND(hh, symbols->ksyms, &addr, sizeof(addr), ksym);
+	if (!ksym) {
+		snprintf(name, sizeof(name), "[kernel+0x%" PRIx64 "]", addr);
+		return named_frame(symbols, CS_FRAME_KERNEL, addr, name);
+	}
+	frame.name = ksym->name;
+	return cs_profile_frame(symbols->profile, &frame);
+}
+
+int64_t cs_symbols_native(struct cs_symbols *symbols, uint32_t pid, uint64_t addr)
+{
+	const struct process *process = find_process(symbols, pid);
+	size_t i = process ? process->nmappings : 0;
+	const struct mapping *mapping = NULL;
+	_cleanup_buf_ struct cs_buf name = {0};
+	int err;
+
+	while (i-- > 0 && !mapping)
+		if (addr >= process->mappings[i].start && addr < process->mappings[i].end)
+			mapping = &process->mappings[i];
+	if (mapping && mapping->file)
+		err = cs_buf_printf(&name, "%s+0x%" PRIx64,
+				    cs_profile_str(symbols->profile, mapping->file),
+				    addr - mapping->start + mapping->offset);
+	else
+		err = cs_buf_printf(&name, "[0x%" PRIx64 "]", addr);
+	return err ? err : named_frame(symbols, CS_FRAME_NATIVE, addr, cs_buf_str(&name));
+}

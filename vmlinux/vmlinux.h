@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Just the kernel types that the BPF programs read. CO-RE relocates every member to where the running
+ * kernel has it, so only names and types matter here, not order or size; constants and map types come
+ * from the kernel's own user-space headers. See README.md for how to add a member.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/bpf_perf_event.h>
+#include <linux/types.h>
+#include <stdbool.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct thread_struct {
+	unsigned long fsbase; /* x86-64 */
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+};
+
+struct task_struct {
+	int on_cpu;
+	int pid;
+	int tgid;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
+	__u64 start_time;
+	char comm[16];
+	struct signal_struct *signal;
+	struct thread_struct thread;
+};
+
+struct bpf_iter_meta {
+	__u64 session_id;
+	__u64 seq_num;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+#pragma clang attribute pop
