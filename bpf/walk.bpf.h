@@ -65,6 +65,20 @@ static __always_inline __u64 walk_chunk_u64(const struct cs_walk *w, __u32 offse
 	return *(const __u64 *)(w->chunk + (offset & (CS_FRAME_CHUNK - 8)));
 }
 
+static __always_inline __u32 walk_max(__u32 a, __u32 b)
+{
+	return a > b ? a : b;
+}
+
+/* Bytes of a frame that hold all fields read. Reading less misses fewer ends of mapped memory. */
+static __always_inline __u32 walk_chunk_size(const struct cs_py_offsets *off)
+{
+	__u32 last = walk_max(walk_max(off->frame_owner, off->frame_executable),
+			      walk_max(off->frame_previous, off->frame_instr_ptr));
+
+	return last >= CS_FRAME_CHUNK - 8 ? CS_FRAME_CHUNK : (last + 8) & ~7u;
+}
+
 static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_info *info)
 {
 	w->off = info->off;
@@ -78,8 +92,7 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 	w->ncandidates = 0;
 	__builtin_memset(w->candidate_frame, 0, sizeof(w->candidate_frame));
 	w->frame = 0;
-	/* The owner byte is the last of the fields read; reading less misses fewer page ends. */
-	w->chunk_size = (w->off.frame_owner + 8) & (CS_FRAME_CHUNK - 8);
+	w->chunk_size = walk_chunk_size(&w->off);
 }
 
 /* Start an empty record. */

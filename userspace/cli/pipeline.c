@@ -15,9 +15,6 @@
 #include "stitch/stitch.h"
 #include "symbolize/symbolize.h"
 
-/* asyncio's own future iterator: what every await of a future ends in, so it tells nothing. */
-#define PLAIN_FUTURE "FutureIter"
-
 struct process_name {
 	uint32_t pid;
 	char *name; /* owned */
@@ -91,7 +88,7 @@ static int64_t mark_frame(struct pipeline *p, const char *mark)
 	return name_frame(p, CS_FRAME_MARK);
 }
 
-/* Frame index of one part, -ENOENT for a part that is not shown, or -ENOMEM. */
+/* Frame index of one part, or -ENOMEM. */
 static int64_t part_frame(struct pipeline *p, uint32_t pid, const struct cs_part *part)
 {
 	switch (part->kind) {
@@ -108,14 +105,12 @@ static int64_t part_frame(struct pipeline *p, uint32_t pid, const struct cs_part
 	case CS_PART_TASKS_CUT:
 		return mark_frame(p, "[tasks cut]");
 	case CS_PART_LEAF:
-		if (strstr(part->name, PLAIN_FUTURE))
-			return -ENOENT;
 		p->text.len = 0;
 		if (cs_buf_append_str(&p->text, part->name))
 			return -ENOMEM;
 		return name_frame(p, CS_FRAME_NATIVE);
 	}
-	return -ENOENT;
+	return mark_frame(p, "[unknown]");
 }
 
 static int64_t process_frame(struct pipeline *p, uint32_t pid)
@@ -194,8 +189,6 @@ static int add_sample(void *ctx, const struct cs_stitched *sample)
 	p->frames[n++] = (uint32_t)frame;
 	for (uint32_t i = 0; i < sample->n; i++) {
 		frame = part_frame(p, sample->pid, &sample->parts[i]);
-		if (frame == -ENOENT)
-			continue;
 		if (frame < 0)
 			return -ENOMEM;
 		p->frames[n++] = (uint32_t)frame;
@@ -287,6 +280,8 @@ static int feed_all(struct pipeline *p, const char *bytes, size_t len)
 	for (size_t at = (size_t)start; !err && at < len;) {
 		int64_t n = cs_decode(decoder, bytes + at, len - at, &event);
 
+		if (n == -ENOMEM)
+			return -ENOMEM;
 		if (n <= 0)
 			break; /* cut off or damaged: what was read counts, and it has no end */
 		at += (size_t)n;

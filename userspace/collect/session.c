@@ -15,14 +15,16 @@
 #include "core/buf.h"
 #include "core/cleanup.h"
 
-#define MS          1000000ull
+#define MS            1000000ull
 /* Wall passes and draining: no finer than this however fine the CPU clock is, and no coarser. */
-#define TURN_MIN_NS (10 * MS)
-#define TURN_MAX_NS (50 * MS)
+#define TURN_MIN_NS   (10 * MS)
+#define TURN_MAX_NS   (50 * MS)
+/* While a target is expected to load asyncio any moment: its first tasks want creators. */
+#define TURN_HURRY_NS (2 * MS)
 /* How long one turn may wait, all processes together, for event loops to be asleep. */
-#define WAIT_NS     (2 * MS)
+#define WAIT_NS       (2 * MS)
 /* A pass over tasks that took d is not repeated before 50 d: 2% of a CPU for each process. */
-#define PASS_BUDGET 50
+#define PASS_BUDGET   50
 
 struct cs_session {
 	struct cs_session_options options;
@@ -204,22 +206,42 @@ static int refresh_targets(struct cs_session *session)
 	return 0;
 }
 
-static void visit_sleepers(struct cs_session *session)
+static bool walkable(const struct cs_target *target)
 {
+	return target->interp.state == CS_INTERP_READY && !target->exited;
+}
+
+/* What the iterator does, from user space. */
+static int visit_from_here(struct cs_session *session, struct cs_target *target, uint64_t weight_ns)
+{
+	int err = target->sleepers ? 0 : cs_sleepers_new(target->pid, &target->sleepers);
+
+	return err ? err
+		   : cs_sleepers_visit(target->sleepers, &target->interp, target->mem, weight_ns,
+				       &session->fresh, session->own);
+}
+
+static int visit_sleepers(struct cs_session *session)
+{
+	bool iterator = cs_probes_has_wall(session->probes);
 	struct cs_target *target, *tmp;
 	uint64_t now = cs_now_ns(), weight = now - session->last_visit_ns;
+	int err = 0;
 
 	session->last_visit_ns = now;
-	if (!cs_probes_has_wall(session->probes))
-		return;
-	if (session->options.all_processes) {
+	if (iterator && session->options.all_processes) {
 		cs_probes_visit_sleepers(session->probes, 0, weight);
-		return;
+		return 0;
 	}
 	HASH_ITER (hh, session->targets, target, tmp) {
-		if (target->interp.state == CS_INTERP_READY && !target->exited)
+		if (err || !walkable(target))
+			continue;
+		if (iterator)
 			cs_probes_visit_sleepers(session->probes, target->pid, weight);
+		else
+			err = visit_from_here(session, target, weight);
 	}
+	return err;
 }
 
 static int pass_target(struct cs_session *session, struct cs_target *target, uint64_t wait_ns)
@@ -302,11 +324,25 @@ static int bury_exited(struct cs_session *session)
 	return 0;
 }
 
+static bool in_a_hurry(const struct cs_session *session, uint64_t now_ns)
+{
+	const struct cs_target *target;
+
+	for (target = session->targets; target; target = target->hh.next)
+		if (cs_target_young(target, now_ns))
+			return true;
+	return false;
+}
+
 /* Turns that could not be held in time are counted; the next one's weights cover them. */
 static void schedule_next(struct cs_session *session)
 {
 	uint64_t now = cs_now_ns();
 
+	if (in_a_hurry(session, now)) {
+		session->next_ns = now + TURN_HURRY_NS;
+		return;
+	}
 	session->next_ns += session->turn_ns;
 	if (session->next_ns > now)
 		return;
@@ -334,7 +370,7 @@ int cs_session_turn(struct cs_session *session)
 	int err = refresh_targets(session);
 
 	if (!err && session->options.mode == CS_MODE_WALL)
-		visit_sleepers(session);
+		err = visit_sleepers(session);
 	if (!err)
 		err = visit_tasks(session);
 	if (!err)

@@ -12,7 +12,7 @@
 #define MS            1000000ull
 /* A young process is still importing: ask often, so that its first tasks have creators. */
 #define YOUNG_NS      (3000 * MS)
-#define REFRESH_YOUNG (5 * MS)
+#define REFRESH_YOUNG (1 * MS)
 #define REFRESH_OLD   (250 * MS)
 
 int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret)
@@ -50,6 +50,7 @@ void cs_target_free(struct cs_target *target)
 		return;
 	cs_probes_detach(target->probe);
 	cs_tasks_free(target->tasks);
+	cs_sleepers_free(target->sleepers);
 	cs_mem_free(target->mem);
 	forget_codes(target);
 	free(target);
@@ -59,11 +60,13 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 {
 	cs_probes_detach(TAKE_PTR(target->probe));
 	cs_tasks_free(TAKE_PTR(target->tasks));
+	cs_sleepers_free(TAKE_PTR(target->sleepers));
 	cs_mem_forget(target->mem);
 	forget_codes(target);
 	target->interp = (struct cs_interp){.pid = target->pid};
 	target->asyncio = (struct cs_asyncio){0};
 	target->since_ns = now_ns;
+	target->fresh = true;
 	target->refresh_at_ns = now_ns;
 	target->last_pass_ns = 0;
 	target->told = false;
@@ -112,7 +115,7 @@ static int refresh_interp(struct cs_target *target, struct cs_probes *probes)
 int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
 		      uint64_t now_ns)
 {
-	bool young = now_ns - target->since_ns < YOUNG_NS;
+	bool young = cs_target_young(target, now_ns);
 	int err;
 
 	if (!target->refresh_at_ns || now_ns < target->refresh_at_ns || target->exited)
@@ -127,6 +130,11 @@ int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t 
 	if (!young && target->interp.state != CS_INTERP_STARTING)
 		target->refresh_at_ns = 0;
 	return 0;
+}
+
+bool cs_target_young(const struct cs_target *target, uint64_t now_ns)
+{
+	return target->fresh && target->refresh_at_ns && now_ns - target->since_ns < YOUNG_NS;
 }
 
 int cs_target_describe(struct cs_target *target, uint64_t ts_ns, struct cs_buf *out)

@@ -12,6 +12,7 @@
 #include <uthash.h>
 
 #include "collect/probes.h"
+#include "collect/sleepers.h"
 #include "core/buf.h"
 #include "proc/mem.h"
 #include "python/interp.h"
@@ -30,10 +31,12 @@ struct cs_target {
 	struct cs_interp interp;
 	struct cs_asyncio asyncio;
 	struct cs_mem *mem;
-	struct cs_tasks *tasks; /* NULL until asyncio is loaded */
+	struct cs_tasks *tasks;       /* NULL until asyncio is loaded */
+	struct cs_sleepers *sleepers; /* NULL where the kernel visits them */
 	struct cs_probe_link *probe;
 	struct cs_code_seen *codes;
 	uint64_t since_ns;      /* when this program was first looked at */
+	bool fresh;             /* it began while we watched: an exec */
 	uint64_t refresh_at_ns; /* 0: nothing more to find out */
 	uint64_t pass_at_ns;    /* no pass over its tasks before this */
 	uint64_t last_pass_ns;  /* of the last accepted pass; 0: none */
@@ -57,6 +60,9 @@ static inline void cs_target_freep(struct cs_target **target)
  */
 int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
 		      uint64_t now_ns);
+
+/* Is it a program that began only just now, and may load an interpreter or asyncio at any moment? */
+bool cs_target_young(const struct cs_target *target, uint64_t now_ns);
 
 /* The process has become another program: forget everything known of it. */
 void cs_target_forget(struct cs_target *target, uint64_t now_ns);

@@ -33,7 +33,7 @@ int cs_walk_list(const struct cs_interp *interp, struct cs_mem *mem, struct cs_t
 			if (cs_mem_read_u64(mem, tstate + off->tstate_native_thread_id, &native) ||
 			    cs_mem_read_u64(mem, tstate + off->tstate_next, &tstate))
 				return (int)n;
-			out[n++].tid = cs_thread_from_ns(interp->pid, (pid_t)native);
+			out[n++].tid = cs_thread_outer(interp->pid, native);
 		}
 		if (cs_mem_read_u64(mem, at + off->interp_next, &at))
 			break;

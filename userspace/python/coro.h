@@ -28,7 +28,7 @@ static inline bool cs_coro_is(const struct cs_interp *interp, uint64_t type)
 }
 
 /* Bytes to ask cs_mem for: the fixed part of a coroutine and, of nearly all, the top of its stack. */
-#define CS_CORO_CHUNK 256
+#define CS_CORO_CHUNK 192
 
 /*
  * Look at an object that may be a coroutine. Returns 0, -EINVAL (a coroutine with absurd content), or what

@@ -11,17 +11,23 @@ static inline uint64_t cs_digest_word(uint64_t digest, uint64_t word)
 	return ((digest << 29 | digest >> 35) ^ word) * 0x9e3779b97f4a7c15ull;
 }
 
-/* Mix n bytes into a digest (0 to begin with). */
+/*
+ * Mix n bytes into a digest (0 to begin with). Four chains side by side: a multiplication has to wait for the
+ * one before it in its own chain only.
+ */
 static inline uint64_t cs_digest(uint64_t digest, const void *bytes, size_t n)
 {
+	uint64_t chains[4] = {digest, 1, 2, 3}, words[4] = {0};
 	const char *at = bytes;
-	uint64_t word = 0;
 
-	for (; n >= sizeof(word); n -= sizeof(word), at += sizeof(word)) {
-		memcpy(&word, at, sizeof(word));
-		digest = cs_digest_word(digest, word);
+	for (; n >= sizeof(words); n -= sizeof(words), at += sizeof(words)) {
+		memcpy(words, at, sizeof(words));
+		for (int i = 0; i < 4; i++)
+			chains[i] = cs_digest_word(chains[i], words[i]);
 	}
-	word = 0;
-	memcpy(&word, at, n);
-	return cs_digest_word(digest, word);
+	memset(words, 0, sizeof(words));
+	memcpy(words, at, n);
+	for (int i = 0; i < 4; i++)
+		chains[0] = cs_digest_word(cs_digest_word(chains[0], chains[i]), words[i]);
+	return chains[0];
 }

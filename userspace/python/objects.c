@@ -192,31 +192,38 @@ static size_t utf8_encode(uint32_t c, char *dst)
 	return 4;
 }
 
-int cs_pyobj_str(const struct cs_pyobj_ctx *ctx, uint64_t obj, char *dst, size_t size,
-		 size_t *ret_len, bool *ret_cut)
+/* Copy an ASCII string, cut to size - 1 bytes. */
+static int copy_ascii(const struct cs_pyobj_ctx *ctx, const struct str_view *view, char *dst,
+		      size_t size, size_t *ret_len)
+{
+	*ret_len = view->nchars < size ? view->nchars : size - 1;
+	return cs_mem_read(ctx->mem, view->data, dst, *ret_len);
+}
+
+/* Convert a string of characters of any width, cut to size - 1 bytes. */
+static int convert(const struct cs_pyobj_ctx *ctx, const struct str_view *view, char *dst,
+		   size_t size, size_t *ret_len, bool *ret_cut)
 {
 	char chunk[STR_CHUNK_BYTES], utf8[4];
-	struct str_view view;
 	uint64_t done = 0;
 	size_t len = 0;
 	bool full = false;
-	int err;
 
-	if ((err = check_flag(ctx, obj, CS_PYTYPE_UNICODE)) || (err = str_open(ctx, obj, &view)))
-		return err;
-	while (done < view.nchars && !full) {
-		uint64_t n = view.nchars - done;
+	while (done < view->nchars && !full) {
+		uint64_t n = view->nchars - done;
+		int err;
 
-		if (n > sizeof(chunk) / view.width)
-			n = sizeof(chunk) / view.width;
+		if (n > sizeof(chunk) / view->width)
+			n = sizeof(chunk) / view->width;
 		/* A character takes a byte at least: more than there is room for is not read. */
 		if (n > size - len)
 			n = size - len;
-		err = cs_mem_read(ctx->mem, view.data + done * view.width, chunk, n * view.width);
+		err = cs_mem_read(ctx->mem, view->data + done * view->width, chunk,
+				  n * view->width);
 		if (err)
 			return err;
 		for (size_t i = 0; i < n && !full; i++) {
-			size_t bytes = utf8_encode(char_at(chunk, i, view.width), utf8);
+			size_t bytes = utf8_encode(char_at(chunk, i, view->width), utf8);
 
 			full = bytes >= size - len;
 			if (!full) {
@@ -226,11 +233,34 @@ int cs_pyobj_str(const struct cs_pyobj_ctx *ctx, uint64_t obj, char *dst, size_t
 		}
 		done += n;
 	}
+	*ret_len = len;
+	*ret_cut = full;
+	return 0;
+}
+
+int cs_pyobj_str(const struct cs_pyobj_ctx *ctx, uint64_t obj, char *dst, size_t size,
+		 size_t *ret_len, bool *ret_cut)
+{
+	struct str_view view;
+	bool cut;
+	size_t len;
+	int err;
+
+	if ((err = check_flag(ctx, obj, CS_PYTYPE_UNICODE)) || (err = str_open(ctx, obj, &view)))
+		return err;
+	if (view.ascii) {
+		err = copy_ascii(ctx, &view, dst, size, &len);
+		cut = len < view.nchars;
+	} else {
+		err = convert(ctx, &view, dst, size, &len, &cut);
+	}
+	if (err)
+		return err;
 	dst[len] = '\0';
 	if (ret_len)
 		*ret_len = len;
 	if (ret_cut)
-		*ret_cut = full;
+		*ret_cut = cut;
 	return 0;
 }
 

@@ -51,13 +51,13 @@ static bool is_alive(const struct cs_walk_task *task)
 	return task->state && task->state != CS_TASK_DONE;
 }
 
-/* Do the fields that walk.c picks out of a task's chunk lie in it? */
+/* Do the fields that walk.c picks out of a chunk lie in it? */
 static bool layout_is_sane(const struct cs_py_offsets *off)
 {
 	const uint32_t fields[] = {off->future_loop, off->task_fut_waiter, off->task_coro,
 				   off->task_name, off->object_type};
 
-	if (off->task_size > CS_TASK_CHUNK)
+	if (off->task_size > CS_TASK_CHUNK || off->weakref_object + 8 > CS_WALK_WEAKREF_CHUNK)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		if (fields[i] + 8 > off->task_size)

@@ -23,9 +23,6 @@
 #define MAX_FRAMES (8u * CS_MAX_TASKS)
 #define MAX_TEXT   ((size_t)8 << 20)
 
-/* A weak reference up to its object, which cs_tasks_new makes sure of. */
-#define WEAKREF_CHUNK 64
-
 /* What a type is to the walk. */
 enum {
 	TYPE_TASK = 1 << 0,
@@ -73,10 +70,11 @@ static int reserve(void **array, size_t *cap, size_t n, size_t element)
 static const struct cs_walk_type *look_up_type(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 					       const struct cs_asyncio *asyncio, uint64_t addr)
 {
-	struct cs_walk_type *entry = &walk->types[(addr >> 4) % CS_WALK_TYPES];
+	struct cs_walk_type *entry =
+		&walk->types[(addr * 0x9e3779b97f4a7c15ull) >> 32 & (CS_WALK_TYPES - 1)];
 	struct cs_pytype type;
 
-	if (entry->addr == addr)
+	if (addr && entry->addr == addr)
 		return entry;
 	*entry = (struct cs_walk_type){0};
 	if (!addr || cs_pytype_read(ctx, addr, &type))
@@ -94,7 +92,7 @@ static const struct cs_walk_type *look_up_type(struct cs_walk *walk, const struc
 	return entry;
 }
 
-/* Collect the entries of a set into refs, from number `first` on. */
+/* Append the entries of a set to refs. */
 static int read_set(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, uint64_t set)
 {
 	struct cs_pyset_slot slots[SLOT_BATCH];
@@ -133,7 +131,7 @@ static void follow_weakrefs(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
 	size_t size = off->weakref_object + 8, n = 0;
-	char chunk[WEAKREF_CHUNK];
+	char chunk[CS_WALK_WEAKREF_CHUNK];
 
 	for (size_t i = 0; i < walk->nrefs; i++)
 		cs_mem_want(ctx->mem, walk->refs[i], size);

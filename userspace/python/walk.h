@@ -32,7 +32,10 @@ struct cs_walk_frame {
 	uint32_t next;
 };
 
-#define CS_WALK_TYPES 64
+#define CS_WALK_TYPES 256 /* a power of two; real programs have a handful */
+
+/* A weak reference up to the address of its object; tasks are read in one piece too (CS_TASK_CHUNK). */
+#define CS_WALK_WEAKREF_CHUNK 64
 
 struct cs_walk {
 	struct cs_walk_task *tasks; /* ntasks of them; owned, as all arrays here */
@@ -55,7 +58,8 @@ struct cs_walk {
 void cs_walk_free(struct cs_walk *walk);
 
 /*
- * Read all tasks, with an empty cache to begin with. Returns 0, -EFAULT or -EINVAL (the sets themselves cannot
+ * Read all tasks, with an empty cache to begin with. The caller has made sure that the layout's tasks and weak
+ * references fit into their chunks. Returns 0, -EFAULT or -EINVAL (the sets themselves cannot
  * be read), -ESRCH, -EPERM or -ENOMEM.
  */
 int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,

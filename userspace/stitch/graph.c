@@ -204,9 +204,17 @@ int cs_graph_update(struct cs_graph *graph, uint64_t ts_ns, const struct cs_even
 	task->loop = event->loop;
 	if (tid)
 		task->tid = tid;
+	if (!event->leaf.len)
+		free(TAKE_PTR(task->leaf));
 	if (set_text(&task->name, event->name) || set_text(&task->leaf, event->leaf))
 		return -ENOMEM;
 	return set_frames(&task->frames, event->frames, event->nframes);
+}
+
+const char *cs_graph_leaf(const struct cs_task *task)
+{
+	/* FutureIter of Modules/_asynciomodule.c: every await of a future or task ends in it. */
+	return task->leaf && !strstr(task->leaf, "FutureIter") ? task->leaf : NULL;
 }
 
 bool cs_graph_alive(const struct cs_graph *graph, const struct cs_task *task)
@@ -258,11 +266,31 @@ void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks
 	link_awaiters(graph);
 }
 
-bool cs_graph_awaits_task(const struct cs_graph *graph, const struct cs_task *task)
+/* The alive task that this one waits for, or NULL. */
+static struct cs_task *awaited_by(const struct cs_graph *graph, const struct cs_task *task)
 {
-	const struct cs_task *awaited = task->waiter ? cs_graph_find(graph, task->waiter) : NULL;
+	struct cs_task *awaited = task->waiter ? cs_graph_find(graph, task->waiter) : NULL;
 
-	return awaited && awaited != task && cs_graph_alive(graph, awaited);
+	return awaited && cs_graph_alive(graph, awaited) ? awaited : NULL;
+}
+
+bool cs_graph_is_leaf(struct cs_graph *graph, struct cs_task *task)
+{
+	struct cs_task *at, *next = awaited_by(graph, task);
+
+	if (!next)
+		return true;
+	/* A circle has no leaf, and its time must not vanish: its first member stands for it. */
+	graph->visit++;
+	for (at = task; next && next != task; next = awaited_by(graph, at)) {
+		if (next->visit == graph->visit)
+			return false; /* it leads into a circle that it is not part of */
+		next->visit = graph->visit;
+		if (comes_first(next, task))
+			task->visit = graph->visit; /* not the first, if this is a circle */
+		at = next;
+	}
+	return next == task && task->visit != graph->visit;
 }
 
 struct cs_task *cs_graph_parent(const struct cs_task *task, enum cs_link *ret_link)

@@ -74,11 +74,17 @@ void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks
 /* The task at this address, or NULL. */
 struct cs_task *cs_graph_find(const struct cs_graph *graph, uint64_t addr);
 
+/* What the innermost coroutine awaits, by type name, unless it is an ordinary future, which tells nothing: then NULL. */
+const char *cs_graph_leaf(const struct cs_task *task);
+
 /* Listed by the last pass. */
 bool cs_graph_alive(const struct cs_graph *graph, const struct cs_task *task);
 
-/* Does it wait for another task that is alive? Such a task's time is shown at that other task. */
-bool cs_graph_awaits_task(const struct cs_graph *graph, const struct cs_task *task);
+/*
+ * Does it wait for no other task that is alive? The time of one that does is shown at that other task. In a circle of
+ * tasks that await each other the first stands for all.
+ */
+bool cs_graph_is_leaf(struct cs_graph *graph, struct cs_task *task);
 
 /* Who stands directly above, by the rule of the design: awaiter, else creator. */
 struct cs_task *cs_graph_parent(const struct cs_task *task, enum cs_link *ret_link);

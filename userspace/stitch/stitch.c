@@ -126,19 +126,16 @@ static int learn_code(struct process *process, const struct cs_event_code *event
 	return 0;
 }
 
-/* Room for one more part; the last one is kept for a mark. */
+/* Room for one more part; the last one is kept for the mark that says so. */
 static struct cs_part *add_part(struct cs_stitch *stitch, enum cs_part_kind kind)
 {
-	struct cs_part *part = &stitch->parts[stitch->n];
+	bool full = stitch->n >= MAX_PARTS - 1;
 
-	if (stitch->n >= MAX_PARTS - 1) {
-		part->kind = CS_PART_TASKS_CUT;
-		stitch->n = MAX_PARTS;
+	if (stitch->n == MAX_PARTS)
 		return NULL;
-	}
-	*part = (struct cs_part){.kind = kind};
+	stitch->parts[stitch->n] = (struct cs_part){.kind = full ? CS_PART_TASKS_CUT : kind};
 	stitch->n++;
-	return part;
+	return full ? NULL : &stitch->parts[stitch->n - 1];
 }
 
 static void add_python(struct cs_stitch *stitch, const struct cs_py_frame *frame)
@@ -381,9 +378,9 @@ static int stitch_suspended(struct cs_stitch *stitch, struct process *process, s
 		add_status(stitch, CS_STATUS_UNREADABLE_FRAME);
 	else if (task->flags & CS_TASKF_CHAIN_CUT)
 		add_status(stitch, CS_STATUS_TRUNCATED);
-	leaf = task->leaf ? add_part(stitch, CS_PART_LEAF) : NULL;
+	leaf = cs_graph_leaf(task) ? add_part(stitch, CS_PART_LEAF) : NULL;
 	if (leaf)
-		leaf->name = task->leaf;
+		leaf->name = cs_graph_leaf(task);
 	return emit(stitch, &sample);
 }
 
@@ -400,7 +397,7 @@ static int feed_pass(struct cs_stitch *stitch, struct process *process,
 		struct cs_task *task = cs_graph_find(process->graph, pass->tasks[i]);
 
 		if (!task || !cs_graph_alive(process->graph, task) ||
-		    task->state == CS_TASK_RUNNING || cs_graph_awaits_task(process->graph, task))
+		    task->state == CS_TASK_RUNNING || !cs_graph_is_leaf(process->graph, task))
 			continue;
 		err = stitch_suspended(stitch, process, task, pass->weight_ns);
 	}

@@ -11,19 +11,22 @@
 #define ARENA_BYTES ((size_t)4 << 20)
 #define BEFORE      48 /* more than any instance has in front of it */
 
-void made_put(uint64_t addr, uint32_t offset, uint64_t word)
+void made_put(struct made *made, uint64_t addr, uint32_t offset, uint64_t word)
 {
 	memcpy((void *)(uintptr_t)(addr + offset), &word, sizeof(word));
+	cs_mem_forget(made->ctx.mem);
 }
 
-void made_put32(uint64_t addr, uint32_t offset, uint32_t word)
+void made_put32(struct made *made, uint64_t addr, uint32_t offset, uint32_t word)
 {
 	memcpy((void *)(uintptr_t)(addr + offset), &word, sizeof(word));
+	cs_mem_forget(made->ctx.mem);
 }
 
-void made_put8(uint64_t addr, uint32_t offset, uint8_t byte)
+void made_put8(struct made *made, uint64_t addr, uint32_t offset, uint8_t byte)
 {
 	*(uint8_t *)(uintptr_t)(addr + offset) = byte;
+	cs_mem_forget(made->ctx.mem);
 }
 
 uint64_t made_bytes(struct made *made, size_t size)
@@ -39,7 +42,7 @@ uint64_t made_object(struct made *made, uint64_t type, size_t size)
 {
 	uint64_t obj = made_bytes(made, size);
 
-	made_put(obj, made->interp.info.off.object_type, type);
+	made_put(made, obj, made->interp.info.off.object_type, type);
 	return obj;
 }
 
@@ -51,10 +54,10 @@ uint64_t made_type(struct made *made, const char *name, uint64_t flags, uint64_t
 	uint64_t text = made_bytes(made, strlen(name) + 1);
 
 	memcpy((void *)(uintptr_t)text, name, strlen(name));
-	made_put(type, off->type_name, text);
-	made_put(type, off->type_flags, flags);
-	made_put(type, off->type_base, base);
-	made_put(type, off->type_basicsize, basicsize);
+	made_put(made, type, off->type_name, text);
+	made_put(made, type, off->type_flags, flags);
+	made_put(made, type, off->type_base, base);
+	made_put(made, type, off->type_basicsize, basicsize);
 	return type;
 }
 
@@ -75,7 +78,7 @@ void made_begin(struct made *made, int minor)
 	made->ctx = (struct cs_pyobj_ctx){&made->interp, mem};
 
 	made->meta = made_type(made, "type", CS_PYTYPE_TYPE, 0, 0);
-	made_put(made->meta, layout->off.object_type, made->meta);
+	made_put(made, made->meta, layout->off.object_type, made->meta);
 	made->type_str = made_type(made, "str", CS_PYTYPE_UNICODE, 0, 0);
 	made->type_int = made_type(made, "int", CS_PYTYPE_LONG, 0, 0);
 	made->type_dict = made_type(made, "dict", CS_PYTYPE_DICT, 0, 0);
@@ -104,10 +107,10 @@ uint64_t made_str_of(struct made *made, const void *chars, size_t n, unsigned in
 
 	for (size_t i = 0; i < n && ascii; i++)
 		ascii = ((const uint8_t *)chars)[i] < 0x80;
-	made_put(obj, off->unicode_length, n);
-	made_put32(obj, off->unicode_state, width << 2 | 1 << 5 | (ascii ? 1 << 6 : 0));
-	memcpy((void *)(uintptr_t)(obj + (ascii ? off->unicode_ascii_data :
-						  off->unicode_compact_data)),
+	made_put(made, obj, off->unicode_length, n);
+	made_put32(made, obj, off->unicode_state, width << 2 | 1 << 5 | (ascii ? 1 << 6 : 0));
+	memcpy((void *)(uintptr_t)(obj +
+				   (ascii ? off->unicode_ascii_data : off->unicode_compact_data)),
 	       chars, n * width);
 	return obj;
 }
@@ -126,11 +129,12 @@ uint64_t made_int(struct made *made, int64_t value)
 	uint64_t n = 0;
 
 	for (; left; left >>= 30)
-		made_put32(obj, off->long_digits + 4 * (uint32_t)n++, left & ((1u << 30) - 1));
+		made_put32(made, obj, off->long_digits + 4 * (uint32_t)n++,
+			   left & ((1u << 30) - 1));
 	if (shift)
-		made_put(obj, off->long_tag, n << shift | (value < 0 ? 2 : value ? 0 : 1));
+		made_put(made, obj, off->long_tag, n << shift | (value < 0 ? 2 : value ? 0 : 1));
 	else
-		made_put(obj, off->long_tag, value < 0 ? -n : n);
+		made_put(made, obj, off->long_tag, value < 0 ? -n : n);
 	return obj;
 }
 
@@ -141,15 +145,15 @@ uint64_t made_keys(struct made *made, const char *const *names, const uint64_t *
 	uint32_t entry = general ? 24 : 16;
 	uint64_t keys = made_bytes(made, off->keys_indices + 32 + n * entry);
 
-	made_put8(keys, off->keys_log2_size, 5);
-	made_put8(keys, off->keys_log2_index_bytes, 5);
-	made_put8(keys, off->keys_kind, general ? 0 : 1);
-	made_put(keys, off->keys_nentries, n);
+	made_put8(made, keys, off->keys_log2_size, 5);
+	made_put8(made, keys, off->keys_log2_index_bytes, 5);
+	made_put8(made, keys, off->keys_kind, general ? 0 : 1);
+	made_put(made, keys, off->keys_nentries, n);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t at = off->keys_indices + 32 + (uint32_t)i * entry + (general ? 8 : 0);
 
-		made_put(keys, at, made_str(made, names[i]));
-		made_put(keys, at + 8, values ? values[i] : 0);
+		made_put(made, keys, at, made_str(made, names[i]));
+		made_put(made, keys, at + 8, values ? values[i] : 0);
 	}
 	return keys;
 }
@@ -160,11 +164,11 @@ uint64_t made_set(struct made *made, const uint64_t *entries, size_t n, size_t n
 	uint64_t set = made_object(made, made->type_set, 200);
 	uint64_t table = made_bytes(made, nslots * 16);
 
-	made_put(set, off->set_mask, nslots - 1);
-	made_put(set, off->set_table, table);
+	made_put(made, set, off->set_mask, nslots - 1);
+	made_put(made, set, off->set_table, table);
 	for (size_t i = 0; i < n; i++) {
-		made_put(table, (uint32_t)i * 16, entries[i]);
-		made_put(table, (uint32_t)i * 16 + 8, 1234);
+		made_put(made, table, (uint32_t)i * 16, entries[i]);
+		made_put(made, table, (uint32_t)i * 16 + 8, 1234);
 	}
 	return set;
 }

@@ -25,9 +25,10 @@ void made_end(struct made *made);
 
 /* Zeroed bytes, 16-byte aligned, with room in front for what precedes an instance. */
 uint64_t made_bytes(struct made *made, size_t size);
-void made_put(uint64_t addr, uint32_t offset, uint64_t word);
-void made_put32(uint64_t addr, uint32_t offset, uint32_t word);
-void made_put8(uint64_t addr, uint32_t offset, uint8_t byte);
+/* Write to made-up memory; what was cached of it is forgotten. */
+void made_put(struct made *made, uint64_t addr, uint32_t offset, uint64_t word);
+void made_put32(struct made *made, uint64_t addr, uint32_t offset, uint32_t word);
+void made_put8(struct made *made, uint64_t addr, uint32_t offset, uint8_t byte);
 
 uint64_t made_type(struct made *made, const char *name, uint64_t flags, uint64_t base,
 		   uint64_t basicsize);

@@ -39,7 +39,9 @@ static void strings_become_utf8(void **state)
 		expect_str(&made, made_str(&made, "task"), 4, "tas", true);
 		expect_str(&made, made_str_of(&made, latin, 2, 1), 64, "n\xc3\xa4", false);
 		expect_str(&made, made_str_of(&made, latin, 2, 1), 3, "n", true);
-		expect_str(&made, made_str_of(&made, two, 3, 2), 64, "\xe4\xb8\xad" "a\xef\xbf\xbd",
+		expect_str(&made, made_str_of(&made, two, 3, 2), 64,
+			   "\xe4\xb8\xad"
+			   "a\xef\xbf\xbd",
 			   false);
 		expect_str(&made, made_str_of(&made, four, 3, 4), 64,
 			   "\xf0\x9f\x98\x80\xef\xbf\xbdz", false);
@@ -59,15 +61,15 @@ static void hostile_strings_are_refused(void **state)
 	made_begin(&made, 13);
 	off = &made.interp.info.off;
 	obj = made_str(&made, "abcdefgh");
-	made_put(obj, off->unicode_length, 1ull << 60);
+	made_put(&made, obj, off->unicode_length, 1ull << 60);
 	assert_int_equal(cs_pyobj_str(&made.ctx, obj, dst, 9, NULL, &cut), 0);
 	assert_string_equal(dst, "abcdefgh");
 	assert_true(cut);
 	/* Not compact: a pointer to nowhere. */
-	made_put32(obj, off->unicode_state, 1 << 2);
-	made_put(obj, off->unicode_compact_data, 0xdeadbeef0000);
+	made_put32(&made, obj, off->unicode_state, 1 << 2);
+	made_put(&made, obj, off->unicode_compact_data, 0xdeadbeef0000);
 	assert_int_equal(cs_pyobj_str(&made.ctx, obj, dst, sizeof(dst), NULL, NULL), -EFAULT);
-	made_put32(obj, off->unicode_state, 3 << 2 | 1 << 5);
+	made_put32(&made, obj, off->unicode_state, 3 << 2 | 1 << 5);
 	assert_int_equal(cs_pyobj_str(&made.ctx, obj, dst, sizeof(dst), NULL, NULL), -EINVAL);
 	assert_int_equal(cs_pyobj_str(&made.ctx, made_int(&made, 1), dst, sizeof(dst), NULL, NULL),
 			 -EINVAL);
@@ -91,12 +93,12 @@ static void integers(void **state)
 			assert_int_equal(cs_pyobj_long(&made.ctx, obj, &value), 0);
 			assert_true(value == values[k]);
 		}
-		made_put(obj, made.interp.info.off.long_tag, 1ull << 62);
+		made_put(&made, obj, made.interp.info.off.long_tag, 1ull << 62);
 		assert_int_equal(cs_pyobj_long(&made.ctx, obj, &value), -ERANGE);
-		made_put(obj, made.interp.info.off.long_tag, 1ull << 63);
+		made_put(&made, obj, made.interp.info.off.long_tag, 1ull << 63);
 		assert_int_equal(cs_pyobj_long(&made.ctx, obj, &value), -ERANGE);
 		obj = made_int(&made, 5);
-		made_put32(obj, made.interp.info.off.long_digits, ~0u);
+		made_put32(&made, obj, made.interp.info.off.long_digits, ~0u);
 		assert_int_equal(cs_pyobj_long(&made.ctx, obj, &value), -EINVAL);
 		assert_int_equal(cs_pyobj_long(&made.ctx, made_str(&made, "1"), &value), -EINVAL);
 		made_end(&made);
@@ -109,8 +111,8 @@ static uint64_t made_dict(struct made *made, uint64_t keys, uint64_t values)
 {
 	uint64_t dict = made_object(made, made->type_dict, 64);
 
-	made_put(dict, made->interp.info.off.dict_keys, keys);
-	made_put(dict, made->interp.info.off.dict_values, values);
+	made_put(made, dict, made->interp.info.off.dict_keys, keys);
+	made_put(made, dict, made->interp.info.off.dict_values, values);
 	return dict;
 }
 
@@ -146,18 +148,18 @@ static void hostile_dicts_are_refused(void **state)
 	off = &made.interp.info.off;
 	keys = made_keys(&made, names, NULL, 3, false);
 	dict = made_dict(&made, keys, 0);
-	made_put(keys, off->keys_nentries, 1ull << 60);
+	made_put(&made, keys, off->keys_nentries, 1ull << 60);
 	assert_int_equal(cs_pyobj_dict_get(&made.ctx, dict, "alpha", &value), -EINVAL);
-	made_put(keys, off->keys_nentries, 3);
-	made_put8(keys, off->keys_log2_size, 63);
+	made_put(&made, keys, off->keys_nentries, 3);
+	made_put8(&made, keys, off->keys_log2_size, 63);
 	assert_int_equal(cs_pyobj_dict_get(&made.ctx, dict, "alpha", &value), -EINVAL);
-	made_put8(keys, off->keys_log2_size, 5);
-	made_put8(keys, off->keys_log2_index_bytes, 200);
+	made_put8(&made, keys, off->keys_log2_size, 5);
+	made_put8(&made, keys, off->keys_log2_index_bytes, 200);
 	assert_int_equal(cs_pyobj_dict_get(&made.ctx, dict, "alpha", &value), -EINVAL);
-	made_put8(keys, off->keys_log2_index_bytes, 5);
-	made_put8(keys, off->keys_kind, 7);
+	made_put8(&made, keys, off->keys_log2_index_bytes, 5);
+	made_put8(&made, keys, off->keys_kind, 7);
 	assert_int_equal(cs_pyobj_dict_get(&made.ctx, dict, "alpha", &value), -EINVAL);
-	made_put(dict, off->dict_keys, 0x10);
+	made_put(&made, dict, off->dict_keys, 0x10);
 	assert_int_equal(cs_pyobj_dict_get(&made.ctx, dict, "alpha", &value), -EFAULT);
 	made_end(&made);
 }
@@ -168,18 +170,18 @@ static uint64_t made_instance(struct made *made, int minor, uint64_t beta)
 	uint64_t type = made_type(made, "Thing", 1 << 2 | 1 << 4 | CS_PYTYPE_HEAP, 0, 16);
 	uint64_t values = made_bytes(made, 64), obj = made_object(made, type, 128);
 
-	made_put(type, made->interp.info.off.heaptype_cached_keys,
+	made_put(made, type, made->interp.info.off.heaptype_cached_keys,
 		 made_keys(made, names, NULL, 3, false));
 	if (minor == 13) {
-		made_put8(obj, 16 + 3, 1);
-		made_put(obj, 16 + 8 + 8, beta);
+		made_put8(made, obj, 16 + 3, 1);
+		made_put(made, obj, 16 + 8 + 8, beta);
 		return obj;
 	}
-	made_put(values, 8, beta);
+	made_put(made, values, 8, beta);
 	if (minor == 11)
-		made_put(obj - 32, 0, values);
+		made_put(made, obj - 32, 0, values);
 	else
-		made_put(obj - 24, 0, values - 1);
+		made_put(made, obj - 24, 0, values - 1);
 	return obj;
 }
 
@@ -211,9 +213,9 @@ static void attributes_in_a_split_dict(void **state)
 		type = made_type(&made, "Thing", 1 << 4 | CS_PYTYPE_HEAP, 0, 16);
 		obj = made_object(&made, type, 64);
 		values = made_bytes(&made, 64);
-		made_put(values, (minors[i] == 13 ? 8 : 0) + 16, 99);
+		made_put(&made, values, (minors[i] == 13 ? 8 : 0) + 16, 99);
 		dict = made_dict(&made, made_keys(&made, names, NULL, 3, false), values);
-		made_put(obj - 24, 0, dict);
+		made_put(&made, obj - 24, 0, dict);
 		assert_int_equal(cs_pyobj_attr(&made.ctx, obj, "gamma", &value), 0);
 		assert_int_equal(value, 99);
 		made_end(&made);
@@ -233,14 +235,13 @@ static void sets(void **state)
 	assert_int_equal(cs_pyobj_set_table(&made.ctx, set, 1024, &table, &nslots), 0);
 	assert_int_equal(nslots, 8);
 	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
-		made_put(set, off->set_mask, masks[i]);
-		cs_mem_forget(made.ctx.mem);
+		made_put(&made, set, off->set_mask, masks[i]);
 		assert_int_equal(cs_pyobj_set_table(&made.ctx, set, 1024, &table, &nslots),
 				 -EINVAL);
 	}
-	assert_int_equal(cs_pyobj_set_table(&made.ctx, made_str(&made, "set"), 1024, &table,
-					    &nslots),
-			 -EINVAL);
+	assert_int_equal(
+		cs_pyobj_set_table(&made.ctx, made_str(&made, "set"), 1024, &table, &nslots),
+		-EINVAL);
 	made_end(&made);
 }
 
@@ -256,7 +257,7 @@ static void types(void **state)
 	base = made_type(&made, "Base", 0, 0, 0);
 	derived = made_type(&made, "D\xc3\xa4rived\n", 0, made_type(&made, "M", 0, base, 0), 0);
 	other = made_type(&made, "Cycle", 0, 0, 0);
-	made_put(other, off->type_base, other);
+	made_put(&made, other, off->type_base, other);
 	assert_int_equal(cs_pytype_read(&made.ctx, derived, &type), 0);
 	assert_string_equal(type.name, "D??rived?");
 	assert_true(cs_pytype_derives(&made.ctx, &type, base));

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A made-up interpreter's memory. Objects lie at regular distances from BASE, so that an address names its
+ * object; the gaps between them are not readable.
+ */
+#include "made_python.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "python/interp.h"
+
+#define BASE	 0x7f0000000000ull
+#define DISTANCE 0x4000ull /* above the largest object, an interpreter state of 3.13 up to its threads */
+
+/* Bits of PyASCIIObject.state and of tp_flags, from Include/cpython/unicodeobject.h and Include/object.h */
+#define STATE_KIND_SHIFT 2
+#define STATE_COMPACT	 (1u << 5)
+#define STATE_ASCII	 (1u << 6)
+#define TPFLAGS_LONG	 (1ull << 24)
+#define TPFLAGS_UNICODE	 (1ull << 28)
+#define DICT_ENTRY	 24
+#define LOG2_INDEX_BYTES 6
+
+static unsigned char *find(struct made_python *py, uint64_t at, size_t size)
+{
+	uint64_t index = (at - BASE) / DISTANCE, offset = (at - BASE) % DISTANCE;
+
+	if (at < BASE || index >= py->n)
+		return NULL;
+	if (offset > py->objects[index].size || size > py->objects[index].size - offset)
+		return NULL;
+	return py->objects[index].bytes + offset;
+}
+
+long made_read(struct made_python *py, void *dst, size_t size, uint64_t src)
+{
+	const unsigned char *bytes = find(py, src, size);
+
+	py->reads++;
+	assert_true(!py->dst_allowed || py->dst_allowed(py->dst_ctx, dst, size));
+	if (py->reads == py->fail_at || !bytes)
+		return -EFAULT;
+	memcpy(dst, bytes, size);
+	return 0;
+}
+
+uint64_t made_alloc(struct made_python *py, size_t size)
+{
+	struct made_object *object = &py->objects[py->n];
+
+	assert_in_range(py->n, 0, MADE_MAX_OBJECTS - 1);
+	assert_in_range(size, 1, DISTANCE / 2);
+	object->bytes = calloc(1, size);
+	object->size = size;
+	assert_non_null(object->bytes);
+	return BASE + DISTANCE * py->n++;
+}
+
+void made_put(struct made_python *py, uint64_t at, const void *bytes, size_t n)
+{
+	unsigned char *dst = find(py, at, n);
+
+	assert_non_null(dst);
+	memcpy(dst, bytes, n);
+}
+
+void made_put_u64(struct made_python *py, uint64_t at, uint64_t value)
+{
+	made_put(py, at, &value, sizeof(value));
+}
+
+static void put_u8(struct made_python *py, uint64_t at, unsigned int value)
+{
+	unsigned char byte = (unsigned char)value;
+
+	made_put(py, at, &byte, 1);
+}
+
+struct made_python *made_python(int minor)
+{
+	const struct cs_py_layout *layout = cs_py_layout_find(3, minor);
+	struct made_python *py = calloc(1, sizeof(*py));
+
+	assert_non_null(layout);
+	assert_non_null(py);
+	py->info.flags = CS_PROC_PYTHON;
+	py->info.off = layout->off;
+	py->info.traits = layout->traits;
+	py->info.interpreters_head = made_alloc(py, 8);
+	py->interp = made_interp(py, 0);
+	made_put_u64(py, py->info.interpreters_head, py->interp);
+	return py;
+}
+
+void made_free(struct made_python *py)
+{
+	if (!py)
+		return;
+	for (unsigned int i = 0; i < py->n; i++)
+		free(py->objects[i].bytes);
+	free(py);
+}
+
+uint64_t made_interp(struct made_python *py, uint64_t previous)
+{
+	const struct cs_py_offsets *off = &py->info.off;
+	uint32_t end = off->interp_next > off->interp_threads_head ? off->interp_next
+								   : off->interp_threads_head;
+	uint64_t at = made_alloc(py, end + 8);
+
+	if (previous)
+		made_put_u64(py, previous + off->interp_next, at);
+	return at;
+}
+
+uint64_t made_tstate(struct made_python *py, uint64_t interp, uint64_t thread_id)
+{
+	const struct cs_py_offsets *off = &py->info.off;
+	uint64_t at = made_alloc(py, off->tstate_native_thread_id + 8), head = 0;
+
+	assert_int_equal(made_read(py, &head, sizeof(head), interp + off->interp_threads_head), 0);
+	made_put_u64(py, at + off->tstate_next, head);
+	made_put_u64(py, at + off->tstate_thread_id, thread_id);
+	made_put_u64(py, interp + off->interp_threads_head, at);
+	return at;
+}
+
+void made_set_frame(struct made_python *py, uint64_t tstate, uint64_t frame)
+{
+	const struct cs_py_offsets *off = &py->info.off;
+	uint64_t cframe;
+
+	if (py->info.traits.frame_via_cframe) {
+		cframe = made_alloc(py, off->cframe_current_frame + 8);
+		made_put_u64(py, cframe + off->cframe_current_frame, frame);
+		frame = cframe;
+	}
+	made_put_u64(py, tstate + off->tstate_frame, frame);
+}
+
+void made_frame_at(struct made_python *py, uint64_t frame, uint64_t previous, uint64_t code,
+		   int lasti, int owner)
+{
+	const struct cs_py_offsets *off = &py->info.off;
+
+	made_put_u64(py, frame + off->frame_executable, code);
+	made_put_u64(py, frame + off->frame_previous, previous);
+	made_put_u64(py, frame + off->frame_instr_ptr,
+		     code + off->code_instructions + (uint64_t)(int64_t)lasti);
+	put_u8(py, frame + off->frame_owner, (unsigned int)owner);
+}
+
+uint64_t made_frame(struct made_python *py, uint64_t previous, uint64_t code, int lasti, int owner)
+{
+	uint64_t at = made_alloc(py, py->info.off.frame_localsplus);
+
+	made_frame_at(py, at, previous, code, lasti, owner);
+	return at;
+}
+
+uint64_t made_frames(struct made_python *py, unsigned int n, uint64_t first_code)
+{
+	uint64_t frame = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		frame = made_frame(py, frame, first_code + i, (int)(2 * i), 0);
+	return frame;
+}
+
+uint64_t made_coro(struct made_python *py, uint64_t previous, uint64_t code)
+{
+	const struct cs_py_offsets *off = &py->info.off;
+	uint64_t at = made_alloc(py, off->gen_iframe + off->frame_localsplus);
+
+	made_frame_at(py, at + off->gen_iframe, previous, code, 4, py->info.traits.owner_generator);
+	return at;
+}
+
+uint64_t made_task(struct made_python *py, uint64_t coro, uint64_t name)
+{
+	uint64_t at = made_alloc(py, py->info.off.task_size);
+
+	made_put_u64(py, at + py->info.off.task_coro, coro);
+	made_put_u64(py, at + py->info.off.task_name, name);
+	return at;
+}
+
+/* An object of `size` bytes whose type has these flags. */
+static uint64_t made_typed(struct made_python *py, size_t size, uint64_t flags)
+{
+	uint64_t type = made_alloc(py, py->info.off.type_flags + 8), at = made_alloc(py, size);
+
+	made_put_u64(py, type + py->info.off.type_flags, flags);
+	made_put_u64(py, at + py->info.off.object_type, type);
+	return at;
+}
+
+uint64_t made_str(struct made_python *py, const void *text, size_t length, int kind, bool ascii)
+{
+	const struct cs_py_offsets *off = &py->info.off;
+	uint32_t data = ascii ? off->unicode_ascii_data : off->unicode_compact_data;
+	uint32_t state = ((uint32_t)kind << STATE_KIND_SHIFT) | STATE_COMPACT |
+			 (ascii ? STATE_ASCII : 0);
+	uint64_t at = made_typed(py, data + length * (size_t)kind, TPFLAGS_UNICODE);
+
+	made_put(py, at + off->unicode_state, &state, sizeof(state));
+	made_put_u64(py, at + off->unicode_length, length);
+	made_put(py, at + data, text, length * (size_t)kind);
+	return at;
+}
+
+uint64_t made_int(struct made_python *py, uint64_t value)
+{
+	const struct cs_py_offsets *off = &py->info.off;
+	uint64_t at = made_typed(py, off->long_digits + 3 * sizeof(uint32_t), TPFLAGS_LONG), n = 0;
+	uint32_t digit;
+
+	while (value) {
+		assert_in_range(n, 0, 2);
+		digit = value & ((1u << 30) - 1);
+		made_put(py, at + off->long_digits + n++ * sizeof(digit), &digit, sizeof(digit));
+		value >>= 30;
+	}
+	made_put_u64(py, at + off->long_tag, n << py->info.traits.long_tag_shift);
+	return at;
+}
+
+uint64_t made_current_tasks(struct made_python *py, const uint64_t *values, unsigned int n)
+{
+	const struct cs_py_offsets *off = &py->info.off;
+	uint64_t dict = made_alloc(py, off->dict_keys + 8), entries;
+	uint64_t keys = made_alloc(py, off->keys_indices + (1u << LOG2_INDEX_BYTES) + n * DICT_ENTRY);
+
+	entries = keys + off->keys_indices + (1u << LOG2_INDEX_BYTES);
+	put_u8(py, keys + off->keys_log2_index_bytes, LOG2_INDEX_BYTES);
+	made_put_u64(py, keys + off->keys_nentries, n);
+	for (unsigned int i = 0; i < n; i++)
+		made_put_u64(py, entries + i * DICT_ENTRY + 16, values[i]);
+	made_put_u64(py, dict + off->dict_keys, keys);
+	py->info.current_tasks = dict;
+	return keys;
+}

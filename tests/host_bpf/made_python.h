@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A made-up interpreter's memory: a sparse set of objects, each of exactly the bytes it was given, laid out
+ * by a real row of userspace/python/layouts.inc. A read that does not lie in one object fails.
+ */
+#pragma once
+
+#include <coroscope/proc_info.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MADE_MAX_OBJECTS    2048
+#define MADE_THREAD_POINTER 0x7f1122334400ull
+#define MADE_NOWHERE        0xdead00000000ull
+
+struct made_object {
+	unsigned char *bytes; /* owned; an allocation of its own, so that a read beyond it is seen */
+	size_t size;
+};
+
+struct made_python {
+	struct cs_proc_info info;
+	struct made_object objects[MADE_MAX_OBJECTS];
+	unsigned int n;
+	uint64_t interp; /* the main one; its list of threads is empty at first */
+
+	unsigned int reads;   /* since it was last set to 0 */
+	unsigned int fail_at; /* the read with this number (from 1) fails; 0: none */
+	/* May a read write there? NULL: anywhere. */
+	bool (*dst_allowed)(const void *ctx, const void *dst, size_t size);
+	const void *dst_ctx;
+};
+
+/* The memory of CPython 3.minor with one interpreter and no thread; made_free releases it. */
+struct made_python *made_python(int minor);
+void made_free(struct made_python *py);
+static inline void made_freep(struct made_python **py)
+{
+	made_free(*py);
+}
+
+/* What CS_READ is here. Returns 0 or -EFAULT; fails the test if dst is not allowed. */
+long made_read(struct made_python *py, void *dst, size_t size, uint64_t src);
+
+/* A zeroed object of that many bytes; returns its address. */
+uint64_t made_alloc(struct made_python *py, size_t size);
+/* Write into an object; it must be there. */
+void made_put(struct made_python *py, uint64_t at, const void *bytes, size_t n);
+void made_put_u64(struct made_python *py, uint64_t at, uint64_t value);
+
+/* A thread state of `interp` with this thread_id, put in front of its list. */
+uint64_t made_tstate(struct made_python *py, uint64_t interp, uint64_t thread_id);
+/* An interpreter behind `previous`. */
+uint64_t made_interp(struct made_python *py, uint64_t previous);
+/* Make `frame` the newest of the thread: through a _PyCFrame where the version has one. */
+void made_set_frame(struct made_python *py, uint64_t tstate, uint64_t frame);
+
+/* A frame above `previous` (older), which may be 0, and as many of them: codes are first, first + 1, ... */
+uint64_t made_frame(struct made_python *py, uint64_t previous, uint64_t code, int lasti, int owner);
+uint64_t made_frames(struct made_python *py, unsigned int n, uint64_t first_code);
+/* Fill a frame at an address inside an object that is there. */
+void made_frame_at(struct made_python *py, uint64_t frame, uint64_t previous, uint64_t code,
+		   int lasti, int owner);
+
+/* A coroutine; its frame is at + off.gen_iframe, filled as by made_frame. */
+uint64_t made_coro(struct made_python *py, uint64_t previous, uint64_t code);
+uint64_t made_task(struct made_python *py, uint64_t coro, uint64_t name);
+/* A str of that kind (1, 2, 4 bytes a character); ascii only with kind 1. */
+uint64_t made_str(struct made_python *py, const void *text, size_t length, int kind, bool ascii);
+/* An int of up to three 30-bit digits. */
+uint64_t made_int(struct made_python *py, uint64_t value);
+/* Make _current_tasks a dict with these values (0: a deleted entry). Returns the address of its keys. */
+uint64_t made_current_tasks(struct made_python *py, const uint64_t *values, unsigned int n);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel's walkers over the memory of made_python.c. What they call a task is the memory; before each
+ * read the destination is checked to be one of the walk's own fields, since no sanitizer sees a read that
+ * runs from one field of a struct into the next.
+ */
+#pragma once
+
+#include <sys/cdefs.h>
+
+#include "made_python.h"
+
+#define CS_READ(task, dst, size, src) made_read((struct made_python *)(task), dst, size, src)
+#include "bpf/py_stack.bpf.h"
+
+/* The fields that a read may fill. */
+#define WALK_TARGETS(X) \
+	X(chunk)        \
+	X(ev.running.name) X(interp) X(tstate) X(frame)
+
+static inline bool walk_dst_allowed(const void *ctx, const void *dst, size_t size)
+{
+	const struct cs_walk *w = ctx;
+	const char *at = dst;
+
+	if (at + size <= (const char *)w || at >= (const char *)(w + 1))
+		return true; /* a local variable: the sanitizer's business */
+#define X(field)                                                                     \
+	if (at >= (const char *)&w->field &&                                         \
+	    at + size <= (const char *)&w->field + sizeof(w->field))                 \
+		return true;
+	WALK_TARGETS(X)
+#undef X
+	return false;
+}
+
+/* Walk the thread as the programs do; `known` is the cached thread state or 0. */
+static inline void walk_thread(struct cs_walk *w, struct made_python *py, __u64 known)
+{
+	struct task_struct *task = (struct task_struct *)py;
+
+	py->dst_allowed = walk_dst_allowed;
+	py->dst_ctx = w;
+	py->reads = 0;
+	walk_record(w, CS_EV_STACK, 1000);
+	walk_begin(w, &py->info);
+	w->thread_pointer = MADE_THREAD_POINTER;
+	py_stack_thread(w, task, 0, known);
+	py_stack_walk(w, task, 0);
+	w->ev.hdr.size = sizeof(w->ev) + w->ev.nframes * sizeof(struct cs_py_frame);
+}

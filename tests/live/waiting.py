@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""waiting.py COROSCOPE: what waits with the GIL released is shown with its Python stack."""
+import re
+
+import live
+
+
+def chains_of(found):
+    return [stack for stack in found if stack.under("BaseEventLoop._run_once", "outer", "middle", "inner")]
+
+
+def idle_loop(*options):
+    with live.target(live.interpreter(), "idle_loop.py", 10) as program:
+        done = live.record("-p", program.pid, "-d", 3, "--mode", "wall", "-f", "collapsed", *options)
+    found, due = live.stacks(done.out), live.RATE_HZ * live.seconds(done)
+    waiting = live.weight(found, lambda stack: stack.under("<module>", "BaseEventLoop._run_once", "EpollSelector.select"))
+    live.check("the loop's thread waits in its selector all the time", live.near(waiting, due), found)
+    for i in range(10):
+        task = [stack for stack in found if stack.under("main", f"<task idle-{i}>", "outer", "middle", "inner", "sleep")]
+        live.check(f"idle-{i} shows its await chain all the time", live.near(live.weight(task), due), found)
+    return found
+
+
+@live.noisy
+def test_idle_loop():
+    idle_loop()
+
+
+def sleepers_of(found):
+    """thread id -> weight of the threads that sleep below worker()."""
+    threads = {}
+    for stack in found:
+        if stack.under("worker", "sleep_long"):
+            tid = re.search(r"\[(\d+)\]$", stack.frames[1]).group(1)
+            threads[tid] = threads.get(tid, 0) + stack.count
+    return threads
+
+
+def sleeping_threads(*options):
+    with live.target(live.interpreter(), "threads_sleep.py", 100) as program:
+        done = live.record("-p", program.pid, "-d", 3, "--mode", "wall", "-f", "collapsed", *options)
+    found, due = live.stacks(done.out), live.RATE_HZ * live.seconds(done)
+    threads = sleepers_of(found)
+    live.check("all 100 threads are shown", len(threads) == 100, len(threads))
+    live.check("each of them all the time", all(live.near(value, due) for value in threads.values()), threads)
+    live.check("and the main thread", live.near(live.weight(found, lambda s: s.under("main", "sleep_long")), due), found)
+
+
+@live.noisy
+def test_sleeping_threads():
+    sleeping_threads()
+
+
+@live.noisy
+def test_without_the_iterator():
+    """Kernels before 5.18 have no sleepable task iterator: the same picture, read from user space."""
+    idle_loop("--no-iterator")
+    sleeping_threads("--no-iterator")
+
+
+@live.noisy
+def hashing(mode):
+    with live.target(live.interpreter(), "hashlib_gil.py") as program:
+        done = live.record("-p", program.pid, "-d", 3, "--mode", mode, "-f", "collapsed")
+    found = live.stacks(done.out)
+    hasher = live.weight(found, lambda stack: stack.under("Thread._bootstrap", "Thread.run", "hash_forever"))
+    live.check(f"{mode}: the thread that hashes without the GIL shows its Python stack",
+               hasher > 0.3 * live.RATE_HZ * live.seconds(done), found)
+    if mode == "wall":
+        joining = live.weight(found, lambda stack: stack.under("<module>", "main", "Thread.join"))
+        live.check("wall: the main thread waits for it", live.near(joining, live.RATE_HZ * live.seconds(done)), found)
+    else:
+        live.check("cpu: nothing else runs", hasher >= 0.97 * live.weight(found), found)
+
+
+def test_hashing_in_cpu_mode():
+    hashing("cpu")
+
+
+def test_hashing_in_wall_mode():
+    hashing("wall")
+
+
+live.main(test_idle_loop, test_sleeping_threads, test_hashing_in_cpu_mode, test_hashing_in_wall_mode, test_without_the_iterator)

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Passes over made-up tasks in this process. The kernel says of the thread that asks that it is in a system
+ * call, so a pass over ourselves is a quiet one unless another thread runs.
+ */
+#include "python/tasks.h"
+
+#include <coroscope/event.h>
+#include <coroscope/limits.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/cleanup.h"
+#include "made_objects.h"
+#include "python/digest.h"
+#include "test.h"
+
+#define CODE_BYTES 512
+
+/* A process with one coroutine type chain and a task set. */
+struct world {
+	struct made made;
+	struct cs_asyncio asyncio;
+	struct cs_tasks *tasks;
+	struct cs_buf out;
+	struct cs_tasks_result result;
+	uint64_t code, loop, leaf_type;
+};
+
+static void world_begin(struct world *world, int minor)
+{
+	*world = (struct world){0};
+	made_begin(&world->made, minor);
+	world->code = made_object(&world->made, world->made.type_code, CODE_BYTES);
+	world->leaf_type = made_type(&world->made, "_asyncio.FutureIter", 0, 0, 0);
+	world->loop = made_object(&world->made, world->leaf_type, 64);
+	world->asyncio.loaded = true;
+	world->asyncio.task_type = world->made.type_task;
+}
+
+/* Watch the tasks in the slots of a set of weak references. */
+static void world_watch(struct world *world, const uint64_t *tasks, size_t n, size_t nslots)
+{
+	uint64_t refs[64];
+
+	for (size_t i = 0; i < n; i++) {
+		refs[i] = made_object(&world->made, world->made.type_weakref, 64);
+		made_put(&world->made, refs[i], world->made.interp.info.off.weakref_object,
+			 tasks[i]);
+	}
+	world->asyncio.task_sets[0] = made_set(&world->made, refs, n, nslots);
+	world->asyncio.set_is_weak[0] = true;
+	world->asyncio.ntask_sets = 1;
+	assert_int_equal(cs_tasks_new(&world->made.interp, &world->asyncio, &world->tasks), 0);
+}
+
+static void world_end(struct world *world)
+{
+	cs_tasks_free(world->tasks);
+	cs_buf_free(&world->out);
+	made_end(&world->made);
+}
+
+static int world_pass(struct world *world)
+{
+	world->out.len = 0;
+	return cs_tasks_pass(world->tasks, world->made.ctx.mem, 1000, 0, &world->out,
+			     &world->result);
+}
+
+static uint64_t made_coro(struct world *world, uint64_t type, int state, uint64_t awaits)
+{
+	const struct cs_py_offsets *off = &world->made.interp.info.off;
+	uint64_t coro = made_object(&world->made, type, 512);
+	uint64_t frame = coro + off->gen_iframe;
+
+	made_put8(&world->made, coro, off->gen_frame_state, (uint8_t)state);
+	made_put(&world->made, frame, off->frame_executable, world->code);
+	made_put(&world->made, frame, off->frame_instr_ptr,
+		 world->code + off->code_instructions + 20);
+	made_put8(&world->made, frame, off->frame_owner, 1);
+	made_put32(&world->made, frame, off->frame_stacktop, 2);
+	made_put(&world->made, frame, off->frame_localsplus + 8, awaits);
+	return coro;
+}
+
+static uint64_t made_suspended(struct world *world, uint64_t awaits)
+{
+	return made_coro(world, world->made.interp.type_coro, -1, awaits);
+}
+
+static uint64_t made_leaf(struct world *world)
+{
+	return made_object(&world->made, world->leaf_type, 64);
+}
+
+static uint64_t made_task(struct world *world, uint64_t coro, uint64_t name, uint64_t waiter)
+{
+	const struct cs_py_offsets *off = &world->made.interp.info.off;
+	uint64_t task = made_object(&world->made, world->made.type_task, off->task_size);
+
+	made_put(&world->made, task, off->task_coro, coro);
+	made_put(&world->made, task, off->task_name, name);
+	made_put(&world->made, task, off->task_fut_waiter, waiter);
+	made_put(&world->made, task, off->future_loop, world->loop);
+	return task;
+}
+
+/* The record of a task in the last pass, or NULL. */
+static const struct cs_ev_task *task_record(const struct world *world, uint64_t task)
+{
+	for (size_t at = 0; at < world->out.len;) {
+		const struct cs_ev_task *ev = (const void *)(world->out.data + at);
+
+		assert_true(ev->hdr.size && ev->hdr.size % 8 == 0);
+		if (ev->hdr.kind == CS_EV_TASK && ev->task == task)
+			return ev;
+		at += ev->hdr.size;
+	}
+	return NULL;
+}
+
+static const struct cs_ev_pass *pass_record(const struct world *world)
+{
+	size_t at = 0;
+
+	for (;;) {
+		const struct cs_ev_hdr *hdr = (const void *)(world->out.data + at);
+
+		assert_true(at < world->out.len);
+		if (hdr->kind == CS_EV_PASS) {
+			assert_int_equal(at + hdr->size, world->out.len);
+			return (const void *)hdr;
+		}
+		at += hdr->size;
+	}
+}
+
+static void a_chain_becomes_a_record(void **state)
+{
+	for (int minor = 11; minor <= 13; minor++) {
+		const struct cs_ev_task *ev;
+		const struct cs_ev_pass *pass;
+		uint64_t leaf, task;
+		struct world world;
+
+		world_begin(&world, minor);
+		leaf = made_leaf(&world);
+		task = made_task(&world, made_suspended(&world, made_suspended(&world, leaf)),
+				 made_str(&world.made, "worker"), leaf);
+		world_watch(&world, &task, 1, 8);
+		assert_int_equal(world_pass(&world), 0);
+		assert_int_equal(world.result.ntasks, 1);
+		assert_int_equal(world.result.ndropped, 0);
+		assert_int_equal(world.result.coherence, CS_COHERENT_QUIET);
+		ev = task_record(&world, task);
+		assert_non_null(ev);
+		assert_int_equal(ev->state, CS_TASK_WAITING);
+		assert_int_equal(ev->waiter, leaf);
+		assert_int_equal(ev->hdr.flags, 0);
+		assert_int_equal(ev->nframes, 2);
+		assert_int_equal(ev->frames[0].code, world.code);
+		assert_int_equal(ev->frames[0].lasti, 20);
+		assert_int_equal(ev->frames[0].owner, 1);
+		assert_int_equal(ev->name_len, 6);
+		assert_int_equal(ev->leaf_len, 19);
+		assert_memory_equal(&ev->frames[2], "worker_asyncio.FutureIter", 25);
+		pass = pass_record(&world);
+		assert_int_equal(pass->ntasks, 1);
+		assert_int_equal(pass->tasks[0], task);
+		assert_int_equal(pass->weight_ns, 1000);
+		world_end(&world);
+	}
+}
+
+static void only_changes_are_written(void **state)
+{
+	const struct cs_py_offsets *off;
+	uint64_t tasks[2];
+	struct world world;
+
+	world_begin(&world, 13);
+	off = &world.made.interp.info.off;
+	for (int i = 0; i < 2; i++)
+		tasks[i] = made_task(&world, made_suspended(&world, made_leaf(&world)),
+				     made_int(&world.made, 7 + i), 0);
+	world_watch(&world, tasks, 2, 8);
+	assert_int_equal(world_pass(&world), 0);
+	assert_non_null(task_record(&world, tasks[0]));
+	assert_memory_equal(&task_record(&world, tasks[1])->frames[1], "Task-8", 6);
+	assert_int_equal(world_pass(&world), 0);
+	assert_null(task_record(&world, tasks[0]));
+	assert_null(task_record(&world, tasks[1]));
+	assert_int_equal(pass_record(&world)->ntasks, 2);
+	made_put(&world.made, tasks[1], off->task_fut_waiter, tasks[0]);
+	assert_int_equal(world_pass(&world), 0);
+	assert_null(task_record(&world, tasks[0]));
+	assert_int_equal(task_record(&world, tasks[1])->waiter, tasks[0]);
+	world_end(&world);
+}
+
+static void states_come_from_the_outermost_coroutine(void **state)
+{
+	static const enum cs_task_state expected[] = {CS_TASK_CREATED, CS_TASK_RUNNING,
+						      CS_TASK_READY};
+	struct world world;
+	uint64_t tasks[5];
+	int states[5];
+
+	world_begin(&world, 13);
+	states[0] = world.made.interp.info.traits.gen_created;
+	states[1] = 0;
+	states[2] = -1;
+	states[3] = 1;
+	for (int i = 0; i < 4; i++)
+		tasks[i] = made_task(&world,
+				     made_coro(&world, world.made.interp.type_coro, states[i],
+					       made_leaf(&world)),
+				     made_int(&world.made, i), 0);
+	tasks[4] = made_task(&world, 0, made_int(&world.made, 4), 0);
+	world_watch(&world, tasks, 5, 8);
+	assert_int_equal(world_pass(&world), 0);
+	assert_int_equal(world.result.ndropped, 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(task_record(&world, tasks[i])->state, expected[i]);
+	/* Done: ended, or without a coroutine. */
+	assert_null(task_record(&world, tasks[3]));
+	assert_null(task_record(&world, tasks[4]));
+	assert_int_equal(pass_record(&world)->ntasks, 3);
+	world_end(&world);
+}
+
+static void generators_are_followed_in_an_await_only(void **state)
+{
+	for (int minor = 11; minor <= 13; minor++) {
+		for (int after = 1; after <= 3; after++) {
+			uint64_t inner, outer, task;
+			struct world world;
+			int suspended;
+
+			world_begin(&world, minor);
+			inner = made_suspended(&world, made_leaf(&world));
+			suspended = minor == 13 && after == 1 ? -2 : -1;
+			outer = made_coro(&world, world.made.interp.type_gen, suspended, inner);
+			made_put8(&world.made, world.code,
+				  world.made.interp.info.off.code_instructions + 23,
+				  (uint8_t)after);
+			task = made_task(&world, outer, made_int(&world.made, 1), 0);
+			world_watch(&world, &task, 1, 8);
+			assert_int_equal(world_pass(&world), 0);
+			assert_int_equal(task_record(&world, task)->nframes, after > 1 ? 2 : 1);
+			assert_int_equal(task_record(&world, task)->leaf_len, after > 1 ? 19 : 0);
+			world_end(&world);
+		}
+	}
+}
+
+static void cycles_and_broken_chains_are_marked(void **state)
+{
+	const struct cs_py_offsets *off;
+	uint64_t coro, wrapper, tasks[4];
+	struct world world;
+
+	world_begin(&world, 13);
+	off = &world.made.interp.info.off;
+	coro = made_suspended(&world, 0);
+	made_put(&world.made, coro + off->gen_iframe, off->frame_localsplus + 8, coro);
+	tasks[0] = made_task(&world, coro, made_int(&world.made, 0), 0);
+	coro = made_suspended(&world, made_leaf(&world));
+	made_put32(&world.made, coro + off->gen_iframe, off->frame_stacktop, 0x7fffffff);
+	tasks[1] = made_task(&world, made_suspended(&world, coro), made_int(&world.made, 1), 0);
+	tasks[2] = made_task(&world, made_suspended(&world, 0x10), made_int(&world.made, 2), 0);
+	wrapper =
+		made_object(&world.made, made_type(&world.made, "coroutine_wrapper", 0, 0, 0), 64);
+	made_put(&world.made, wrapper, off->object_var_size, wrapper);
+	tasks[3] = made_task(&world, made_suspended(&world, wrapper), made_int(&world.made, 3), 0);
+	world_watch(&world, tasks, 4, 8);
+	assert_int_equal(world_pass(&world), 0);
+	assert_int_equal(task_record(&world, tasks[0])->hdr.flags, CS_TASKF_CHAIN_CUT);
+	assert_int_equal(task_record(&world, tasks[0])->nframes, CS_MAX_CHAIN);
+	assert_int_equal(task_record(&world, tasks[1])->hdr.flags, CS_TASKF_CHAIN_UNREADABLE);
+	assert_int_equal(task_record(&world, tasks[1])->nframes, 1);
+	assert_int_equal(task_record(&world, tasks[2])->hdr.flags, CS_TASKF_CHAIN_UNREADABLE);
+	assert_int_equal(task_record(&world, tasks[3])->hdr.flags, CS_TASKF_CHAIN_CUT);
+	world_end(&world);
+}
+
+static void what_is_no_task_is_dropped(void **state)
+{
+	uint64_t good, tasks[6];
+	struct world world;
+
+	world_begin(&world, 12);
+	good = made_suspended(&world, made_leaf(&world));
+	tasks[0] = made_task(&world, good, made_str(&world.made, "ok"), 0);
+	tasks[1] = made_str(&world.made, "a string is no task, however long it may be, is it?");
+	tasks[2] = 0x7fff00001000;
+	tasks[3] = made_task(&world, 0x30, made_str(&world.made, "no coroutine"), 0);
+	tasks[4] = made_task(&world, good, good, 0);                   /* its name is a coroutine */
+	tasks[5] = made_object(&world.made, world.made.type_none, 64); /* it is gone */
+	world_watch(&world, tasks, 6, 16);
+	assert_int_equal(world_pass(&world), 0);
+	assert_int_equal(world.result.ntasks, 1);
+	assert_int_equal(world.result.ndropped, 4);
+	assert_non_null(task_record(&world, tasks[0]));
+	assert_int_equal(pass_record(&world)->ndropped, 4);
+	world_end(&world);
+}
+
+static void hostile_sets_give_the_pass_up(void **state)
+{
+	static const uint64_t masks[] = {(1ull << 40) - 1, 12, ~0ull};
+	const struct cs_py_offsets *off;
+	struct world world;
+	uint64_t set;
+
+	world_begin(&world, 11);
+	off = &world.made.interp.info.off;
+	world_watch(&world, NULL, 0, 8);
+	set = world.asyncio.task_sets[0];
+	assert_int_equal(world_pass(&world), 0);
+	assert_int_equal(pass_record(&world)->ntasks, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+		made_put(&world.made, set, off->set_mask, masks[i]);
+		assert_int_equal(world_pass(&world), -EAGAIN);
+		assert_int_equal(world.out.len, 0);
+		assert_int_equal(world.result.coherence, 0);
+	}
+	made_put(&world.made, set, off->set_mask, 7);
+	made_put(&world.made, set, off->set_table, 0x1000);
+	assert_int_equal(world_pass(&world), -EAGAIN);
+	world_end(&world);
+}
+
+/* Records must be whole and consistent, whatever is in the memory they were made from. */
+static void check_records(const struct world *world)
+{
+	for (size_t at = 0; at < world->out.len;) {
+		const struct cs_ev_task *ev = (const void *)(world->out.data + at);
+
+		assert_true(ev->hdr.size % 8 == 0 && ev->hdr.size <= world->out.len - at);
+		if (ev->hdr.kind == CS_EV_TASK)
+			assert_true(sizeof(*ev) + ev->nframes * sizeof(ev->frames[0]) +
+					    ev->name_len + ev->leaf_len <=
+				    ev->hdr.size);
+		at += ev->hdr.size;
+	}
+}
+
+static void random_damage_does_no_harm(void **state)
+{
+	uint64_t tasks[32], begin, next = 1;
+	struct world world;
+
+	for (int round = 0; round < 60; round++) {
+		world_begin(&world, 11 + round % 3);
+		begin = (uint64_t)(uintptr_t)world.made.arena;
+		for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
+			tasks[i] = made_task(
+				&world,
+				made_suspended(&world, made_suspended(&world, made_leaf(&world))),
+				i & 1 ? made_int(&world.made, (int)i)
+				      : made_str(&world.made, "some name"),
+				0);
+		world_watch(&world, tasks, ARRAY_SIZE(tasks), 64);
+		for (int step = 0; step < 300; step++) {
+			uint64_t at = begin + (cs_digest_word(next, 1) % world.made.used & ~7ull);
+			int err;
+
+			/* A pointer to elsewhere in the arena, or garbage, or a flipped bit. */
+			next = cs_digest_word(next, (uint64_t)step) | 1;
+			if (next >> 62 == 0)
+				made_put(&world.made, at, 0, begin + (next >> 8) % world.made.used);
+			else if (next >> 62 == 1)
+				made_put(&world.made, at, 0, next >> (next >> 8 & 63));
+			else
+				made_put8(&world.made, at, next >> 16 & 7, (uint8_t)(next >> 24));
+			err = world_pass(&world);
+			assert_true(err == 0 || err == -EAGAIN);
+			check_records(&world);
+		}
+		world_end(&world);
+	}
+}
+
+struct toggler {
+	uint64_t *word;
+	atomic_bool stop;
+};
+
+static void *toggle(void *arg)
+{
+	struct toggler *toggler = arg;
+
+	while (!atomic_load(&toggler->stop))
+		__atomic_add_fetch(toggler->word, 16, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static void what_changes_between_two_readings_is_dropped(void **state)
+{
+	struct timespec start, now;
+	struct toggler toggler = {0};
+	struct world world;
+	uint64_t tasks[2];
+	pthread_t thread;
+
+	world_begin(&world, 13);
+	for (int i = 0; i < 2; i++)
+		tasks[i] = made_task(&world, made_suspended(&world, made_leaf(&world)),
+				     made_int(&world.made, i), 0);
+	world_watch(&world, tasks, 2, 8);
+	toggler.word =
+		(uint64_t *)(uintptr_t)(tasks[1] + world.made.interp.info.off.task_fut_waiter);
+	assert_int_equal(pthread_create(&thread, NULL, toggle, &toggler), 0);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		assert_int_equal(world_pass(&world), 0);
+		assert_int_equal(world.result.ntasks + world.result.ndropped, 2);
+		assert_int_equal(pass_record(&world)->ntasks, world.result.ntasks);
+		assert_true(world.result.ntasks >= 1);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (!world.result.ndropped && now.tv_sec - start.tv_sec < 20);
+	atomic_store(&toggler.stop, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(world.result.coherence, CS_COHERENT_PER_TASK);
+	assert_int_equal(world.result.ndropped, 1);
+	assert_int_equal(pass_record(&world)->tasks[0], tasks[0]);
+	world_end(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_chain_becomes_a_record),
+		cmocka_unit_test(only_changes_are_written),
+		cmocka_unit_test(states_come_from_the_outermost_coroutine),
+		cmocka_unit_test(generators_are_followed_in_an_await_only),
+		cmocka_unit_test(cycles_and_broken_chains_are_marked),
+		cmocka_unit_test(what_is_no_task_is_dropped),
+		cmocka_unit_test(hostile_sets_give_the_pass_up),
+		cmocka_unit_test(random_damage_does_no_harm),
+		cmocka_unit_test(what_changes_between_two_readings_is_dropped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

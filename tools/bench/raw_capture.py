@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The few facts that the benches need of a raw capture. Names and numbers come from the C headers themselves."""
+import mmap
+import re
+import struct
+from pathlib import Path
+
+INCLUDE = Path(__file__).resolve().parents[2] / "include" / "coroscope"
+HEADER = struct.Struct("<IHHQII")    # struct cs_ev_hdr
+STACK_COUNTS = struct.Struct("<HHB")  # nframes, nkernel, status of struct cs_ev_stack
+STACK_COUNTS_AT = 56
+
+
+def header_numbers(name, pattern):
+    return {found[1]: int(found[2])
+            for found in re.finditer(pattern, (INCLUDE / name).read_text(encoding="utf-8"))}
+
+
+KINDS = header_numbers("event.h", r"\bCS_EV_(\w+) = (\d+),")
+# status.h lists the ends of a walk first, then the accounts
+COUNTERS = {name: number for name, number in
+            re.findall(r"X\((\w+), (\d+), ",
+                       (INCLUDE / "status.h").read_text(encoding="utf-8").split("define CS_COUNTER(X)")[1])}
+
+
+class RawCapture:
+    """counters: the accounts of the whole capture. first_ns: of the first sample, on the monotonic clock, or
+    None. frames: Python frames of the CPU samples, as a sorted list. created_frames: the same of creations."""
+
+    def __init__(self, path):
+        self.counters = dict.fromkeys(COUNTERS, 0)
+        self.first_ns = None
+        self.loaded_ns = None
+        self.frames, self.created_frames, self.bytes = [], [], Path(path).stat().st_size
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            self._read(data)
+        self.frames.sort()
+        self.created_frames.sort()
+
+    def _read(self, data):
+        at = struct.unpack_from("<QII", data, 0)[2]
+        while at + HEADER.size <= len(data):
+            size, kind, flags, ts_ns, pid, _ = HEADER.unpack_from(data, at)
+            if size < HEADER.size:
+                break
+            if kind == KINDS["STACK"] and flags == 0:
+                if self.first_ns is None:
+                    self.first_ns = ts_ns
+                self.frames.append(STACK_COUNTS.unpack_from(data, at + STACK_COUNTS_AT)[0])
+            elif kind == KINDS["TASK_CREATED"]:
+                self.created_frames.append(STACK_COUNTS.unpack_from(data, at + STACK_COUNTS_AT)[0])
+            elif kind == KINDS["CAPTURE"]:
+                self.loaded_ns = ts_ns
+            elif kind == KINDS["STATS"] and pid == 0:
+                self._read_counters(data, at + HEADER.size)
+            at += size
+
+    def _read_counters(self, data, at):
+        (count,) = struct.unpack_from("<I", data, at)
+        values = struct.unpack_from(f"<{count}Q", data, at + 8)
+        for name, number in COUNTERS.items():
+            if int(number) < count:
+                self.counters[name] = values[int(number)]

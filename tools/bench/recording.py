@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One running `coroscope record`, looked at from outside."""
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import bpf_stats
+from machine import TICK_S, cpu_ns, status_kb
+from raw_capture import RawCapture
+
+START_S = 10
+EXPORT_S = 120
+
+
+class Recording:
+    """coroscope at work on some processes; ended, and its files removed, at the end of the with block.
+
+    stop() fills in: capture_cpu_s, capture_s (from the first tick on), export_cpu_s, export_s (from the signal to
+    the exit), capture_kb, peak_kb, and with the raw format `raw`. runs(name) works until the with block ends.
+    """
+
+    binary = None
+
+    def __init__(self, pids, mode="cpu", rate=99, form="raw", cpu=None, everything=False):
+        self.folder = tempfile.TemporaryDirectory(prefix="coroscope-bench-")
+        self.path = Path(self.folder.name) / "out"
+        self.form = form
+        self.raw = None
+        self.programs = {}
+        pin = ["taskset", "-c", str(cpu)] if cpu is not None else []
+        who = ["-a"] if everything else ["-p", ",".join(map(str, pids))]
+        self.start_ns = time.monotonic_ns()
+        self.process = subprocess.Popen(
+            [*pin, self.binary, "record", *who, "--mode", mode, "-F", str(rate), "-q",
+             "-f", form, "-o", str(self.path)], stderr=subprocess.PIPE)
+        self.pid = self.process.pid
+        try:
+            self._wait_for_tick()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _wait_for_tick(self):
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"coroscope failed: {self.process.stderr.read().decode().strip()}")
+            if "on_cpu" not in self.programs:
+                self._close_programs()
+                self.programs = bpf_stats.programs_of(self.pid)
+            elif self.runs("on_cpu")[0]:
+                self.ticking_ns = time.monotonic_ns()
+                self.ticking_cpu_ns = cpu_ns(self.pid)
+                return
+            time.sleep(0.002)
+        raise RuntimeError("coroscope does not begin to sample")
+
+    def _close_programs(self):
+        for program in self.programs.values():
+            program.close()
+        self.programs = {}
+
+    def runs(self, name):
+        """(times run, nanoseconds) of a program so far; zeroes if it was not loaded."""
+        return self.programs[name].runs() if name in self.programs else (0, 0)
+
+    def bpf_ns(self, *names):
+        return sum(self.runs(name)[1] for name in names)
+
+    def cpu_so_far_ns(self):
+        return cpu_ns(self.pid) - self.ticking_cpu_ns
+
+    def stop(self):
+        captured_cpu_ns = cpu_ns(self.pid)
+        self.capture_kb = status_kb(self.pid, "VmHWM")
+        self.stop_ns = time.monotonic_ns()
+        self.capture_s = (self.stop_ns - self.ticking_ns) / 1e9
+        self.capture_cpu_s = (captured_cpu_ns - self.ticking_cpu_ns) / 1e9
+        self.peak_kb = self.capture_kb
+        self.process.send_signal(signal.SIGINT)
+        end = time.monotonic() + EXPORT_S
+        while True:
+            self.peak_kb = max(self.peak_kb, status_kb(self.pid, "VmHWM"))
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid:
+                break
+            if time.monotonic() > end:
+                raise RuntimeError("coroscope does not end")
+            time.sleep(0.001)
+        self.export_s = (time.monotonic_ns() - self.stop_ns) / 1e9
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        # rusage counts in whole ticks on some kernels: what is below one is no finding
+        self.export_cpu_s = max(0.0, usage.ru_utime + usage.ru_stime - captured_cpu_ns / 1e9)
+        if self.process.returncode:
+            raise RuntimeError(f"coroscope failed: {self.process.stderr.read().decode().strip()}")
+        if self.form == "raw":
+            self.raw = RawCapture(self.path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stderr.close()
+        self._close_programs()
+        self.folder.cleanup()
+
+
+__all__ = ["Recording", "TICK_S"]

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coroscope dump: every thread's Python stack now, newest frame first, with its running task. Nothing is paused: a thread
+ * that runs is read until two readings agree, and is said to have been running.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/snapshot.h"
+#include "collect/record.h"
+#include "collect/walk_user.h"
+#include "core/cleanup.h"
+#include "core/log.h"
+#include "proc/threads.h"
+
+#define TRIES 50
+
+struct dump {
+	struct cs_snapshot snapshot;
+	bool running; /* of the thread being shown */
+	bool torn;
+};
+
+static bool same_frames(const struct cs_buf *a, const struct cs_buf *b)
+{
+	const struct cs_ev_stack *x = (const void *)a->data, *y = (const void *)b->data;
+	size_t from = offsetof(struct cs_ev_stack, status);
+
+	return a->len == b->len && x->nframes == y->nframes &&
+	       !memcmp(a->data + from, b->data + from, a->len - from);
+}
+
+/* Read one thread into records. Returns 0 or -ENOMEM; dump->running and ->torn say how sure it is. */
+static int read_thread(struct dump *dump, const struct cs_tstate *tstate, const char *comm,
+		       struct cs_buf *records)
+{
+	struct cs_target *target = dump->snapshot.target;
+	_cleanup_buf_ struct cs_buf again = {0};
+	struct cs_thread_rest before, after;
+	int err = 0;
+
+	dump->torn = true;
+	for (int i = 0; i < TRIES && dump->torn && !err; i++) {
+		cs_thread_rest(target->pid, tstate->tid, &before);
+		records->len = 0;
+		again.len = 0;
+		cs_mem_forget(target->mem);
+		err = cs_walk_thread(&target->interp, target->mem, tstate, comm, cs_now_ns(), 0,
+				     records);
+		cs_thread_rest(target->pid, tstate->tid, &after);
+		dump->running = !before.off_cpu || !after.off_cpu || before.runs != after.runs;
+		dump->torn = dump->running;
+		if (err || !dump->running)
+			break;
+		cs_mem_forget(target->mem);
+		err = cs_walk_thread(&target->interp, target->mem, tstate, comm, cs_now_ns(), 0,
+				     &again);
+		dump->torn = err || !same_frames(records, &again);
+	}
+	return err;
+}
+
+static int print_stack(void *ctx, const struct cs_event *event)
+{
+	_cleanup_buf_ struct cs_buf text = {0};
+	const struct cs_event_stack *stack = &event->stack;
+	struct dump *dump = ctx;
+
+	if (event->kind != CS_EV_STACK)
+		return 0;
+	printf("\nThread %u (%.*s) %s%s\n", event->tid, (int)stack->comm.len, stack->comm.str,
+	       dump->running ? "running" : "sleeping",
+	       dump->torn ? ", its stack changed while it was read" : "");
+	if (stack->running.task)
+		printf("  in <task %.*s>\n", (int)stack->running.name.len, stack->running.name.str);
+	for (uint32_t i = 0; i < stack->nframes; i++) {
+		text.len = 0;
+		if (cs_snapshot_frame(&dump->snapshot, &stack->frames[i], &text))
+			return -ENOMEM;
+		printf("    %s\n", cs_buf_str(&text));
+	}
+	if (stack->status != CS_STATUS_COMPLETE)
+		printf("    [%s]\n",
+		       stack->status == CS_STATUS_TRUNCATED ? "truncated" : "unreadable");
+	return 0;
+}
+
+static int dump_threads(struct dump *dump)
+{
+	struct cs_target *target = dump->snapshot.target;
+	struct cs_tstate tstates[CS_MAX_TSTATES];
+	_cleanup_buf_ struct cs_buf records = {0};
+	char comm[CS_COMM_BYTES + 1];
+	int n, err = 0;
+
+	n = cs_walk_list(&target->interp, target->mem, tstates, CS_MAX_TSTATES);
+	for (int i = 0; i < n && !err; i++) {
+		cs_thread_name(target->pid, tstates[i].tid, comm, sizeof(comm));
+		err = read_thread(dump, &tstates[i], comm, &records);
+		if (!err)
+			err = cs_snapshot_feed(&dump->snapshot, &records, print_stack, dump);
+	}
+	return n < 0 ? n : err;
+}
+
+static int dump_process(pid_t pid)
+{
+	struct dump dump = {0};
+	struct cs_target *target;
+	int err, code = cs_snapshot_open(pid, &dump.snapshot);
+
+	if (!code) {
+		target = dump.snapshot.target;
+		printf("Process %d: Python %d.%d.%d (%s)\n", pid, target->interp.major,
+		       target->interp.minor, target->interp.micro, target->interp.binary);
+		/* Without asyncio there is no running task to name. */
+		if (!cs_asyncio_find(&target->interp, target->mem, &target->asyncio) &&
+		    target->asyncio.loaded)
+			target->interp.info.current_tasks = target->asyncio.current_tasks;
+		err = dump_threads(&dump);
+		if (err) {
+			cs_err("cannot read process %d: %s", pid, strerror(-err));
+			code = CS_EXIT_FAILURE;
+		}
+	}
+	cs_snapshot_close(&dump.snapshot);
+	return code;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	const char **pid = state->input;
+
+	switch (key) {
+	case 'p':
+	case ARGP_KEY_ARG:
+		if (*pid)
+			argp_error(state, "one process at a time");
+		*pid = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!*pid)
+			argp_error(state, "which process?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int cs_cli_dump(int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{"pid", 'p', "PID", 0, "the process, as in py-spy", 0},
+		{0},
+	};
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse_option,
+		.args_doc = "PID",
+		.doc = "Prints every thread's Python stack, newest frame first, and its running task.",
+	};
+	const char *arg = NULL;
+	pid_t pid;
+
+	argv[0] = (char *)"coroscope dump";
+	if (argp_parse(&argp, argc, argv, 0, NULL, &arg))
+		return CS_EXIT_USAGE;
+	pid = cs_snapshot_pid(arg);
+	return pid ? dump_process(pid) : CS_EXIT_USAGE;
+}
