@@ -110,7 +110,7 @@ static __always_inline void take_sample(struct bpf_perf_event_data *ctx, struct 
 	bpf_get_current_comm(w->ev.comm, sizeof(w->ev.comm));
 	bpf_get_stack(ctx, &w->ev.user_ip, sizeof(w->ev.user_ip), BPF_F_USER_STACK);
 	if (info && (info->flags & CS_PROC_PYTHON) && !(info->flags & CS_PROC_STALE)) {
-		walk_begin(w, info);
+		walk_begin(w, info, pid_tgid >> 32);
 		walk_python(w, pid_tgid);
 	} else if (info && (info->flags & CS_PROC_UNSUPPORTED)) {
 		w->ev.status = CS_STATUS_UNSUPPORTED;

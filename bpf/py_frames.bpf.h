@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <coroscope/code_check.h>
+
 #include "walk.bpf.h"
 
 static __always_inline void py_frame_match_task(struct cs_walk *w, __u32 index)
@@ -20,6 +22,26 @@ static __always_inline void py_frame_match_task(struct cs_walk *w, __u32 index)
 			w->ev.running.root_frame = index;
 		}
 	}
+}
+
+/*
+ * A code object's check value the first time it is met together with these globals (an object that takes over freed memory
+ * usually comes from another module): two reads then, none afterwards. CS_CODE_NOT_CHECKED if it was met before, or could
+ * not be read.
+ */
+static __always_inline __u32 py_frame_check(struct cs_walk *w, struct task_struct *task, __u64 code)
+{
+	__u64 globals = walk_chunk_u64(w, w->off.frame_globals), line = 0, name = 0;
+	__u64 key = (code ^ (globals << 17 | globals >> 47) ^ w->met_salt) | 1;
+	__u64 *slot = &w->met[(key * 0x9e3779b97f4a7c15ull >> 48) & (CS_MET_CODES - 1)];
+
+	if (*slot == key)
+		return CS_CODE_NOT_CHECKED;
+	if (CS_READ(task, &line, sizeof(line), code + w->off.code_firstlineno) ||
+	    CS_READ(task, &name, sizeof(name), code + w->off.code_qualname))
+		return CS_CODE_NOT_CHECKED;
+	*slot = key;
+	return cs_code_check(line, name);
 }
 
 /* One step: 0 go on, 1 stop with w->ev.status set. */
@@ -51,7 +73,7 @@ static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *
 		out->code = code;
 		out->lasti = walk_chunk_u64(w, w->off.frame_instr_ptr) -
 			     (code + w->off.code_instructions);
-		out->owner = owner;
+		out->check = py_frame_check(w, task, code);
 		if (owner == w->traits.owner_generator)
 			py_frame_match_task(w, n);
 		w->ev.nframes = n + 1;

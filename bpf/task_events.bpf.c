@@ -92,7 +92,7 @@ static __always_inline void record_creation(struct pt_regs *ctx, struct task_eve
 	walk_record(&s->walk, CS_EV_TASK_CREATED, 0);
 	s->walk.ev.subject = PT_REGS_PARM1(ctx);
 	bpf_get_current_comm(s->walk.ev.comm, sizeof(s->walk.ev.comm));
-	walk_begin(&s->walk, info);
+	walk_begin(&s->walk, info, pid_tgid >> 32);
 	walk_python(s, slot, pid_tgid);
 	if (s->owner != pid_tgid)
 		count(pid_tgid >> 32, CS_COUNTER_CREATES_NESTED);

@@ -48,6 +48,8 @@ struct cs_walk {
 	__u64 candidate_frame[CS_MAX_CANDIDATES];
 
 	/* frames */
+	__u64 met_salt;          /* keeps processes apart in met[] */
+	__u64 met[CS_MET_CODES]; /* kept from walk to walk */
 	__u64 frame;
 	__u32 chunk_size;
 	__u32 pad;
@@ -76,10 +78,13 @@ static __always_inline __u32 walk_chunk_size(const struct cs_py_offsets *off)
 	__u32 last = walk_max(walk_max(off->frame_owner, off->frame_executable),
 			      walk_max(off->frame_previous, off->frame_instr_ptr));
 
+	last = walk_max(last, off->frame_globals);
+
 	return last >= CS_FRAME_CHUNK - 8 ? CS_FRAME_CHUNK : (last + 8) & ~7u;
 }
 
-static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_info *info)
+static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_info *info,
+				       __u32 tgid)
 {
 	w->off = info->off;
 	w->traits = info->traits;
@@ -91,6 +96,7 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 	w->nentries = 0;
 	w->ncandidates = 0;
 	__builtin_memset(w->candidate_frame, 0, sizeof(w->candidate_frame));
+	w->met_salt = (__u64)tgid << 40;
 	w->frame = 0;
 	w->chunk_size = walk_chunk_size(&w->off);
 }

@@ -108,7 +108,7 @@ static __always_inline void visit(struct task_struct *task, const struct cs_proc
 	walk_record(w, CS_EV_STACK, wall_weight_ns);
 	w->ev.hdr.flags = CS_ORIGIN_WALL;
 	bpf_probe_read_kernel(w->ev.comm, sizeof(w->ev.comm), task->comm);
-	walk_begin(w, info);
+	walk_begin(w, info, task->tgid);
 	w->thread_pointer = core_thread_pointer(task);
 	py_stack_thread(w, task, 0, last ? last->tstate : 0);
 	py_stack_walk(w, task, 0);

@@ -60,9 +60,9 @@ enum cs_stack_origin {
 
 /* One Python frame, newest first. */
 struct cs_py_frame {
-	__u64 code;  /* address of the PyCodeObject */
+	__u64 code;  /* address of the PyCodeObject, or CS_CODE_STALE */
 	__s32 lasti; /* bytes from the first instruction to the current one; negative: not started */
-	__u32 owner; /* _PyInterpreterFrame.owner, raw */
+	__u32 check; /* see code_check.h; CS_CODE_NOT_CHECKED: met before */
 };
 CS_ASSERT_SIZE(struct cs_py_frame, 16);
 
@@ -150,9 +150,11 @@ struct cs_ev_code {
 	__u16 name_len;       /* co_qualname, UTF-8 */
 	__u16 file_len;       /* co_filename, UTF-8 */
 	__u32 linetable_kind; /* enum cs_py_linetable */
-	char text[];          /* name, file, line table */
+	__u32 check;          /* see code_check.h */
+	__u32 pad;
+	char text[]; /* name, file, line table */
 };
-CS_ASSERT_SIZE(struct cs_ev_code, 48);
+CS_ASSERT_SIZE(struct cs_ev_code, 56);
 
 enum cs_task_state {
 	CS_TASK_CREATED = 1, /* its coroutine has not started */

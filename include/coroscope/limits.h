@@ -29,6 +29,8 @@
 #define CS_MAX_SLEEPERS      16384
 /* Per-CPU cache of thread -> PyThreadState; direct mapped, a power of two. */
 #define CS_TSTATE_CACHE      256
+/* Code objects that a walk remembers having met (per CPU, direct mapped, a power of two). */
+#define CS_MET_CODES         1024
 /* Tasks of one pass over one process; above it the rest is counted as not read. */
 #define CS_MAX_TASKS         65536
 /* Coroutines of one task's await chain; deeper chains are marked [truncated]. */

@@ -24,6 +24,7 @@
 	X(tstate_frame, PyThreadState, current_frame)                    \
 	X(cframe_current_frame, _PyCFrame, current_frame)                \
 	X(frame_executable, _PyInterpreterFrame, f_executable)           \
+	X(frame_globals, _PyInterpreterFrame, f_globals)                 \
 	X(frame_previous, _PyInterpreterFrame, previous)                 \
 	X(frame_instr_ptr, _PyInterpreterFrame, instr_ptr)               \
 	X(frame_owner, _PyInterpreterFrame, owner)                       \

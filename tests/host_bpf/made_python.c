@@ -15,16 +15,17 @@
 
 #include "python/interp.h"
 
-#define BASE	 0x7f0000000000ull
-#define DISTANCE 0x4000ull /* above the largest object, an interpreter state of 3.13 up to its threads */
+#define BASE 0x7f0000000000ull
+#define DISTANCE \
+	0x4000ull /* above the largest object, an interpreter state of 3.13 up to its threads */
 
 /* Bits of PyASCIIObject.state and of tp_flags, from Include/cpython/unicodeobject.h and Include/object.h */
 #define STATE_KIND_SHIFT 2
-#define STATE_COMPACT	 (1u << 5)
-#define STATE_ASCII	 (1u << 6)
-#define TPFLAGS_LONG	 (1ull << 24)
-#define TPFLAGS_UNICODE	 (1ull << 28)
-#define DICT_ENTRY	 24
+#define STATE_COMPACT    (1u << 5)
+#define STATE_ASCII      (1u << 6)
+#define TPFLAGS_LONG     (1ull << 24)
+#define TPFLAGS_UNICODE  (1ull << 28)
+#define DICT_ENTRY       24
 #define LOG2_INDEX_BYTES 6
 
 static unsigned char *find(struct made_python *py, uint64_t at, size_t size)
@@ -50,6 +51,11 @@ long made_read(struct made_python *py, void *dst, size_t size, uint64_t src)
 	return 0;
 }
 
+uint64_t made_address(unsigned int index)
+{
+	return BASE + DISTANCE * index;
+}
+
 uint64_t made_alloc(struct made_python *py, size_t size)
 {
 	struct made_object *object = &py->objects[py->n];
@@ -59,7 +65,7 @@ uint64_t made_alloc(struct made_python *py, size_t size)
 	object->bytes = calloc(1, size);
 	object->size = size;
 	assert_non_null(object->bytes);
-	return BASE + DISTANCE * py->n++;
+	return made_address(py->n++);
 }
 
 void made_put(struct made_python *py, uint64_t at, const void *bytes, size_t n)
@@ -205,8 +211,8 @@ uint64_t made_str(struct made_python *py, const void *text, size_t length, int k
 {
 	const struct cs_py_offsets *off = &py->info.off;
 	uint32_t data = ascii ? off->unicode_ascii_data : off->unicode_compact_data;
-	uint32_t state = ((uint32_t)kind << STATE_KIND_SHIFT) | STATE_COMPACT |
-			 (ascii ? STATE_ASCII : 0);
+	uint32_t state =
+		((uint32_t)kind << STATE_KIND_SHIFT) | STATE_COMPACT | (ascii ? STATE_ASCII : 0);
 	uint64_t at = made_typed(py, data + length * (size_t)kind, TPFLAGS_UNICODE);
 
 	made_put(py, at + off->unicode_state, &state, sizeof(state));
@@ -235,7 +241,8 @@ uint64_t made_current_tasks(struct made_python *py, const uint64_t *values, unsi
 {
 	const struct cs_py_offsets *off = &py->info.off;
 	uint64_t dict = made_alloc(py, off->dict_keys + 8), entries;
-	uint64_t keys = made_alloc(py, off->keys_indices + (1u << LOG2_INDEX_BYTES) + n * DICT_ENTRY);
+	uint64_t keys =
+		made_alloc(py, off->keys_indices + (1u << LOG2_INDEX_BYTES) + n * DICT_ENTRY);
 
 	entries = keys + off->keys_indices + (1u << LOG2_INDEX_BYTES);
 	put_u8(py, keys + off->keys_log2_index_bytes, LOG2_INDEX_BYTES);

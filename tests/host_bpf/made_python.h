@@ -15,7 +15,8 @@
 #define MADE_NOWHERE        0xdead00000000ull
 
 struct made_object {
-	unsigned char *bytes; /* owned; an allocation of its own, so that a read beyond it is seen */
+	unsigned char
+		*bytes; /* owned; an allocation of its own, so that a read beyond it is seen */
 	size_t size;
 };
 
@@ -45,6 +46,8 @@ long made_read(struct made_python *py, void *dst, size_t size, uint64_t src);
 
 /* A zeroed object of that many bytes; returns its address. */
 uint64_t made_alloc(struct made_python *py, size_t size);
+/* The address of the object with that index. */
+uint64_t made_address(unsigned int index);
 /* Write into an object; it must be there. */
 void made_put(struct made_python *py, uint64_t at, const void *bytes, size_t n);
 void made_put_u64(struct made_python *py, uint64_t at, uint64_t value);

@@ -25,9 +25,9 @@ static inline bool walk_dst_allowed(const void *ctx, const void *dst, size_t siz
 
 	if (at + size <= (const char *)w || at >= (const char *)(w + 1))
 		return true; /* a local variable: the sanitizer's business */
-#define X(field)                                                                     \
-	if (at >= (const char *)&w->field &&                                         \
-	    at + size <= (const char *)&w->field + sizeof(w->field))                 \
+#define X(field)                                                     \
+	if (at >= (const char *)&w->field &&                         \
+	    at + size <= (const char *)&w->field + sizeof(w->field)) \
 		return true;
 	WALK_TARGETS(X)
 #undef X

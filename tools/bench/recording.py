@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import bpf_stats
-from machine import TICK_S, cpu_ns, status_kb
+from machine import cpu_ns, status_kb
 from raw_capture import RawCapture
 
 START_S = 10
@@ -48,10 +48,9 @@ class Recording:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"coroscope failed: {self.process.stderr.read().decode().strip()}")
-            if "on_cpu" not in self.programs:
-                self._close_programs()
-                self.programs = bpf_stats.programs_of(self.pid)
-            elif self.runs("on_cpu")[0]:
+            self._close_programs()  # they are loaded one after the other: look until the clock ticks
+            self.programs = bpf_stats.programs_of(self.pid)
+            if self.runs("on_cpu")[0]:
                 self.ticking_ns = time.monotonic_ns()
                 self.ticking_cpu_ns = cpu_ns(self.pid)
                 return
@@ -92,7 +91,6 @@ class Recording:
             time.sleep(0.001)
         self.export_s = (time.monotonic_ns() - self.stop_ns) / 1e9
         self.process.returncode = os.waitstatus_to_exitcode(status)
-        # rusage counts in whole ticks on some kernels: what is below one is no finding
         self.export_cpu_s = max(0.0, usage.ru_utime + usage.ru_stime - captured_cpu_ns / 1e9)
         if self.process.returncode:
             raise RuntimeError(f"coroscope failed: {self.process.stderr.read().decode().strip()}")
@@ -110,5 +108,3 @@ class Recording:
         self._close_programs()
         self.folder.cleanup()
 
-
-__all__ = ["Recording", "TICK_S"]

@@ -4,11 +4,14 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "cli/cli.h"
 #include "core/cleanup.h"
+#include "core/log.h"
 
 struct unit {
 	const char *name;
@@ -105,4 +108,14 @@ int cs_parse_pids(const char *text, pid_t *pids, unsigned int *n)
 		at = *end ? end + 1 : end;
 	}
 	return *text ? 0 : -EINVAL;
+}
+
+void cs_usage_error(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	cs_logv(CS_LOG_ERROR, fmt, args);
+	va_end(args);
+	exit(CS_EXIT_USAGE);
 }

@@ -2,6 +2,7 @@
 /* The values that several subcommands take: durations, rates, lists of pids, sizes. */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,3 +20,6 @@ int cs_parse_size(const char *text, size_t *ret_bytes);
 
 /* "12,345" into pids (at most CS_MAX_PIDS, appended at *n). Returns 0, -EINVAL or -E2BIG. */
 int cs_parse_pids(const char *text, pid_t *pids, unsigned int *n);
+
+/* Say in one line what is wrong with the command line, and exit with CS_EXIT_USAGE. */
+_Noreturn void cs_usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/args.h"
 #include "cli/cli.h"
 #include "core/cleanup.h"
 #include "core/log.h"
@@ -324,7 +325,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	errno = 0;
 	value = strtol(arg, &end, 10);
 	if (errno || *end || end == arg || value <= 0 || value > INT32_MAX)
-		argp_error(state, "not a process id: %s", arg);
+		cs_usage_error("not a process id: %s", arg);
 	*pid = (pid_t)value;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/snapshot.h"
 #include "core/cleanup.h"
@@ -307,12 +308,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case 'p':
 	case ARGP_KEY_ARG:
 		if (options->pid)
-			argp_error(state, "one process at a time");
+			cs_usage_error("one process at a time");
 		options->pid = arg;
 		return 0;
 	case ARGP_KEY_END:
 		if (!options->pid)
-			argp_error(state, "which process?");
+			cs_usage_error("which process?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

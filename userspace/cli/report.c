@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "cli/pipeline.h"
@@ -35,12 +36,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (options->capture)
-			argp_error(state, "one capture at a time");
+			cs_usage_error("one capture at a time");
 		options->capture = arg;
 		return 0;
 	case ARGP_KEY_END:
 		if (!options->capture)
-			argp_error(state, "which capture?");
+			cs_usage_error("which capture?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

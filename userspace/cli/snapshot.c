@@ -96,7 +96,7 @@ void cs_snapshot_close(struct cs_snapshot *snapshot)
 	cs_target_free(snapshot->target);
 }
 
-int cs_snapshot_feed(struct cs_snapshot *snapshot, const struct cs_buf *records,
+int cs_snapshot_feed(struct cs_snapshot *snapshot, struct cs_buf *records,
 		     int (*fn)(void *ctx, const struct cs_event *event), void *ctx)
 {
 	_cleanup_(cs_decoder_freep) struct cs_decoder *decoder = NULL;
@@ -104,7 +104,7 @@ int cs_snapshot_feed(struct cs_snapshot *snapshot, const struct cs_buf *records,
 	_cleanup_buf_ struct cs_buf all = {0};
 	struct cs_target *table = NULL;
 	struct cs_event event;
-	uint64_t unreadable = 0;
+	struct cs_names_lost lost = {0};
 	int err = cs_names_new(&names);
 
 	if (!err)
@@ -112,7 +112,7 @@ int cs_snapshot_feed(struct cs_snapshot *snapshot, const struct cs_buf *records,
 	if (err)
 		return err;
 	HASH_ADD_INT(table, pid, snapshot->target);
-	err = cs_names_for(names, table, records, cs_now_ns(), &all, &unreadable);
+	err = cs_names_for(names, table, records, cs_now_ns(), &all, &lost);
 	HASH_DEL(table, snapshot->target);
 	if (!err)
 		err = cs_buf_append(&all, records->data, records->len);

@@ -28,7 +28,7 @@ void cs_snapshot_close(struct cs_snapshot *snapshot);
 int cs_snapshot_tasks(struct cs_snapshot *snapshot);
 
 /* Name the records and hand each, decoded, to fn (which may be NULL). Returns 0 or -errno. */
-int cs_snapshot_feed(struct cs_snapshot *snapshot, const struct cs_buf *records,
+int cs_snapshot_feed(struct cs_snapshot *snapshot, struct cs_buf *records,
 		     int (*fn)(void *ctx, const struct cs_event *event), void *ctx);
 
 /* Text of a Python frame as text formats show it. Appends to out; returns 0 or -ENOMEM. */

@@ -2,6 +2,7 @@
 /* Names for the addresses in fresh records. */
 #include "collect/names.h"
 
+#include <coroscope/code_check.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -161,107 +162,98 @@ static int name_mapping(struct cs_names *names, pid_t pid, uint64_t addr, uint64
 				 mapping->path);
 }
 
-/* Codes of one process to be read together. */
+/* Returns the entry, made if new, or NULL without memory. */
+static struct cs_code_seen *code_get(struct cs_target *target, uint64_t code)
+{
+	struct cs_code_seen *seen;
+
+	HASH_FIND(hh, target->codes, &code, sizeof(code), seen);
+	if (seen)
+		return seen;
+	seen = calloc(1, sizeof(*seen));
+	if (!seen)
+		return NULL;
+	seen->code = code;
+	HASH_ADD(hh, target->codes, code, sizeof(seen->code), seen);
+	return seen;
+}
+
+/* The code objects of one process that this turn's records refer to, each once. */
 struct batch {
 	uint64_t codes[MAX_BATCH];
+	uint32_t checks[MAX_BATCH];
 	unsigned int n;
 };
 
-static uint64_t hash_bytes(const void *bytes, size_t n)
-{
-	const unsigned char *p = bytes;
-	uint64_t hash = 0xcbf29ce484222325ull; /* FNV-1a */
-
-	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ p[i]) * 0x100000001b3ull;
-	return hash;
-}
-
-/* Keep a record only if it says something new. Timestamps do not count. */
-static int keep_if_new(struct cs_target *target, const struct cs_ev_code *record, uint64_t now_ns,
-		       struct cs_buf *out)
-{
-	uint64_t hash =
-		hash_bytes(&record->code, record->hdr.size - offsetof(struct cs_ev_code, code));
-	struct cs_code_seen *seen;
-
-	HASH_FIND(hh, target->codes, &record->code, sizeof(record->code), seen);
-	if (seen && seen->hash == hash)
-		return 0;
-	if (!seen) {
-		seen = calloc(1, sizeof(*seen));
-		if (!seen)
-			return -ENOMEM;
-		seen->code = record->code;
-		HASH_ADD(hh, target->codes, code, sizeof(seen->code), seen);
-	}
-	seen->hash = hash;
-	seen->checked_ns = now_ns;
-	return cs_buf_append(out, record, record->hdr.size);
-}
-
+/*
+ * Compare the batch with what is known, and read what is new or has changed. An entry is trusted for this turn if it was
+ * known before and is the same now: then it was the same in between, when the samples were taken.
+ */
 static int read_batch(struct cs_target *target, struct batch *batch, uint64_t now_ns,
 		      struct cs_buf *out, uint64_t *unreadable)
 {
-	_cleanup_buf_ struct cs_buf records = {0};
+	unsigned int changed = 0;
 	uint64_t bad = 0;
+	size_t at = out->len;
 	int err;
 
 	if (!batch->n)
 		return 0;
-	cs_mem_forget(target->mem);
-	err = cs_code_read(&target->interp, target->mem, batch->codes, batch->n, now_ns, &records,
-			   &bad);
-	batch->n = 0;
-	*unreadable += bad;
-	for (size_t at = 0; !err && at < records.len;) {
-		const struct cs_ev_code *record = (const void *)(records.data + at);
+	cs_code_checks(&target->interp, target->mem, batch->codes, batch->n, batch->checks);
+	for (unsigned int i = 0; i < batch->n; i++) {
+		struct cs_code_seen *seen = code_get(target, batch->codes[i]);
 
-		err = keep_if_new(target, record, now_ns, out);
+		if (!seen)
+			return -ENOMEM;
+		seen->same = seen->check && seen->check == batch->checks[i];
+		if (!seen->same)
+			batch->codes[changed++] = seen->code;
+	}
+	batch->n = 0;
+	err = cs_code_read(&target->interp, target->mem, batch->codes, changed, now_ns, out, &bad);
+	*unreadable += bad;
+	while (!err && at < out->len) {
+		const struct cs_ev_code *record = (const void *)(out->data + at);
+		struct cs_code_seen *seen = code_get(target, record->code);
+
+		if (!seen)
+			return -ENOMEM;
+		seen->check = record->hdr.flags & CS_CODE_UNREADABLE ? CS_CODE_NOT_CHECKED
+								     : record->check;
 		at += record->hdr.size;
 	}
 	return err;
 }
 
-/* Queue a frame's code object unless it was compared a moment ago. Returns 0 or an error of a full batch's read. */
+/* Queue a code object once a turn. Returns 0 or an error of a full batch's read. */
 static int want_code(struct cs_target *target, uint64_t code, struct batch *batch, uint64_t now_ns,
 		     struct cs_buf *out, uint64_t *unreadable)
 {
-	struct cs_code_seen *seen;
+	struct cs_code_seen *seen = code_get(target, code);
 
-	HASH_FIND(hh, target->codes, &code, sizeof(code), seen);
-	if (seen && now_ns - seen->checked_ns < RECHECK_NS)
+	if (!seen)
+		return -ENOMEM;
+	if (seen->turn_ns == now_ns)
 		return 0;
-	if (seen) {
-		seen->checked_ns = now_ns;
-	} else if (HASH_COUNT(target->codes) < MAX_CODES) {
-		seen = calloc(1, sizeof(*seen));
-		if (!seen)
-			return -ENOMEM;
-		seen->code = code;
-		seen->checked_ns = now_ns;
-		HASH_ADD(hh, target->codes, code, sizeof(seen->code), seen);
-	} else {
-		return 0;
-	}
+	seen->turn_ns = now_ns;
 	batch->codes[batch->n++] = code;
 	return batch->n == MAX_BATCH ? read_batch(target, batch, now_ns, out, unreadable) : 0;
 }
 
 struct frames {
-	const struct cs_py_frame *items;
+	struct cs_py_frame *items;
 	uint32_t n;
 };
 
-static struct frames frames_of(const struct cs_ev_hdr *record)
+static struct frames frames_of(struct cs_ev_hdr *record)
 {
 	if (record->kind == CS_EV_STACK || record->kind == CS_EV_TASK_CREATED) {
-		const struct cs_ev_stack *stack = (const void *)record;
+		struct cs_ev_stack *stack = (void *)record;
 
 		return (struct frames){stack->frames, stack->nframes};
 	}
 	if (record->kind == CS_EV_TASK) {
-		const struct cs_ev_task *task = (const void *)record;
+		struct cs_ev_task *task = (void *)record;
 
 		return (struct frames){task->frames, task->nframes};
 	}
@@ -279,14 +271,49 @@ static int name_addresses(struct cs_names *names, const struct cs_ev_stack *stac
 	return err;
 }
 
+/*
+ * Was it this object? Either the sampler's check value says so, or it was known (from an earlier turn, or from a checked
+ * frame earlier in this one) and has not changed. A suspended coroutine holds its code object: its frames are true as
+ * they stand.
+ */
+static bool is_sampled_code(struct cs_code_seen *seen, const struct cs_py_frame *frame,
+			    bool suspended)
+{
+	if (!frame->check)
+		return seen->same || suspended;
+	if (frame->check != seen->check)
+		return false;
+	seen->same = true;
+	return true;
+}
+
+static int mark_stale(struct cs_target *target, struct cs_ev_hdr *record, uint64_t *stale)
+{
+	struct frames frames = frames_of(record);
+
+	for (uint32_t i = 0; i < frames.n; i++) {
+		struct cs_code_seen *seen = code_get(target, frames.items[i].code);
+
+		if (!seen)
+			return -ENOMEM;
+		if (is_sampled_code(seen, &frames.items[i], record->kind == CS_EV_TASK))
+			continue;
+		frames.items[i].code = CS_CODE_STALE;
+		++*stale;
+	}
+	return 0;
+}
+
 /* The code objects of one process in all of fresh. */
-static int name_codes(struct cs_target *target, const struct cs_buf *fresh, struct batch *batch,
-		      uint64_t now_ns, struct cs_buf *out, uint64_t *unreadable)
+static int name_codes(struct cs_target *target, struct cs_buf *fresh, struct batch *batch,
+		      uint64_t now_ns, struct cs_buf *out, struct cs_names_lost *lost)
 {
 	int err = 0;
 
+	if (HASH_COUNT(target->codes) > MAX_CODES)
+		cs_target_forget_codes(target);
 	for (size_t at = 0; !err && at < fresh->len;) {
-		const struct cs_ev_hdr *record = (const void *)(fresh->data + at);
+		struct cs_ev_hdr *record = (void *)(fresh->data + at);
 		struct frames frames = frames_of(record);
 
 		at += record->size;
@@ -294,13 +321,22 @@ static int name_codes(struct cs_target *target, const struct cs_buf *fresh, stru
 			continue;
 		for (uint32_t i = 0; !err && i < frames.n; i++)
 			err = want_code(target, frames.items[i].code, batch, now_ns, out,
-					unreadable);
+					&lost->unreadable);
 	}
-	return err ? err : read_batch(target, batch, now_ns, out, unreadable);
+	if (!err)
+		err = read_batch(target, batch, now_ns, out, &lost->unreadable);
+	for (size_t at = 0; !err && at < fresh->len;) {
+		struct cs_ev_hdr *record = (void *)(fresh->data + at);
+
+		at += record->size;
+		if (record->pid == (uint32_t)target->pid)
+			err = mark_stale(target, record, &lost->stale);
+	}
+	return err;
 }
 
-int cs_names_for(struct cs_names *names, struct cs_target *targets, const struct cs_buf *fresh,
-		 uint64_t now_ns, struct cs_buf *out, uint64_t *unreadable)
+int cs_names_for(struct cs_names *names, struct cs_target *targets, struct cs_buf *fresh,
+		 uint64_t now_ns, struct cs_buf *out, struct cs_names_lost *lost)
 {
 	_cleanup_free_ struct batch *batch = malloc(sizeof(*batch));
 	struct cs_target *target, *tmp;
@@ -318,7 +354,7 @@ int cs_names_for(struct cs_names *names, struct cs_target *targets, const struct
 	}
 	HASH_ITER (hh, targets, target, tmp) {
 		if (!err && target->interp.state == CS_INTERP_READY)
-			err = name_codes(target, fresh, batch, now_ns, out, unreadable);
+			err = name_codes(target, fresh, batch, now_ns, out, lost);
 	}
 	return err;
 }

@@ -20,9 +20,15 @@ static inline void cs_names_freep(struct cs_names **names)
 	cs_names_free(*names);
 }
 
+struct cs_names_lost {
+	uint64_t unreadable; /* code objects that could not be read */
+	uint64_t stale;      /* frames whose code object was another's by then */
+};
+
 /*
- * Append to out what the whole records in fresh need to be understood. targets is the uthash table by pid.
- * *unreadable is increased by the code objects that could not be read. Returns 0 or -ENOMEM.
+ * Append to out what the whole records in fresh need to be understood. targets is the uthash table by pid. A frame whose
+ * code object was gone or replaced before it could be read gets CS_CODE_STALE in place of its address: no name is
+ * better than another's. *lost is added to. Returns 0 or -ENOMEM.
  */
-int cs_names_for(struct cs_names *names, struct cs_target *targets, const struct cs_buf *fresh,
-		 uint64_t now_ns, struct cs_buf *out, uint64_t *unreadable);
+int cs_names_for(struct cs_names *names, struct cs_target *targets, struct cs_buf *fresh,
+		 uint64_t now_ns, struct cs_buf *out, struct cs_names_lost *lost);

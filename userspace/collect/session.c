@@ -289,8 +289,12 @@ static int visit_tasks(struct cs_session *session)
 /* Name what is new, then write names and records. */
 static int write_fresh(struct cs_session *session)
 {
+	struct cs_names_lost lost = {0};
 	int err = cs_names_for(session->names, session->targets, &session->fresh, cs_now_ns(),
-			       &session->ahead, &session->own[CS_COUNTER_CODES_UNREADABLE]);
+			       &session->ahead, &lost);
+
+	session->own[CS_COUNTER_CODES_UNREADABLE] += lost.unreadable;
+	session->own[CS_COUNTER_FRAMES_STALE] += lost.stale;
 
 	if (!err)
 		err = cs_spool_append(session->spool, session->ahead.data, session->ahead.len);

@@ -8,12 +8,20 @@
 
 #include "collect/record.h"
 #include "core/cleanup.h"
+#include "core/log.h"
 
 #define MS            1000000ull
 /* A young process is still importing: ask often, so that its first tasks have creators. */
 #define YOUNG_NS      (3000 * MS)
 #define REFRESH_YOUNG (1 * MS)
 #define REFRESH_OLD   (250 * MS)
+
+static const char *const state_text[] = {
+	[CS_INTERP_NOT_PYTHON] = "not Python",
+	[CS_INTERP_UNSUPPORTED] = "a Python that is not supported",
+	[CS_INTERP_STARTING] = "a Python that is starting",
+	[CS_INTERP_READY] = "a Python",
+};
 
 int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret)
 {
@@ -34,7 +42,7 @@ int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret)
 	return 0;
 }
 
-static void forget_codes(struct cs_target *target)
+void cs_target_forget_codes(struct cs_target *target)
 {
 	struct cs_code_seen *code, *tmp;
 
@@ -52,7 +60,7 @@ void cs_target_free(struct cs_target *target)
 	cs_tasks_free(target->tasks);
 	cs_sleepers_free(target->sleepers);
 	cs_mem_free(target->mem);
-	forget_codes(target);
+	cs_target_forget_codes(target);
 	free(target);
 }
 
@@ -62,7 +70,7 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	cs_tasks_free(TAKE_PTR(target->tasks));
 	cs_sleepers_free(TAKE_PTR(target->sleepers));
 	cs_mem_forget(target->mem);
-	forget_codes(target);
+	cs_target_forget_codes(target);
 	target->interp = (struct cs_interp){.pid = target->pid};
 	target->asyncio = (struct cs_asyncio){0};
 	target->since_ns = now_ns;
@@ -73,20 +81,37 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	target->described = false;
 }
 
+/* Creations and running tasks can be seen from the moment the C module is loaded. */
+static int attach_probe(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
+{
+	struct cs_asyncio *asyncio = &target->asyncio;
+
+	if (!*asyncio->probe_path || target->probe)
+		return 0;
+	if (cs_probes_attach_task_init(probes, probe_pid, asyncio->probe_path,
+				       asyncio->probe_offset, &target->probe)) {
+		snprintf(asyncio->probe_reason, sizeof(asyncio->probe_reason),
+			 "the task-creation probe could not be attached");
+		return 0;
+	}
+	cs_debug("process %d: task creations are seen after %.1f ms", target->pid,
+		 (double)(cs_now_ns() - target->since_ns) / 1e6);
+	target->interp.info.current_tasks = asyncio->current_tasks;
+	return cs_probes_set_process(probes, target->pid, &target->interp.info);
+}
+
 static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
 {
 	int err;
 
 	cs_mem_forget(target->mem);
 	err = cs_asyncio_find(&target->interp, target->mem, &target->asyncio);
-	if (err || !target->asyncio.loaded)
+	if (err)
 		return err == -ESRCH ? err : 0;
 	/* The probe first: a task created between the two would be enumerated but have no creator. */
-	if (*target->asyncio.probe_path &&
-	    cs_probes_attach_task_init(probes, probe_pid, target->asyncio.probe_path,
-				       target->asyncio.probe_offset, &target->probe))
-		snprintf(target->asyncio.probe_reason, sizeof(target->asyncio.probe_reason),
-			 "the task-creation probe could not be attached");
+	err = attach_probe(target, probes, probe_pid);
+	if (err || !target->asyncio.loaded)
+		return err;
 	target->interp.info.current_tasks = target->asyncio.current_tasks;
 	err = cs_probes_set_process(probes, target->pid, &target->interp.info);
 	if (!err)
@@ -106,6 +131,8 @@ static int refresh_interp(struct cs_target *target, struct cs_probes *probes)
 		err = cs_interp_detect(target->pid, &target->interp);
 	if (err || (target->told && target->interp.state == before))
 		return err;
+	cs_debug("process %d: %s after %.1f ms", target->pid, state_text[target->interp.state],
+		 (double)(cs_now_ns() - target->since_ns) / 1e6);
 	/* Whatever it is, it gets a row: its ticks are asked for, and exec and exit are watched by row. */
 	target->told = true;
 	target->described = false;

@@ -21,8 +21,9 @@
 /* A code object whose name has been recorded. */
 struct cs_code_seen {
 	uint64_t code;
-	uint64_t hash;       /* of the recorded bytes: memory is reused */
-	uint64_t checked_ns; /* when it was last compared */
+	uint32_t check;   /* of the object that was recorded; 0: none could be read */
+	bool same;        /* it was known before this turn, and is the same now */
+	uint64_t turn_ns; /* of the last turn that met it */
 	UT_hash_handle hh;
 };
 
@@ -66,6 +67,9 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns);
 
 /* The process has become another program: forget everything known of it. */
 void cs_target_forget(struct cs_target *target, uint64_t now_ns);
+
+/* Forget which code objects have been recorded: they will be again. */
+void cs_target_forget_codes(struct cs_target *target);
 
 /* Append its CS_EV_PROCESS record. Returns 0 or -ENOMEM. */
 int cs_target_describe(struct cs_target *target, uint64_t ts_ns, struct cs_buf *out);

@@ -52,7 +52,7 @@ int cs_walk_thread(const struct cs_interp *interp, struct cs_mem *mem,
 	if (!w)
 		return -ENOMEM;
 	walk_record(w, CS_EV_STACK, weight_ns);
-	walk_begin(w, &interp->info);
+	walk_begin(w, &interp->info, (__u32)interp->pid);
 	w->tstate = tstate->addr;
 	py_stack_walk(w, task, 0);
 	size = sizeof(w->ev) + w->ev.nframes * sizeof(struct cs_py_frame);

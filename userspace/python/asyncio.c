@@ -143,7 +143,10 @@ static void find_probe(pid_t pid, uint64_t init, struct cs_asyncio *ret)
 	ret->probe_offset = offset + (uint64_t)skip;
 }
 
-/* Look into one interpreter. Returns 0 when everything was found, -ENOENT when asyncio is not (fully) there. */
+/*
+ * Look into one interpreter. Returns 0 when everything was found, -ENOENT when asyncio is not (fully) there: the C type is
+ * there (ret->task_type) some milliseconds before the package is imported.
+ */
 static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct cs_asyncio *ret,
 		   uint64_t *ret_init)
 {
@@ -157,12 +160,13 @@ static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct 
 	if (!modules)
 		return -ENOENT;
 	if ((err = module_dict(ctx, modules, "_asyncio", &c_dict)) ||
-	    (err = module_dict(ctx, modules, "asyncio.tasks", &tasks_dict)) ||
-	    (err = find_task_type(ctx, c_dict, ret, ret_init)) ||
-	    (err = cs_pyobj_dict_get(ctx, c_dict, "_current_tasks", &ret->current_tasks)))
+	    (err = cs_pyobj_dict_get(ctx, c_dict, "_current_tasks", &ret->current_tasks)) ||
+	    (err = find_task_type(ctx, c_dict, ret, ret_init)))
 		return err;
 	if (!cs_pyobj_has_flag(ctx, ret->current_tasks, CS_PYTYPE_DICT))
 		return -EINVAL;
+	if ((err = module_dict(ctx, modules, "asyncio.tasks", &tasks_dict)))
+		return err;
 	return find_sets(ctx, tasks_dict, ret);
 }
 
@@ -178,9 +182,9 @@ int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct c
 	err = cs_mem_read_u64(mem, interp->info.interpreters_head, &at);
 	for (int i = 0; i < CS_MAX_INTERPRETERS && at && !err; i++) {
 		err = find_in(&ctx, at, &found, &init);
-		if (!err) {
+		found.loaded = !err;
+		if ((!err || err == -ENOENT) && found.task_type) {
 			find_probe(interp->pid, init, &found);
-			found.loaded = true;
 			*ret = found;
 			return 0;
 		}

@@ -5,6 +5,9 @@
  */
 #include "python/code.h"
 
+#include <coroscope/code_check.h>
+
+#include <coroscope/code_check.h>
 #include <coroscope/event.h>
 #include <coroscope/limits.h>
 #include <errno.h>
@@ -27,7 +30,6 @@
 static const struct {
 	const char *file, *qualname;
 } loop_functions[] = {
-	{"base_events.py", "BaseEventLoop._run_once"},
 	{"base_events.py", "BaseEventLoop.run_forever"},
 	{"base_events.py", "BaseEventLoop.run_until_complete"},
 	{"runners.py", "Runner.run"},
@@ -38,6 +40,7 @@ static const struct {
 struct parts {
 	uint64_t code, qualname, filename, linetable;
 	uint32_t firstlineno;
+	uint32_t check;
 };
 
 /*
@@ -106,6 +109,8 @@ static struct parts read_parts(const struct cs_pyobj_ctx *ctx, uint64_t code, ui
 		.filename = cs_pyobj_word(chunk, off->code_filename),
 		.linetable = cs_pyobj_word(chunk, off->code_linetable),
 		.firstlineno = line > 0 ? (uint32_t)line : 0,
+		.check = cs_code_check(cs_pyobj_word(chunk, off->code_firstlineno),
+				       cs_pyobj_word(chunk, off->code_qualname)),
 	};
 	cs_mem_want(ctx->mem, parts.qualname, TEXT_CHUNK);
 	cs_mem_want(ctx->mem, parts.filename, TEXT_CHUNK);
@@ -157,6 +162,7 @@ static int append_code(const struct cs_pyobj_ctx *ctx, const struct parts *parts
 	if (name_cut || file_cut || lines_cut)
 		ev->hdr.flags |= CS_CODE_CUT;
 	ev->firstlineno = parts->firstlineno;
+	ev->check = parts->check;
 	ev->linetable_kind = (uint32_t)ctx->interp->info.traits.linetable_kind;
 	ev->name_len = (uint16_t)name_len;
 	ev->file_len = (uint16_t)file_len;
@@ -215,4 +221,24 @@ int cs_code_read(const struct cs_interp *interp, struct cs_mem *mem, const uint6
 	}
 	*ret_unreadable = unreadable;
 	return 0;
+}
+
+void cs_code_checks(const struct cs_interp *interp, struct cs_mem *mem, const uint64_t *codes,
+		    size_t n, uint32_t *ret_checks)
+{
+	const struct cs_py_offsets *off = &interp->info.off;
+	uint64_t line, name;
+
+	cs_mem_forget(mem);
+	for (size_t i = 0; i < n; i++) {
+		cs_mem_want(mem, codes[i] + off->code_firstlineno, sizeof(line));
+		cs_mem_want(mem, codes[i] + off->code_qualname, sizeof(name));
+	}
+	cs_mem_fetch(mem);
+	for (size_t i = 0; i < n; i++) {
+		bool bad = cs_mem_read_u64(mem, codes[i] + off->code_firstlineno, &line) ||
+			   cs_mem_read_u64(mem, codes[i] + off->code_qualname, &name);
+
+		ret_checks[i] = bad ? CS_CODE_NOT_CHECKED : cs_code_check(line, name);
+	}
 }

@@ -18,3 +18,10 @@
  */
 int cs_code_read(const struct cs_interp *interp, struct cs_mem *mem, const uint64_t *codes,
 		 size_t n, uint64_t ts_ns, struct cs_buf *out, uint64_t *ret_unreadable);
+
+/*
+ * The check values (coroscope/code_check.h) of n code objects as they are now, CS_CODE_NOT_CHECKED where memory cannot be
+ * read. Does not look at types: for comparing with what is known.
+ */
+void cs_code_checks(const struct cs_interp *interp, struct cs_mem *mem, const uint64_t *codes,
+		    size_t n, uint32_t *ret_checks);

@@ -73,7 +73,6 @@ static int read_frame(const struct cs_pyobj_ctx *ctx, const char *frame, struct 
 	*ret = (struct cs_py_frame){
 		.code = code,
 		.lasti = (int32_t)lasti,
-		.owner = (uint8_t)frame[off->frame_owner],
 	};
 	*ret_instr = instr;
 	return 0;

@@ -22,6 +22,7 @@ static inline uint64_t cs_digest(uint64_t digest, const void *bytes, size_t n)
 
 	for (; n >= sizeof(words); n -= sizeof(words), at += sizeof(words)) {
 		memcpy(words, at, sizeof(words));
+#pragma GCC unroll 4
 		for (int i = 0; i < 4; i++)
 			chains[i] = cs_digest_word(chains[i], words[i]);
 	}

@@ -35,9 +35,12 @@ struct cs_interp {
 	uint64_t type_async_gen;
 };
 
-/* asyncio as loaded in one process. */
+/*
+ * asyncio as loaded in one process. task_type, current_tasks and the probe are there as soon as the C module is, some
+ * milliseconds before `loaded`: time to attach the probe before the first task is created.
+ */
 struct cs_asyncio {
-	bool loaded;
+	bool loaded;            /* everything below is valid */
 	uint64_t current_tasks; /* the dict loop -> running task */
 	uint64_t task_type;     /* the C type _asyncio.Task */
 	uint64_t task_sets
@@ -58,7 +61,7 @@ int cs_interp_detect(pid_t pid, struct cs_interp *ret);
 
 /*
  * Look for asyncio in a READY interpreter. Returns 0 (asyncio->loaded says whether), or -errno when
- * memory could not be read. Never half-filled: loaded is true only when every check passed.
+ * memory could not be read. loaded is true only when every check passed.
  * Source: Modules/_asynciomodule.c and Lib/asyncio/tasks.py of 3.11 to 3.13.
  */
 int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct cs_asyncio *ret);

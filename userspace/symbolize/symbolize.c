@@ -6,6 +6,8 @@
  */
 #include "symbolize/symbolize.h"
 
+#include <coroscope/code_check.h>
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -296,6 +298,8 @@ int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid, const struct
 	struct place *place;
 	int64_t index;
 
+	if (frame->code == CS_CODE_STALE)
+		return named_frame(symbols, CS_FRAME_MARK, 0, "[stale]");
 	if (!code || code->flags & CS_CODE_UNREADABLE)
 		return named_frame(symbols, CS_FRAME_MARK, 0, "[unreadable]");
 	HASH_FIND(hh, code->places, &frame->lasti, sizeof(frame->lasti), place);

@@ -5,7 +5,7 @@
 #include <linux/types.h>
 
 #define SEC(name)
-#define __weak		  __attribute__((weak))
+#define __weak            __attribute__((weak))
 #define __uint(name, val) int(*name)[val]
 #define __type(name, val) __typeof__(val) *name
 

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The running task: found among asyncio's current tasks by its coroutine's frame on the stack, and its name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "walk_host.h"
+
+/* A loop's two frames, the coroutine of the running task, and one plain function called by it. */
+struct fixture {
+	struct made_python *py;
+	struct cs_walk *w;
+	uint64_t coro, task;
+};
+
+static struct fixture setup(int minor)
+{
+	struct fixture f = {.py = made_python(minor), .w = calloc(1, sizeof(*f.w))};
+	uint64_t tstate = made_tstate(f.py, f.py->interp, MADE_THREAD_POINTER);
+
+	assert_non_null(f.w);
+	f.coro = made_coro(f.py, made_frames(f.py, 2, 0x5000), 0x5002);
+	f.task = made_task(f.py, f.coro, made_str(f.py, "fetch", 5, 1, true));
+	made_set_frame(f.py, tstate,
+		       made_frame(f.py, f.coro + f.py->info.off.gen_iframe, 0x5003, 0, 0));
+	return f;
+}
+
+static void teardown(struct fixture *f)
+{
+	made_free(f->py);
+	free(f->w);
+}
+
+#define _cleanup_fixture_ _cleanup_(teardown)
+
+/* Walk, expect all four frames whatever the task, and the task or none. */
+static void walk_and_expect(struct fixture *f, uint64_t task)
+{
+	walk_thread(f->w, f->py, 0);
+	assert_int_equal(f->w->ev.status, CS_STATUS_COMPLETE);
+	assert_int_equal(f->w->ev.nframes, 4);
+	assert_int_equal(f->w->ev.running.task, task);
+	assert_int_equal(f->w->ev.running.coro, task ? f->coro : 0);
+	assert_int_equal(f->w->ev.running.root_frame, task ? 1 : 0);
+	if (!task)
+		assert_int_equal(f->w->ev.running.name_kind, CS_NAME_NONE);
+}
+
+static void expect_name(struct fixture *f, uint64_t name, enum cs_name_kind kind, const void *bytes,
+			size_t n, bool cut)
+{
+	const struct cs_running_task *running = &f->w->ev.running;
+
+	made_put_u64(f->py, f->task + f->py->info.off.task_name, name);
+	walk_and_expect(f, f->task);
+	assert_int_equal(running->name_kind, kind);
+	assert_int_equal(running->name_bytes, n);
+	assert_int_equal(running->name_cut, cut);
+	if (n)
+		assert_memory_equal(running->name, bytes, n);
+}
+
+static void test_match(void **state)
+{
+	for (int minor = 11; minor <= 13; minor++) {
+		_cleanup_fixture_ struct fixture f = setup(minor);
+
+		made_current_tasks(f.py, &f.task, 1);
+		walk_and_expect(&f, f.task);
+		assert_int_equal(f.w->ev.running.name_kind, CS_NAME_LATIN1);
+		assert_memory_equal(f.w->ev.running.name, "fetch", 5);
+	}
+}
+
+static void test_no_match(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(12);
+	uint64_t other = made_task(f.py, made_coro(f.py, 0, 0x7000), 0);
+
+	walk_and_expect(&f, 0); /* asyncio is not loaded */
+	made_current_tasks(f.py, NULL, 0);
+	walk_and_expect(&f, 0);
+	made_current_tasks(f.py, &other, 1); /* another thread's */
+	walk_and_expect(&f, 0);
+}
+
+/* A frame's address matches only if the frame is a generator's. */
+static void test_frame_of_another_owner(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(13);
+
+	made_current_tasks(f.py, &f.task, 1);
+	made_put(f.py, f.coro + f.py->info.off.gen_iframe + f.py->info.off.frame_owner, "\0", 1);
+	walk_and_expect(&f, 0);
+}
+
+/* One event loop per thread: the others' tasks, entries that are deleted or lead nowhere are passed over. */
+static void test_several_candidates(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(13);
+	uint64_t values[CS_MAX_CANDIDATES + 1];
+
+	values[0] = 0;
+	values[1] = MADE_NOWHERE;
+	values[2] = made_task(f.py, 0, 0);
+	for (unsigned int i = 3; i < ARRAY_SIZE(values); i++)
+		values[i] = made_task(f.py, made_coro(f.py, 0, 0x7000 + i), 0);
+	values[5] = f.task;
+	made_current_tasks(f.py, values, ARRAY_SIZE(values));
+	walk_and_expect(&f, f.task);
+}
+
+static void test_more_candidates_than_room(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(13);
+	uint64_t values[CS_MAX_CANDIDATES + 1];
+
+	for (unsigned int i = 0; i < CS_MAX_CANDIDATES; i++)
+		values[i] = made_task(f.py, made_coro(f.py, 0, 0x7000 + i), 0);
+	values[CS_MAX_CANDIDATES] = f.task;
+	made_current_tasks(f.py, values, ARRAY_SIZE(values));
+	walk_and_expect(&f, 0);
+	assert_int_equal(f.w->ncandidates, CS_MAX_CANDIDATES);
+
+	values[CS_MAX_CANDIDATES - 1] = f.task;
+	made_current_tasks(f.py, values, ARRAY_SIZE(values));
+	walk_and_expect(&f, f.task);
+}
+
+static void test_dict_beyond_the_limit(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(11);
+	uint64_t values[CS_MAX_CURRENT_TASKS + 8] = {0};
+
+	values[CS_MAX_CURRENT_TASKS - 1] = f.task;
+	made_current_tasks(f.py, values, ARRAY_SIZE(values));
+	walk_and_expect(&f, f.task);
+	values[CS_MAX_CURRENT_TASKS - 1] = 0;
+	values[CS_MAX_CURRENT_TASKS] = f.task;
+	made_current_tasks(f.py, values, ARRAY_SIZE(values));
+	walk_and_expect(&f, 0);
+}
+
+static void test_odd_dicts(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(13);
+	const struct cs_py_offsets *off = &f.py->info.off;
+	uint64_t keys = made_current_tasks(f.py, &f.task, 1);
+
+	made_put(f.py, keys + off->keys_kind, "\1", 1); /* keys are all strings: not event loops */
+	walk_and_expect(&f, 0);
+	made_put(f.py, keys + off->keys_kind, "\0", 1);
+	walk_and_expect(&f, f.task);
+	for (int log2 = 17; log2 <= 255; log2++) {
+		made_put(f.py, keys + off->keys_log2_index_bytes, &(unsigned char){log2}, 1);
+		walk_and_expect(&f, 0);
+	}
+	made_put(f.py, keys + off->keys_log2_index_bytes, "\x10", 1); /* 64 KiB away: nowhere */
+	walk_and_expect(&f, 0);
+	made_put(f.py, keys + off->keys_log2_index_bytes, "\6", 1);
+	made_put_u64(f.py, keys + off->keys_nentries, UINT64_MAX);
+	walk_and_expect(&f, f.task);
+	made_put_u64(f.py, f.py->info.current_tasks + off->dict_keys, 0);
+	walk_and_expect(&f, 0);
+}
+
+static void test_name_kinds(void **state)
+{
+	static const uint16_t ucs2[] = {0x442, 0x435, 0x441, 0x442};
+	static const uint32_t ucs4[] = {0x1f40d, 'x'};
+
+	for (int minor = 11; minor <= 13; minor++) {
+		_cleanup_fixture_ struct fixture f = setup(minor);
+		struct made_python *py = f.py;
+
+		made_current_tasks(py, &f.task, 1);
+		expect_name(&f, made_str(py, "", 0, 1, true), CS_NAME_LATIN1, "", 0, false);
+		expect_name(&f, made_str(py, "caf\xe9", 4, 1, false), CS_NAME_LATIN1, "caf\xe9", 4,
+			    false);
+		expect_name(&f, made_str(py, ucs2, 4, 2, false), CS_NAME_UCS2, ucs2, 8, false);
+		expect_name(&f, made_str(py, ucs4, 2, 4, false), CS_NAME_UCS4, ucs4, 8, false);
+	}
+}
+
+/* The N of "Task-N" that was never asked for is an int (3.12 and later keep one). */
+static void test_name_numbers(void **state)
+{
+	static const uint64_t values[] = {0, 1, (1u << 30) - 1, 1u << 30, (1ull << 60) - 1};
+
+	for (int minor = 11; minor <= 13; minor++) {
+		_cleanup_fixture_ struct fixture f = setup(minor);
+
+		made_current_tasks(f.py, &f.task, 1);
+		for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+			expect_name(&f, made_int(f.py, values[i]), CS_NAME_NUMBER, &values[i], 8,
+				    false);
+		expect_name(&f, made_int(f.py, 1ull << 60), CS_NAME_NONE, "", 0, false);
+	}
+}
+
+static void test_long_names(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(12);
+	uint32_t text[CS_TASK_NAME_BYTES];
+	uint64_t name;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(text); i++)
+		text[i] = 0x41414141 + i;
+	made_current_tasks(f.py, &f.task, 1);
+	expect_name(&f, made_str(f.py, text, 64, 1, true), CS_NAME_LATIN1, text, 64, false);
+	expect_name(&f, made_str(f.py, text, 65, 1, true), CS_NAME_LATIN1, text, 64, true);
+	expect_name(&f, made_str(f.py, text, 33, 2, false), CS_NAME_UCS2, text, 64, true);
+	expect_name(&f, made_str(f.py, text, 17, 4, false), CS_NAME_UCS4, text, 64, true);
+	/* a length that cannot be: what is there is less than the cut, and nothing is taken of it */
+	name = made_str(f.py, text, 8, 1, true);
+	made_put_u64(f.py, name + f.py->info.off.unicode_length, UINT64_MAX);
+	made_put_u64(f.py, f.task + f.py->info.off.task_name, name);
+	walk_and_expect(&f, f.task);
+	assert_int_equal(f.w->ev.running.name_kind, CS_NAME_NONE);
+	assert_int_equal(f.w->ev.running.name_bytes, 0);
+}
+
+/* Names in memory that is another object's by now: no name, the stack and the task stay. */
+static void test_torn_names(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(13);
+	const struct cs_py_offsets *off = &f.py->info.off;
+	uint64_t name = made_str(f.py, "torn", 4, 1, true), type = made_alloc(f.py, 8);
+
+	made_current_tasks(f.py, &f.task, 1);
+	for (uint32_t bits = 0; bits < 128; bits++) {
+		uint32_t kind = (bits >> 2) & 7;
+
+		if ((bits & 32) && (kind == 1 || kind == 2 || kind == 4))
+			continue;
+		made_put(f.py, name + off->unicode_state, &bits, sizeof(bits));
+		expect_name(&f, name, CS_NAME_NONE, "", 0, false);
+	}
+	expect_name(&f, MADE_NOWHERE, CS_NAME_NONE, "", 0, false);
+	expect_name(&f, 0, CS_NAME_NONE, "", 0, false);
+	expect_name(&f, f.task, CS_NAME_NONE, "", 0, false); /* its type is unreadable */
+	made_put_u64(f.py, name + off->object_type, type);
+	expect_name(&f, name, CS_NAME_NONE, "", 0, false);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_match),
+		cmocka_unit_test(test_no_match),
+		cmocka_unit_test(test_frame_of_another_owner),
+		cmocka_unit_test(test_several_candidates),
+		cmocka_unit_test(test_more_candidates_than_room),
+		cmocka_unit_test(test_dict_beyond_the_limit),
+		cmocka_unit_test(test_odd_dicts),
+		cmocka_unit_test(test_name_kinds),
+		cmocka_unit_test(test_name_numbers),
+		cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_torn_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Events made up for the stitcher, and its samples as text. A frame's code object is one letter. A sample
+ * reads, root first:
+ *
+ *   L         a Python frame            <A> <A+> <A!> <A*3>  a task: plain, (created), (finished), 3 parents
+ *   k10 n10   kernel, native address    [truncated] [cut]    how the frames ended, tasks cut
+ *   ~Type     what the leaf awaits
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "stitch/stitch.h"
+
+#define MADE_PID 7
+#define MADE_TID 70
+
+struct made_stitch {
+	struct cs_stitch *stitch;
+	struct cs_buf text;  /* the samples since the last made_take, one a line */
+	struct cs_stitched last; /* its pointers are no longer valid */
+	struct cs_part last_part; /* the leafmost one */
+	unsigned int nsamples;
+	uint64_t sum_ns;
+};
+
+/* For cmocka's setup and teardown: *state is a struct made_stitch. */
+int made_setup(void **state);
+int made_teardown(void **state);
+
+/* What was emitted since the last call must be exactly this: lines, each ended by '\n'. */
+void made_expect(struct made_stitch *made, const char *lines);
+
+void made_code(struct made_stitch *made, char code, unsigned int flags);
+/*
+ * A stack of the thread. `frames` are the letters from root to newest. task 0: none runs; else the frame with
+ * index root_frame (counted from the newest) is its outermost. The task's coroutine is at task + 0x1000.
+ */
+struct made_stack {
+	const char *frames;
+	uint64_t task;
+	uint32_t root_frame;
+	const char *name;
+	enum cs_stack_origin origin;
+	enum cs_status status;
+	uint64_t subject; /* not 0: the event is the creation of that task */
+	uint64_t weight_ns; /* 0: 100 */
+	uint64_t ts_ns;
+	uint64_t user_ip;
+	uint64_t coro; /* 0: task + 0x1000 */
+	uint32_t tid;  /* 0: MADE_TID */
+	uint32_t nkernel; /* their addresses are 0x10 for the newest, 0x11, ... */
+};
+void made_stack(struct made_stitch *made, const struct made_stack *stack);
+#define MADE_STACK(made, ...) made_stack(made, &(const struct made_stack){__VA_ARGS__})
+
+struct made_task {
+	uint64_t task;
+	const char *name, *frames, *leaf; /* NULL: "" */
+	uint64_t waiter;
+	enum cs_task_state state; /* 0: CS_TASK_WAITING */
+	unsigned int flags;
+	uint64_t ts_ns;
+	uint64_t coro; /* 0: task + 0x1000 */
+	uint32_t tid;  /* 0: MADE_TID */
+};
+void made_task(struct made_stitch *made, const struct made_task *task);
+#define MADE_TASK(made, ...) made_task(made, &(const struct made_task){__VA_ARGS__})
+
+/* A pass over the tasks given, each of which gets 10 ns. */
+void made_pass(struct made_stitch *made, uint64_t ts_ns, uint32_t ndropped, const uint64_t *tasks,
+	       uint32_t n);
+#define MADE_PASS(made, ts_ns, ndropped, ...)                                              \
+	made_pass(made, ts_ns, ndropped, (const uint64_t[]){__VA_ARGS__},                  \
+		  sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+
+/* An event that is its kind and nothing else; for CS_EV_SAME the weight is 100. */
+void made_event(struct made_stitch *made, enum cs_ev_kind kind);
