@@ -26,22 +26,25 @@ static __always_inline void py_frame_match_task(struct cs_walk *w, __u32 index)
 
 /*
  * A code object's check value the first time it is met together with these globals (an object that takes over freed memory
- * usually comes from another module): two reads then, none afterwards. CS_CODE_NOT_CHECKED if it was met before, or could
+ * usually comes from another module): four reads then, none afterwards. CS_CODE_NOT_CHECKED if it was met before, or could
  * not be read.
  */
 static __always_inline __u32 py_frame_check(struct cs_walk *w, struct task_struct *task, __u64 code)
 {
-	__u64 globals = walk_chunk_u64(w, w->off.frame_globals), line = 0, name = 0;
+	__u64 globals = walk_chunk_u64(w, w->off.frame_globals), line = 0, qualname = 0, name = 0,
+	      hash = 0;
 	__u64 key = (code ^ (globals << 17 | globals >> 47) ^ w->met_salt) | 1;
 	__u64 *slot = &w->met[(key * 0x9e3779b97f4a7c15ull >> 48) & (CS_MET_CODES - 1)];
 
 	if (*slot == key)
 		return CS_CODE_NOT_CHECKED;
 	if (CS_READ(task, &line, sizeof(line), code + w->off.code_firstlineno) ||
-	    CS_READ(task, &name, sizeof(name), code + w->off.code_qualname))
+	    CS_READ(task, &qualname, sizeof(qualname), code + w->off.code_qualname) ||
+	    CS_READ(task, &name, sizeof(name), code + w->off.code_name) ||
+	    CS_READ(task, &hash, sizeof(hash), name + w->off.unicode_hash))
 		return CS_CODE_NOT_CHECKED;
 	*slot = key;
-	return cs_code_check(line, name);
+	return cs_code_check(line, qualname, hash);
 }
 
 /* One step: 0 go on, 1 stop with w->ev.status set. */

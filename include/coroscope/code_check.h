@@ -14,12 +14,15 @@
 #define CS_CODE_STALE       1ull
 
 /*
- * line_word: the 8 bytes at co_firstlineno (the line and whatever integer follows); qualname: the pointer co_qualname.
- * Never CS_CODE_NOT_CHECKED.
+ * line_word: the 8 bytes at co_firstlineno (the line and whatever integer follows); qualname: the pointer co_qualname;
+ * name_hash: PyASCIIObject.hash of co_name, which is interned and so always hashed: it tells names apart even where all
+ * pointers are reused. Never CS_CODE_NOT_CHECKED.
  */
-static inline __attribute__((always_inline)) __u32 cs_code_check(__u64 line_word, __u64 qualname)
+static inline __attribute__((always_inline)) __u32 cs_code_check(__u64 line_word, __u64 qualname,
+								 __u64 name_hash)
 {
-	__u64 x = line_word * 0x9e3779b97f4a7c15ull ^ qualname * 0xc2b2ae3d27d4eb4full;
+	__u64 x = line_word * 0x9e3779b97f4a7c15ull ^ qualname * 0xc2b2ae3d27d4eb4full ^
+		  name_hash * 0x165667b19e3779f9ull;
 
 	return (__u32)(x >> 32) | 1;
 }

@@ -52,6 +52,7 @@
 	X(type_init, PyTypeObject, tp_init)                              \
 	X(heaptype_cached_keys, PyHeapTypeObject, ht_cached_keys)        \
 	X(unicode_length, PyASCIIObject, length)                         \
+	X(unicode_hash, PyASCIIObject, hash)                             \
 	X(unicode_state, PyASCIIObject, state)                           \
 	X(unicode_ascii_data, PyASCIIObject, sizeof)                     \
 	X(unicode_compact_data, PyCompactUnicodeObject, sizeof)          \

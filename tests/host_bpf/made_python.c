@@ -95,6 +95,7 @@ struct made_python *made_python(int minor)
 
 	assert_non_null(layout);
 	assert_non_null(py);
+	py->tgid = 7;
 	py->info.flags = CS_PROC_PYTHON;
 	py->info.off = layout->off;
 	py->info.traits = layout->traits;
@@ -148,6 +149,19 @@ void made_set_frame(struct made_python *py, uint64_t tstate, uint64_t frame)
 		frame = cframe;
 	}
 	made_put_u64(py, tstate + off->tstate_frame, frame);
+}
+
+uint64_t made_code(struct made_python *py, uint32_t line, uint64_t qualname, uint64_t hash)
+{
+	const struct cs_py_offsets *off = &py->info.off;
+	uint64_t name = made_alloc(py, off->unicode_hash + 8),
+		 at = made_alloc(py, off->code_instructions);
+
+	made_put_u64(py, name + off->unicode_hash, hash);
+	made_put(py, at + off->code_firstlineno, &line, sizeof(line));
+	made_put_u64(py, at + off->code_qualname, qualname);
+	made_put_u64(py, at + off->code_name, name);
+	return at;
 }
 
 void made_frame_at(struct made_python *py, uint64_t frame, uint64_t previous, uint64_t code,

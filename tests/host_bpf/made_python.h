@@ -24,6 +24,7 @@ struct made_python {
 	struct cs_proc_info info;
 	struct made_object objects[MADE_MAX_OBJECTS];
 	unsigned int n;
+	uint32_t tgid;
 	uint64_t interp; /* the main one; its list of threads is empty at first */
 
 	unsigned int reads;   /* since it was last set to 0 */
@@ -59,6 +60,8 @@ uint64_t made_interp(struct made_python *py, uint64_t previous);
 /* Make `frame` the newest of the thread: through a _PyCFrame where the version has one. */
 void made_set_frame(struct made_python *py, uint64_t tstate, uint64_t frame);
 
+/* A code object with this line, this co_qualname pointer, and a co_name with this hash. */
+uint64_t made_code(struct made_python *py, uint32_t line, uint64_t qualname, uint64_t hash);
 /* A frame above `previous` (older), which may be 0, and as many of them: codes are first, first + 1, ... */
 uint64_t made_frame(struct made_python *py, uint64_t previous, uint64_t code, int lasti, int owner);
 uint64_t made_frames(struct made_python *py, unsigned int n, uint64_t first_code);

@@ -17,8 +17,8 @@
 #include "walk_host.h"
 
 #define FUZZ_ROUNDS 100000
-/* The search looks at a state and its successor, a frame is one read; the rest is some twenty reads. */
-#define MAX_READS   (2 * CS_THREAD_STEPS + 2 * CS_MAX_CURRENT_TASKS + CS_FRAME_STEPS + 20)
+/* The search looks at a state and its successor, a frame is one read, its code four; the rest is some twenty. */
+#define MAX_READS   (2 * CS_THREAD_STEPS + 2 * CS_MAX_CURRENT_TASKS + 5 * CS_FRAME_STEPS + 20)
 #define NSTATUS     (CS_STATUS_UNSUPPORTED + 1)
 
 struct fixture {
@@ -45,7 +45,7 @@ static struct fixture setup(int minor)
 	frame = made_frame(py, made_frames(py, 3, 0x5000), 0x6000, 0, 3);
 	coro = made_coro(py, frame, 0x5003);
 	frame = made_frame(py, coro + py->info.off.gen_iframe, 0x5004, 0, 0);
-	made_set_frame(py, f.tstate, made_frame(py, frame, 0x5005, 0, 0));
+	made_set_frame(py, f.tstate, made_frame(py, frame, made_code(py, 10, 0xabc, 1), 0, 0));
 	f.task = made_task(py, coro, made_str(py, "name", 4, 1, true));
 	values[1] = made_task(py, made_coro(py, 0, 0x7000), made_int(py, 1));
 	values[3] = f.task;
@@ -67,6 +67,7 @@ static void walk_and_check(struct fixture *f, uint64_t known)
 	const struct cs_ev_stack *ev = &f->w->ev;
 	struct cs_event event;
 
+	memset(f->w->met, 0, sizeof(f->w->met)); /* every walk reads the code objects */
 	walk_thread(f->w, f->py, known);
 	assert_in_range(f->py->reads, 0, MAX_READS);
 	assert_in_range(ev->nframes, 0, CS_MAX_PY_FRAMES);

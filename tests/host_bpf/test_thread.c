@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/cleanup.h"
 #include "walk_host.h"
@@ -48,7 +49,7 @@ static unsigned int walk_frames(struct fixture *f, unsigned int n)
 	for (unsigned int i = 0; i < f->w->ev.nframes; i++) {
 		assert_int_equal(f->w->frames[i].code, 0x5000 + n - 1 - i);
 		assert_int_equal(f->w->frames[i].lasti, 2 * (n - 1 - i));
-		assert_int_equal(f->w->frames[i].owner, 0);
+		assert_int_equal(f->w->frames[i].check, CS_CODE_NOT_CHECKED); /* not there */
 	}
 	return f->w->ev.nframes;
 }
@@ -215,6 +216,82 @@ static void test_cached_tstate(void **state)
 	walk_thread(f.w, f.py, MADE_NOWHERE);
 	assert_int_equal(f.w->ev.tstate, f.tstate);
 	assert_int_equal(f.w->ev.nframes, 2);
+}
+
+#define CODE_READS 4 /* firstlineno, qualname, name, the name's hash */
+
+/* A code object is read when it is met, and not again: not in the same walk, not in the next. */
+static void test_code_met(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(minors[m]);
+		uint64_t a = made_code(f.py, 10, 0xabc, 5), b = made_code(f.py, 20, 0xdef, 6);
+		uint64_t frame = made_frame(f.py, made_frame(f.py, 0, a, 0, 0), b, 0, 0);
+		unsigned int reads;
+
+		made_set_frame(f.py, f.tstate, made_frame(f.py, frame, a, 6, 0));
+		walk_thread(f.w, f.py, 0);
+		reads = f.py->reads;
+		assert_int_equal(f.w->ev.nframes, 3);
+		assert_int_equal(f.w->frames[0].check, cs_code_check(10, 0xabc, 5));
+		assert_int_equal(f.w->frames[1].check, cs_code_check(20, 0xdef, 6));
+		assert_int_equal(f.w->frames[2].check, CS_CODE_NOT_CHECKED);
+		assert_int_not_equal(f.w->frames[0].check, f.w->frames[1].check);
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.py->reads, reads - 2 * CODE_READS);
+		for (unsigned int i = 0; i < 3; i++)
+			assert_int_equal(f.w->frames[i].check, CS_CODE_NOT_CHECKED);
+
+		/* another process has another object there */
+		f.py->tgid++;
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->frames[0].check, cs_code_check(10, 0xabc, 5));
+		/* so has another module: other globals */
+		made_put_u64(f.py, frame + f.py->info.off.frame_globals, 0x777);
+		made_put_u64(f.py, b + f.py->info.off.code_qualname, 0x999);
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->frames[0].check, CS_CODE_NOT_CHECKED);
+		assert_int_equal(f.w->frames[1].check, cs_code_check(20, 0x999, 6));
+	}
+}
+
+/* A code object that cannot be read is not taken for met: it is asked for again. */
+static void test_code_unreadable(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(12);
+	uint64_t code = made_code(f.py, 10, 0xabc, 5);
+	unsigned int last;
+
+	made_set_frame(f.py, f.tstate, made_frame(f.py, 0, code, 0, 0));
+	walk_thread(f.w, f.py, f.tstate);
+	memset(f.w->met, 0, sizeof(f.w->met));
+	last = f.py->reads;
+	for (unsigned int i = 0; i < CODE_READS; i++) {
+		f.py->fail_at = last - i;
+		walk_thread(f.w, f.py, f.tstate);
+		assert_int_equal(f.w->ev.nframes, 1);
+		assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
+		assert_int_equal(f.w->frames[0].check, CS_CODE_NOT_CHECKED);
+	}
+	f.py->fail_at = 0;
+	walk_thread(f.w, f.py, f.tstate);
+	assert_int_equal(f.w->frames[0].check, cs_code_check(10, 0xabc, 5));
+}
+
+/* Published offsets may put the fields in any order: nothing is taken from what the last walk left. */
+static void test_fields_in_any_order(void **state)
+{
+	static const uint32_t owners[] = {16, 40, 119, 120, 127};
+
+	for (size_t i = 0; i < ARRAY_SIZE(owners); i++) {
+		_cleanup_fixture_ struct fixture f = setup(13);
+
+		f.py->info.off.frame_localsplus = CS_FRAME_CHUNK;
+		f.py->info.off.frame_owner = owners[i];
+		memset(f.w->chunk, 0xee, sizeof(f.w->chunk));
+		assert_int_equal(walk_frames(&f, 3), 3);
+		assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
+	}
 }
 
 /* A stack that ends in unreadable memory keeps what was read, and says so. */

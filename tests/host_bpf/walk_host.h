@@ -43,7 +43,7 @@ static inline void walk_thread(struct cs_walk *w, struct made_python *py, __u64 
 	py->dst_ctx = w;
 	py->reads = 0;
 	walk_record(w, CS_EV_STACK, 1000);
-	walk_begin(w, &py->info);
+	walk_begin(w, &py->info, py->tgid);
 	w->thread_pointer = MADE_THREAD_POINTER;
 	py_stack_thread(w, task, 0, known);
 	py_stack_walk(w, task, 0);

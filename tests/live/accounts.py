@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """accounts.py COROSCOPE: every due tick is a sample or a counted loss, in the raw capture and in what is said of it."""
 import contextlib
-import json
 import os
 import re
 import struct
@@ -93,10 +92,6 @@ def test_all_processes():
         live.check("no tick is another process's", total["OTHER"] == 0, total)
 
 
-def page_data(html):
-    return json.loads(re.search(r'<script [^>]*type="application/json"[^>]*>(.*?)</script>', html, re.S).group(1))
-
-
 @live.noisy
 def test_ring_too_small():
     """Deep stacks at a high rate into one page: what does not fit is counted, and shown in every output."""
@@ -109,7 +104,7 @@ def test_ring_too_small():
         live.check("and some were not", total["SAMPLES"] > 10, total)
         report = live.coroscope("report", path, "-o", folder / "page.html")
         live.check("the summary names the loss", f"{total['RING_FULL']} CPU samples lost: ring buffer full" in report.err, report.err)
-        page = page_data((folder / "page.html").read_text(encoding="utf-8"))
+        page = live.page_data((folder / "page.html").read_text(encoding="utf-8"))
     shown = {name: (value, is_loss) for name, _, value, is_loss in page["meta"]["counters"]}
     live.check("the page shows it as a loss", shown["RING_FULL"] == (total["RING_FULL"], True), shown)
 

@@ -32,7 +32,6 @@ def test_usage():
         ("no mode", ("--mode", "gpu", "-p", pid), ["gpu"]),
         ("no format", ("-f", "svg", "-p", pid), ["svg"]),
         ("no format by ending", ("-o", "x.svg", "-p", pid), ["x.svg"]),
-        ("no option", ("--loud", "-p", pid), ["loud"]),
     ):
         refused(what, live.coroscope("record", *arguments), live.USAGE, *words)
     refused("no subcommand", live.coroscope("recrod"), live.USAGE, "recrod")
@@ -68,7 +67,7 @@ def test_no_root():
     with live.scratch() as folder:
         binary = shutil.copy(live.COROSCOPE, folder)
         for what in (("-p", str(os.getpid())), ("-a",), ("--", "true")):
-            done = live.run([*NOBODY, binary, "record", *what, "-d", "1", "-f", "collapsed"])
+            done = live.run([*NOBODY, binary, "record", "-d", "1", "-f", "collapsed", *what])
             refused(f"no root, {what[0]}", done, live.PERMISSION, "root", "sudo")
 
 

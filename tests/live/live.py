@@ -9,6 +9,7 @@ import collections
 import contextlib
 import functools
 import glob
+import json
 import os
 import pathlib
 import re
@@ -252,6 +253,11 @@ def stacks(collapsed):
 
 def weight(found, condition=lambda stack: True):
     return sum(stack.count for stack in found if condition(stack))
+
+
+def page_data(html):
+    """What an HTML page shows, as its script reads it."""
+    return json.loads(re.search(r'<script [^>]*type="application/json"[^>]*>(.*?)</script>', html, re.S).group(1))
 
 
 def near(value, truth, tolerance=0.1):

@@ -65,6 +65,16 @@ pid_t cs_thread_outer(pid_t pid, uint64_t inner)
 	return 0;
 }
 
+bool cs_threads_nested(pid_t pid)
+{
+	bool nested = false;
+	char tid[32];
+
+	snprintf(tid, sizeof(tid), "%d", pid);
+	inner_id(pid, tid, &nested);
+	return nested;
+}
+
 static bool read_file(pid_t pid, pid_t tid, const char *name, char *dst, size_t size)
 {
 	_cleanup_close_ int fd = -1;

@@ -20,6 +20,9 @@ size_t cs_threads_list(pid_t pid, uint64_t *ids, size_t max);
  */
 pid_t cs_thread_outer(pid_t pid, uint64_t inner);
 
+/* Does the process count its threads in a pid namespace below ours? */
+bool cs_threads_nested(pid_t pid);
+
 /* Is a thread at rest? Two of these around a reading tell whether it ran in between. */
 struct cs_thread_rest {
 	bool off_cpu;            /* neither running nor about to */

@@ -91,6 +91,22 @@ static bool is_code(const struct cs_pyobj_ctx *ctx, const char *chunk, uint64_t 
 	return true;
 }
 
+/* What a check value is made of, or false. */
+static bool read_check(const struct cs_interp *interp, struct cs_mem *mem, uint64_t code,
+		       uint32_t *ret)
+{
+	const struct cs_py_offsets *off = &interp->info.off;
+	uint64_t line, qualname, name, hash;
+
+	if (cs_mem_read_u64(mem, code + off->code_firstlineno, &line) ||
+	    cs_mem_read_u64(mem, code + off->code_qualname, &qualname) ||
+	    cs_mem_read_u64(mem, code + off->code_name, &name) ||
+	    cs_mem_read_u64(mem, name + off->unicode_hash, &hash))
+		return false;
+	*ret = cs_code_check(line, qualname, hash);
+	return true;
+}
+
 static struct parts read_parts(const struct cs_pyobj_ctx *ctx, uint64_t code, uint64_t *code_type)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
@@ -109,9 +125,9 @@ static struct parts read_parts(const struct cs_pyobj_ctx *ctx, uint64_t code, ui
 		.filename = cs_pyobj_word(chunk, off->code_filename),
 		.linetable = cs_pyobj_word(chunk, off->code_linetable),
 		.firstlineno = line > 0 ? (uint32_t)line : 0,
-		.check = cs_code_check(cs_pyobj_word(chunk, off->code_firstlineno),
-				       cs_pyobj_word(chunk, off->code_qualname)),
 	};
+	if (!read_check(ctx->interp, ctx->mem, code, &parts.check))
+		return (struct parts){0};
 	cs_mem_want(ctx->mem, parts.qualname, TEXT_CHUNK);
 	cs_mem_want(ctx->mem, parts.filename, TEXT_CHUNK);
 	cs_mem_want(ctx->mem, parts.linetable, TEXT_CHUNK);
@@ -227,18 +243,17 @@ void cs_code_checks(const struct cs_interp *interp, struct cs_mem *mem, const ui
 		    size_t n, uint32_t *ret_checks)
 {
 	const struct cs_py_offsets *off = &interp->info.off;
-	uint64_t line, name;
+	uint64_t name;
 
 	cs_mem_forget(mem);
-	for (size_t i = 0; i < n; i++) {
-		cs_mem_want(mem, codes[i] + off->code_firstlineno, sizeof(line));
-		cs_mem_want(mem, codes[i] + off->code_qualname, sizeof(name));
-	}
+	for (size_t i = 0; i < n; i++)
+		cs_mem_want(mem, codes[i], off->code_instructions);
 	cs_mem_fetch(mem);
-	for (size_t i = 0; i < n; i++) {
-		bool bad = cs_mem_read_u64(mem, codes[i] + off->code_firstlineno, &line) ||
-			   cs_mem_read_u64(mem, codes[i] + off->code_qualname, &name);
-
-		ret_checks[i] = bad ? CS_CODE_NOT_CHECKED : cs_code_check(line, name);
-	}
+	for (size_t i = 0; i < n; i++)
+		if (!cs_mem_read_u64(mem, codes[i] + off->code_name, &name))
+			cs_mem_want(mem, name + off->unicode_hash, sizeof(uint64_t));
+	cs_mem_fetch(mem);
+	for (size_t i = 0; i < n; i++)
+		if (!read_check(interp, mem, codes[i], &ret_checks[i]))
+			ret_checks[i] = CS_CODE_NOT_CHECKED;
 }

@@ -8,45 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/cleanup.h"
-
-/*
- * The last number of the NSpid line of a status file: the id in the innermost pid namespace. *ret_depth is how
- * many numbers there are. Returns 0 if it cannot be told.
- */
-static uint32_t read_inner_id(const char *path, int *ret_depth)
-{
-	_cleanup_fclose_ FILE *file = fopen(path, "re");
-	char line[512];
-
-	*ret_depth = 0;
-	while (file && fgets(line, sizeof(line), file)) {
-		unsigned long id = 0;
-		char *at, *end;
-
-		if (strncmp(line, "NSpid:", 6))
-			continue;
-		for (at = line + 6;; at = end) {
-			unsigned long next = strtoul(at, &end, 10);
-
-			if (end == at)
-				return (uint32_t)id;
-			id = next;
-			++*ret_depth;
-		}
-	}
-	return 0;
-}
+#include "proc/threads.h"
 
 void cs_loops_init(struct cs_loops *loops, pid_t pid)
 {
-	char path[64];
-	int depth;
-
 	*loops = (struct cs_loops){0};
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	read_inner_id(path, &depth);
-	loops->namespaced = depth > 1;
+	loops->namespaced = cs_threads_nested(pid);
 }
 
 void cs_loops_begin(struct cs_loops *loops)
@@ -54,26 +21,6 @@ void cs_loops_begin(struct cs_loops *loops)
 	for (size_t i = 0; i < loops->n; i++)
 		loops->items[i].met = false;
 	loops->complete = true;
-}
-
-/* Find the thread whose innermost id is inner. Returns 0 if there is none. */
-static uint32_t search_threads(pid_t pid, uint32_t inner)
-{
-	_cleanup_closedir_ DIR *dir = NULL;
-	struct dirent *entry;
-	char path[320];
-	int depth;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		unsigned long tid = strtoul(entry->d_name, NULL, 10);
-
-		snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, entry->d_name);
-		if (tid && read_inner_id(path, &depth) == inner)
-			return (uint32_t)tid;
-	}
-	return 0;
 }
 
 /* The two ids of a thread, as its state has them. */
@@ -165,8 +112,8 @@ static int resolve(const struct cs_loops *loops, const struct cs_pyobj_ctx *ctx,
 	err = find_tstate(ctx, loop);
 	if (err)
 		return err;
-	loop->tid =
-		loops->namespaced ? search_threads(ctx->interp->pid, loop->native) : loop->native;
+	loop->tid = loops->namespaced ? (uint32_t)cs_thread_outer(ctx->interp->pid, loop->native)
+				      : loop->native;
 	return loop->tid ? 0 : -ENOENT;
 }
 

@@ -79,7 +79,7 @@ static void asyncio_is_known_by_its_place(void **state)
 		unsigned int flags;
 	} cases[] = {
 		{"/usr/lib/python3.11/asyncio/base_events.py", "BaseEventLoop._run_once",
-		 CS_CODE_ASYNCIO | CS_CODE_LOOP},
+		 CS_CODE_ASYNCIO},
 		{"/opt/python3.9/x/lib/python3.13/asyncio/runners.py", "run",
 		 CS_CODE_ASYNCIO | CS_CODE_LOOP},
 		{"/usr/lib/python3.11/asyncio/runners.py", "Runner.close", CS_CODE_ASYNCIO},

@@ -164,7 +164,7 @@ static void a_chain_becomes_a_record(void **state)
 		assert_int_equal(ev->nframes, 2);
 		assert_int_equal(ev->frames[0].code, world.code);
 		assert_int_equal(ev->frames[0].lasti, 20);
-		assert_int_equal(ev->frames[0].owner, 1);
+		assert_int_equal(ev->frames[0].check, 0);
 		assert_int_equal(ev->name_len, 6);
 		assert_int_equal(ev->leaf_len, 19);
 		assert_memory_equal(&ev->frames[2], "worker_asyncio.FutureIter", 25);

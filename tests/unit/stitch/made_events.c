@@ -5,13 +5,14 @@
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #define MAX_FRAMES CS_MAX_PY_FRAMES
-#define PASS_NS	   10
+#define PASS_NS    10
 #define STACK_NS   100
 
 static int append_part(struct cs_buf *out, const struct cs_part *part)
@@ -21,7 +22,7 @@ static int append_part(struct cs_buf *out, const struct cs_part *part)
 		return cs_buf_printf(out, "%c", (char)part->python.code);
 	case CS_PART_TASK:
 		if (cs_buf_printf(out, "<%s%s", part->name ? part->name : "?",
-				  part->mark == CS_MARK_CREATED	   ? "+"
+				  part->mark == CS_MARK_CREATED    ? "+"
 				  : part->mark == CS_MARK_FINISHED ? "!"
 								   : ""))
 			return -1;
@@ -33,10 +34,9 @@ static int append_part(struct cs_buf *out, const struct cs_part *part)
 		return cs_buf_printf(out, "n%" PRIx64, part->addr);
 	case CS_PART_STATUS:
 		return cs_buf_printf(out, "[%s]",
-				     part->status == CS_STATUS_TRUNCATED ? "truncated"
-				     : part->status == CS_STATUS_UNREADABLE_FRAME
-					     ? "unreadable"
-					     : "status");
+				     part->status == CS_STATUS_TRUNCATED          ? "truncated"
+				     : part->status == CS_STATUS_UNREADABLE_FRAME ? "unreadable"
+										  : "status");
 	case CS_PART_TASKS_CUT:
 		return cs_buf_append_str(out, "[cut]");
 	case CS_PART_LEAF:
@@ -56,6 +56,9 @@ static int on_sample(void *ctx, const struct cs_stitched *sample)
 	assert_int_equal(cs_buf_append_str(&made->text, "\n"), 0);
 	made->last = *sample;
 	made->last_part = sample->n ? sample->parts[sample->n - 1] : (struct cs_part){0};
+	snprintf(made->thread_name, sizeof(made->thread_name), "%s", sample->thread_name);
+	snprintf(made->task_name, sizeof(made->task_name), "%s",
+		 sample->task_name ? sample->task_name : "");
 	made->nsamples++;
 	made->sum_ns += sample->weight_ns;
 	return 0;
@@ -100,7 +103,10 @@ void made_code(struct made_stitch *made, char code, unsigned int flags)
 {
 	struct cs_event event = {
 		.kind = CS_EV_CODE,
-		.code = {.code = (uint64_t)code, .flags = flags, .name = text("f"), .file = text("f")},
+		.code = {.code = (uint64_t)code,
+			 .flags = flags,
+			 .name = text("f"),
+			 .file = text("f")},
 	};
 
 	feed(made, &event);
@@ -113,7 +119,8 @@ static uint32_t letters(const char *str, bool newest_first, struct cs_py_frame *
 
 	assert_in_range(n, 0, MAX_FRAMES);
 	for (uint32_t i = 0; i < n; i++)
-		frames[newest_first ? n - 1 - i : i] = (struct cs_py_frame){.code = (uint64_t)str[i]};
+		frames[newest_first ? n - 1 - i : i] =
+			(struct cs_py_frame){.code = (uint64_t)str[i]};
 	return n;
 }
 
@@ -125,18 +132,19 @@ void made_stack(struct made_stitch *made, const struct made_stack *stack)
 		.kind = stack->subject ? CS_EV_TASK_CREATED : CS_EV_STACK,
 		.ts_ns = stack->ts_ns,
 		.tid = stack->tid ? stack->tid : MADE_TID,
-		.stack = {
-			.weight_ns = stack->weight_ns ? stack->weight_ns : STACK_NS,
-			.subject = stack->subject,
-			.user_ip = stack->user_ip,
-			.origin = stack->origin,
-			.status = stack->status,
-			.comm = text("worker"),
-			.frames = frames,
-			.nframes = letters(stack->frames, true, frames),
-			.kernel = kernel,
-			.nkernel = stack->nkernel,
-		},
+		.stack =
+			{
+				.weight_ns = stack->weight_ns ? stack->weight_ns : STACK_NS,
+				.subject = stack->subject,
+				.user_ip = stack->user_ip,
+				.origin = stack->origin,
+				.status = stack->status,
+				.comm = text("worker"),
+				.frames = frames,
+				.nframes = letters(stack->frames, true, frames),
+				.kernel = kernel,
+				.nkernel = stack->nkernel,
+			},
 	};
 
 	if (stack->task)
@@ -156,17 +164,18 @@ void made_task(struct made_stitch *made, const struct made_task *task)
 		.kind = CS_EV_TASK,
 		.ts_ns = task->ts_ns,
 		.tid = task->tid ? task->tid : MADE_TID,
-		.task = {
-			.task = task->task,
-			.coro = task->coro ? task->coro : task->task + 0x1000,
-			.waiter = task->waiter,
-			.state = task->state ? task->state : CS_TASK_WAITING,
-			.flags = task->flags,
-			.name = text(task->name),
-			.leaf = text(task->leaf),
-			.frames = frames,
-			.nframes = letters(task->frames, false, frames),
-		},
+		.task =
+			{
+				.task = task->task,
+				.coro = task->coro ? task->coro : task->task + 0x1000,
+				.waiter = task->waiter,
+				.state = task->state ? task->state : CS_TASK_WAITING,
+				.flags = task->flags,
+				.name = text(task->name),
+				.leaf = text(task->leaf),
+				.frames = frames,
+				.nframes = letters(task->frames, false, frames),
+			},
 	};
 
 	feed(made, &event);

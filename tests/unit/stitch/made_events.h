@@ -19,9 +19,10 @@
 
 struct made_stitch {
 	struct cs_stitch *stitch;
-	struct cs_buf text;  /* the samples since the last made_take, one a line */
-	struct cs_stitched last; /* its pointers are no longer valid */
-	struct cs_part last_part; /* the leafmost one */
+	struct cs_buf text;                  /* the samples since the last made_take, one a line */
+	struct cs_stitched last;             /* its pointers are no longer valid */
+	struct cs_part last_part;            /* the leafmost one */
+	char thread_name[32], task_name[32]; /* of the last sample */
 	unsigned int nsamples;
 	uint64_t sum_ns;
 };
@@ -45,12 +46,12 @@ struct made_stack {
 	const char *name;
 	enum cs_stack_origin origin;
 	enum cs_status status;
-	uint64_t subject; /* not 0: the event is the creation of that task */
+	uint64_t subject;   /* not 0: the event is the creation of that task */
 	uint64_t weight_ns; /* 0: 100 */
 	uint64_t ts_ns;
 	uint64_t user_ip;
-	uint64_t coro; /* 0: task + 0x1000 */
-	uint32_t tid;  /* 0: MADE_TID */
+	uint64_t coro;    /* 0: task + 0x1000 */
+	uint32_t tid;     /* 0: MADE_TID */
 	uint32_t nkernel; /* their addresses are 0x10 for the newest, 0x11, ... */
 };
 void made_stack(struct made_stitch *made, const struct made_stack *stack);
@@ -72,8 +73,8 @@ void made_task(struct made_stitch *made, const struct made_task *task);
 /* A pass over the tasks given, each of which gets 10 ns. */
 void made_pass(struct made_stitch *made, uint64_t ts_ns, uint32_t ndropped, const uint64_t *tasks,
 	       uint32_t n);
-#define MADE_PASS(made, ts_ns, ndropped, ...)                                              \
-	made_pass(made, ts_ns, ndropped, (const uint64_t[]){__VA_ARGS__},                  \
+#define MADE_PASS(made, ts_ns, ndropped, ...)                             \
+	made_pass(made, ts_ns, ndropped, (const uint64_t[]){__VA_ARGS__}, \
 		  sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
 /* An event that is its kind and nothing else; for CS_EV_SAME the weight is 100. */

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""formats.py COROSCOPE: one capture in every format; `go tool pprof` judges the pprof file."""
+import gzip
+import os
+import shutil
+
+import live
+
+
+@live.noisy
+def capture(folder):
+    path = folder / "capture.raw"
+    with live.example(live.interpreter()) as program:
+        live.record("-p", program.pid, "-d", 3, "-o", path)
+    return path
+
+
+def report(capture, path):
+    done = live.coroscope("report", capture, "-o", path)
+    live.check(f"report -o {path.name} succeeds", done.code == live.OK, done)
+    return path
+
+
+def pprof(path, *arguments):
+    done = live.run(["go", "tool", "pprof", *arguments, str(path)], env={**os.environ, "PPROF_TMPDIR": str(path.parent)})
+    live.check("go tool pprof " + " ".join(arguments), done.code == 0 and done.out, done)
+    return done.out
+
+
+def test_pprof():
+    if not shutil.which("go"):
+        raise live.Skip("needs go: apt install golang-go")
+    with live.scratch() as folder:
+        path = report(capture(folder), folder / "profile.pb.gz")
+        live.check("it is gzip", gzip.decompress(path.read_bytes()))
+        for kind in ("samples", "cpu", "wall"):
+            live.check(f"-top by {kind}", f"Type: {kind}" in pprof(path, "-top", f"-sample_index={kind}"))
+        top = pprof(path, "-top", "-cum", "-sample_index=wall")
+        for name in ("parent", "func_awaited", "func_not_awaited", "BaseEventLoop._run_once"):
+            live.check(f"-top shows {name}", name in top, top)
+        tags = pprof(path, "-tags", "-sample_index=wall")
+        for label in ("process_id", "thread id", "thread name", "task id", "task name"):
+            live.check(f"-tags shows {label}", f" {label}:" in tags, tags)
+        live.check("-tags shows the tasks", "Task-awaited" in tags and "Task-not_awaited" in tags, tags)
+        rooted = pprof(path, "-top", "-cum", "-sample_index=wall", "-tagroot=task name")
+        live.check("-tagroot makes tasks roots", "Task-awaited" in rooted, rooted)
+
+
+def test_same_everywhere():
+    with live.scratch() as folder:
+        raw = capture(folder)
+        collapsed = report(raw, folder / "profile.collapsed").read_text(encoding="utf-8")
+        html = report(raw, folder / "profile.html").read_text(encoding="utf-8")
+        again = live.coroscope("report", raw, "-f", "collapsed")
+    live.check("a report is reproducible", again.out == collapsed)
+    data = live.page_data(html)
+    live.check("the page knows its capture", data["meta"]["wall"] and not data["meta"]["partial"] and data["meta"]["counters"], data["meta"])
+    names = {data["strings"][frame[0]] for frame in data["frames"]}
+    for name in ("parent", "func_awaited", "func_not_awaited", "<task Task-not_awaited (created)>"):
+        live.check(f"the page shows {name}", name in names, names)
+    intervals = sum(data["nodes"]["self"]) / data["meta"]["interval_ns"]
+    live.check("both weigh the same", live.near(intervals, live.weight(live.stacks(collapsed)), 0.02), intervals)
+    live.check("the page asks nobody else", "http://" not in html.replace("http://www.w3.org", "") and " src=" not in html)
+
+
+live.main(test_pprof, test_same_everywhere)

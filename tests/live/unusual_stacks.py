@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""unusual_stacks.py COROSCOPE: deep recursion, many short tasks, and a Python that is not supported."""
+import glob
+import os
+
+import live
+
+
+def test_deep_recursion():
+    """More frames than the limit: cut at the root, marked, not lost."""
+    with live.target(live.interpreter(), "deep.py", 400) as program:
+        done = live.record("-p", program.pid, "-d", 2, "--mode", "cpu", "-f", "collapsed")
+    found = live.stacks(done.out)
+    burning = [stack for stack in found if stack.has("burn")]
+    live.check("the newest frames are there", live.weight(burning) >= 0.95 * live.weight(found) > 30, found)
+    live.check("each stack is marked", all(stack.has("[truncated]") for stack in burning), burning[0].names[:4])
+    live.check("and has as many frames as fit", all(stack.names.count("descend") > 250 for stack in burning), burning)
+    with live.target(live.interpreter(), "deep.py", 200) as program:
+        done = live.record("-p", program.pid, "-d", 1, "--mode", "cpu", "-f", "collapsed")
+    live.check("a stack that fits is not marked", "[truncated]" not in done.out and "descend" in done.out, done.out)
+
+
+@live.noisy
+def test_short_tasks():
+    """Thousands of tasks a second, each alive for less than a sampling interval."""
+    with live.target(live.interpreter(), "short_tasks.py", 6) as program:
+        done = live.record("-p", program.pid, "-d", 4, "-f", "collapsed")
+        out, err = program.communicate(timeout=20)
+        live.check("the program is unharmed", program.returncode == 0 and "ops_per_s" in out and not err, (program.returncode, out, err))
+    found = live.stacks(done.out)
+    whole = live.weight(found)
+    live.check("there are samples", whole > live.RATE_HZ, found)
+    known = live.weight(found, lambda stack: stack.under("<module>", "run", "BaseEventLoop._run_once"))
+    live.check("most hang under the event loop", known >= 0.9 * whole, found)
+    unknown = live.weight(found, lambda stack: any("[unreadable]" in name or name in ("?", "<task ?>") for name in stack.names))
+    live.check("most have names", unknown <= 0.05 * whole, [stack for stack in found if "[unreadable]" in stack.names])
+
+
+def unsupported():
+    for home in live.homes():
+        found = glob.glob(os.path.join(os.environ.get("PYENV_ROOT") or os.path.join(home, ".pyenv"), "versions/3.9.*/bin/python3.9"))
+        if found:
+            return found[0]
+    raise live.Skip("needs Python 3.9: pyenv install 3.9")
+
+
+@live.noisy
+def test_unsupported():
+    with live.target(unsupported(), "burn_ratio.py") as program:
+        done = live.record("-p", program.pid, "-d", 2, "-f", "collapsed")
+    found = live.stacks(done.out)
+    live.check("it is refused by name", "Python 3.9 is not supported yet" in done.err, done.err)
+    live.check("its samples count", live.weight(found) > 0.3 * live.RATE_HZ, found)
+    live.check("no Python frame is guessed", "burn_ratio.py" not in done.out, found)
+
+
+live.main(test_deep_recursion, test_short_tasks, test_unsupported)

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The graph by itself: lineages end, ghosts are let go, nothing leaks (the sanitizers watch). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "stitch/graph.h"
+
+#define TEXT(str)                    \
+	{                            \
+		str, sizeof(str) - 1 \
+	}
+
+static int setup(void **state)
+{
+	struct cs_graph *graph;
+	int err = cs_graph_new(&graph);
+
+	*state = graph;
+	return err;
+}
+
+static int teardown(void **state)
+{
+	cs_graph_free(*state);
+	return 0;
+}
+
+static struct cs_task *run(struct cs_graph *graph, uint64_t addr)
+{
+	const struct cs_event_running running = {
+		.task = addr, .coro = addr + 1, .name = TEXT("task")};
+
+	return cs_graph_running(graph, &running, 1);
+}
+
+static void create(struct cs_graph *graph, uint64_t ts_ns, uint64_t addr, uint64_t creator)
+{
+	const struct cs_event_running running = {.task = creator, .coro = creator + 1};
+	const struct cs_py_frame frame = {.code = 1};
+
+	assert_int_equal(cs_graph_created(graph, ts_ns, addr, &running, &frame, 1), 0);
+}
+
+static void update(struct cs_graph *graph, uint64_t addr, uint64_t waiter)
+{
+	const struct cs_py_frame frames[] = {{.code = 1}, {.code = 2}};
+	const struct cs_event_task event = {.task = addr,
+					    .coro = addr + 1,
+					    .waiter = waiter,
+					    .state = CS_TASK_WAITING,
+					    .name = TEXT("task"),
+					    .leaf = TEXT("leaf"),
+					    .frames = frames,
+					    .nframes = 2};
+
+	assert_int_equal(cs_graph_update(graph, 100, &event, 1), 0);
+}
+
+static uint32_t lineage(struct cs_graph *graph, uint64_t addr, struct cs_task **out, uint32_t max,
+			bool *ret_cut)
+{
+	struct cs_task *task = cs_graph_find(graph, addr);
+
+	assert_non_null(task);
+	return cs_graph_lineage(graph, task, out, max, ret_cut);
+}
+
+static void test_links(void **state)
+{
+	const uint64_t alive[] = {1, 2, 3};
+	struct cs_graph *graph = *state;
+	enum cs_link link;
+
+	create(graph, 1, 2, 1);
+	update(graph, 3, 2);
+	assert_ptr_equal(cs_graph_parent(cs_graph_find(graph, 2), &link), cs_graph_find(graph, 1));
+	assert_int_equal(link, CS_LINK_CREATED);
+	assert_null(cs_graph_parent(cs_graph_find(graph, 1), &link));
+	assert_int_equal(link, CS_LINK_NONE);
+	cs_graph_pass(graph, 100, alive, 3, true);
+	assert_ptr_equal(cs_graph_parent(cs_graph_find(graph, 2), &link), cs_graph_find(graph, 3));
+	assert_int_equal(link, CS_LINK_AWAIT);
+	assert_false(cs_graph_is_leaf(graph, cs_graph_find(graph, 3)));
+	assert_true(cs_graph_is_leaf(graph, cs_graph_find(graph, 2)));
+}
+
+/* An awaiter that the next pass no longer lists awaits nothing; what it awaited is a leaf's parent no more. */
+static void test_awaiter_ends(void **state)
+{
+	const uint64_t both[] = {1, 2}, two[] = {2};
+	struct cs_graph *graph = *state;
+	enum cs_link link;
+
+	update(graph, 1, 2);
+	update(graph, 2, 0);
+	cs_graph_pass(graph, 100, both, 2, true);
+	assert_int_equal(cs_graph_find(graph, 2)->nawaiters, 1);
+	cs_graph_pass(graph, 101, two, 1, true);
+	assert_null(cs_graph_parent(cs_graph_find(graph, 2), &link));
+	assert_int_equal(cs_graph_find(graph, 2)->nawaiters, 0);
+
+	/* its waiter is gone and another task is where it was: not the one it awaited */
+	update(graph, 1, 2);
+	cs_graph_pass(graph, 102, both, 2, true);
+	create(graph, 103, 2, 9);
+	assert_true(cs_graph_is_leaf(graph, cs_graph_find(graph, 1)));
+}
+
+static void test_cycles_end(void **state)
+{
+	const uint64_t alive[] = {1, 2, 3};
+	struct cs_graph *graph = *state;
+	struct cs_task *out[10];
+	bool cut = false;
+
+	update(graph, 1, 2);
+	update(graph, 2, 3);
+	update(graph, 3, 1);
+	cs_graph_pass(graph, 100, alive, 3, true);
+	assert_int_equal(lineage(graph, 1, out, 10, &cut), 3);
+	assert_true(cut);
+	assert_int_equal(out[0]->addr, 1);
+	assert_int_equal(out[1]->addr, 3);
+	assert_int_equal(out[2]->addr, 2);
+	/* created by a task that waits for it, directly and through another: no cycle, two kinds of link */
+	create(graph, 200, 4, 1);
+	assert_int_equal(lineage(graph, 4, out, 10, &cut), 4);
+	assert_true(cut);
+}
+
+static void test_lineage_bound(void **state)
+{
+	struct cs_graph *graph = *state;
+	struct cs_task *out[5] = {0};
+	bool cut = false;
+
+	for (uint64_t i = 1; i < 5; i++)
+		create(graph, i, i + 1, i);
+	assert_int_equal(lineage(graph, 5, out, 5, &cut), 5);
+	assert_false(cut);
+	assert_int_equal(lineage(graph, 5, out, 4, &cut), 4);
+	assert_true(cut);
+}
+
+/* A program in which each task makes the next and ends: what is kept of the dead does not grow. */
+static void test_ghosts_are_bounded(void **state)
+{
+	struct cs_graph *graph = *state;
+	struct cs_task *out[1000];
+	uint32_t n = 0;
+	bool cut;
+
+	for (uint64_t i = 1; i < 1000; i++) {
+		const uint64_t alive[] = {i + 1};
+
+		create(graph, i, i + 1, i);
+		cs_graph_pass(graph, i, alive, 1, true);
+		assert_null(cs_graph_find(graph, i));
+		n = lineage(graph, i + 1, out, 1000, &cut);
+		assert_false(cut);
+	}
+	assert_in_range(n, 3, 20);
+	for (uint32_t i = 1; i < n; i++)
+		assert_true(out[i]->finished);
+}
+
+/* The same at one address again and again, as CPython's free lists make it. */
+static void test_one_address(void **state)
+{
+	struct cs_graph *graph = *state;
+	struct cs_task *out[1000];
+	bool cut;
+
+	for (uint64_t i = 0; i < 1000; i++)
+		create(graph, i, 7 + i % 2, 8 - i % 2);
+	assert_in_range(lineage(graph, 8, out, 1000, &cut), 2, 20);
+	assert_false(cut);
+}
+
+static void test_creates_itself(void **state)
+{
+	struct cs_graph *graph = *state;
+	enum cs_link link;
+
+	create(graph, 1, 2, 2);
+	assert_null(cs_graph_parent(cs_graph_find(graph, 2), &link));
+}
+
+static int count_task(void *ctx, struct cs_task *task)
+{
+	assert_int_not_equal(task->addr, 3);
+	return ++*(int *)ctx == 100 ? 5 : 0;
+}
+
+static void test_each(void **state)
+{
+	const uint64_t alive[] = {1, 2, 77};
+	struct cs_graph *graph = *state;
+	int n = 0;
+
+	assert_non_null(run(graph, 1));
+	assert_non_null(run(graph, 2));
+	assert_non_null(run(graph, 3));
+	cs_graph_pass(graph, 1, alive, 3, false);
+	assert_non_null(cs_graph_find(graph, 3));
+	assert_false(cs_graph_alive(graph, cs_graph_find(graph, 3)));
+	assert_int_equal(cs_graph_each(graph, count_task, &n), 0);
+	assert_int_equal(n, 2);
+	n = 99;
+	assert_int_equal(cs_graph_each(graph, count_task, &n), 5);
+	assert_int_equal(n, 100);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_links),
+		TEST(test_awaiter_ends),
+		TEST(test_cycles_end),
+		TEST(test_lineage_bound),
+		TEST(test_ghosts_are_bounded),
+		TEST(test_one_address),
+		TEST(test_creates_itself),
+		TEST(test_each),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

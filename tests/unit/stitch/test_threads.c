@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stacks of threads: with and without a running task, seen again, cut, and forgotten with their process. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/cleanup.h"
+#include "unit/stitch/made_events.h"
+
+enum { A = 0x10, B = 0x20 };
+
+static struct made_stitch *begin(void **state)
+{
+	struct made_stitch *made = *state;
+
+	made_code(made, 'L', CS_CODE_LOOP | CS_CODE_ASYNCIO);
+	made_code(made, 'a', CS_CODE_ASYNCIO);
+	return made;
+}
+
+static void test_plain(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	MADE_STACK(made, .frames = "rxy", .nkernel = 2, .user_ip = 0x99);
+	made_expect(made, "r x y k11 k10\n");
+	assert_true(made->last.on_cpu);
+	assert_int_equal(made->last.weight_ns, 100);
+	assert_int_equal(made->last.pid, MADE_PID);
+	assert_int_equal(made->last.tid, MADE_TID);
+	assert_int_equal(made->last.task_id, 0);
+	assert_string_equal(made->thread_name, "worker");
+	MADE_STACK(made, .frames = "r", .origin = CS_ORIGIN_WALL, .weight_ns = 7);
+	made_expect(made, "r\n");
+	assert_false(made->last.on_cpu);
+	assert_int_equal(made->sum_ns, 107);
+}
+
+static void test_no_python(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	MADE_STACK(made, .user_ip = 0x99, .nkernel = 1, .status = CS_STATUS_NOT_PYTHON);
+	made_expect(made, "n99 k10\n");
+	MADE_STACK(made, .user_ip = 0x99, .status = CS_STATUS_NO_TSTATE);
+	made_expect(made, "[status] n99\n");
+	MADE_STACK(made, .nkernel = 0, .status = CS_STATUS_NOT_PYTHON);
+	made_expect(made, "\n");
+}
+
+/* From the innermost loop on, asyncio's own frames up to the task are left out. */
+static void test_running(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	MADE_STACK(made, .frames = "rLahxy", .task = A, .root_frame = 1, .name = "A", .nkernel = 1);
+	made_expect(made, "r L <A> x y k10\n");
+	assert_int_equal(made->last.task_id, A);
+	assert_string_equal(made->task_name, "A");
+	/* a loop run inside a loop */
+	MADE_STACK(made, .frames = "rLasLhx", .task = A, .name = "A");
+	made_expect(made, "r L a s L <A> x\n");
+	/* the task itself runs a loop: that one is above it */
+	MADE_STACK(made, .frames = "rLxLy", .task = A, .root_frame = 2, .name = "A");
+	made_expect(made, "r L <A> x L y\n");
+}
+
+static void test_running_with_parents(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	MADE_STACK(made, .frames = "rLxa", .task = A, .root_frame = 1, .name = "A", .subject = B);
+	MADE_STACK(made, .frames = "rLzc", .task = B, .root_frame = 1, .name = "B");
+	made_expect(made, "r L <A> x <B+> z c\n");
+	/* now A is known to wait for it */
+	MADE_TASK(made, .task = A, .name = "A", .frames = "xw", .waiter = B);
+	MADE_TASK(made, .task = B, .name = "B", .state = CS_TASK_RUNNING);
+	MADE_PASS(made, 10, 0, A, B);
+	made_expect(made, "");
+	MADE_STACK(made, .frames = "rLz", .task = B, .name = "B");
+	made_expect(made, "r L <A> x w <B> z\n");
+	/* another coroutine at B's address is another task: nothing of this holds for it */
+	MADE_STACK(made, .frames = "rLv", .task = B, .name = "C", .coro = 0x7777);
+	made_expect(made, "r L <C> v\n");
+}
+
+/* What was deeper than the limit is missing at the root, and no base is learned from it. */
+static void test_truncated(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	MADE_STACK(made, .frames = "Lxy", .status = CS_STATUS_TRUNCATED);
+	made_expect(made, "[truncated] L x y\n");
+	MADE_STACK(made, .frames = "xy", .status = CS_STATUS_UNREADABLE_FRAME);
+	made_expect(made, "[unreadable] x y\n");
+	MADE_STACK(made, .frames = "Lxy", .status = CS_STATUS_TRUNCATED, .task = A, .root_frame = 1,
+		   .name = "A");
+	made_expect(made, "<A> x y\n");
+	MADE_STACK(made, .frames = "rLxy", .task = A, .root_frame = 1, .name = "A");
+	made_expect(made, "r L <A> x y\n");
+	/* the base that was learned stays */
+	MADE_STACK(made, .frames = "sLxy", .status = CS_STATUS_TRUNCATED, .task = A,
+		   .root_frame = 1, .name = "A");
+	made_expect(made, "r L <A> x y\n");
+}
+
+static void test_same(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	made_event(made, CS_EV_SAME); /* the capture began in the middle */
+	made_expect(made, "");
+	MADE_STACK(made, .frames = "rLxs", .origin = CS_ORIGIN_WALL, .nkernel = 1, .task = A,
+		   .root_frame = 1, .name = "A", .weight_ns = 5);
+	MADE_STACK(made, .frames = "rc"); /* a CPU tick is not what the wall clock saw */
+	made_expect(made, "r L <A> x s k10\nr c\n");
+	made_event(made, CS_EV_SAME);
+	made_event(made, CS_EV_SAME);
+	made_expect(made, "r L <A> x s k10\nr L <A> x s k10\n");
+	assert_int_equal(made->sum_ns, 5 + 100 + 200);
+	assert_false(made->last.on_cpu);
+	assert_string_equal(made->task_name, "A");
+	assert_string_equal(made->thread_name, "worker");
+	MADE_STACK(made, .frames = "rd", .origin = CS_ORIGIN_WALL);
+	made_event(made, CS_EV_SAME);
+	made_expect(made, "r d\nr d\n");
+}
+
+static void test_threads_apart(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	MADE_STACK(made, .frames = "rLs", .origin = CS_ORIGIN_WALL);
+	MADE_STACK(made, .frames = "tLs", .origin = CS_ORIGIN_WALL, .tid = 71);
+	MADE_TASK(made, .task = A, .name = "A", .frames = "x", .tid = 71);
+	MADE_TASK(made, .task = B, .name = "B", .frames = "y");
+	MADE_PASS(made, 10, 0, A, B);
+	made_event(made, CS_EV_SAME);
+	made_expect(made, "r L s\nt L s\nt L <A> x\nr L <B> y\nr L s\n");
+}
+
+static void forget_by(void **state, enum cs_ev_kind kind)
+{
+	struct made_stitch *made = begin(state);
+
+	MADE_STACK(made, .frames = "rLxa", .task = A, .root_frame = 1, .name = "A", .subject = B);
+	MADE_STACK(made, .frames = "rLs", .origin = CS_ORIGIN_WALL);
+	made_expect(made, "r L s\n");
+	assert_non_null(cs_stitch_graph(made->stitch, MADE_PID));
+	made_event(made, kind);
+	assert_null(cs_stitch_graph(made->stitch, MADE_PID));
+	/* its last stack, its base, its code objects, who created B */
+	made_event(made, CS_EV_SAME);
+	made_expect(made, "");
+	MADE_STACK(made, .frames = "rLs");
+	MADE_STACK(made, .frames = "rLz", .task = B, .name = "B");
+	made_expect(made, "r L s\n<B> z\n");
+}
+
+static void test_exec(void **state)
+{
+	forget_by(state, CS_EV_EXEC);
+}
+
+static void test_exit(void **state)
+{
+	forget_by(state, CS_EV_EXIT);
+}
+
+/* A code object's address may get another one. */
+static void test_code_replaced(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	made_code(made, 'L', 0);
+	MADE_STACK(made, .frames = "rLx", .task = A, .name = "A");
+	made_expect(made, "<A> x\n");
+}
+
+static void test_of_no_process(void **state)
+{
+	struct made_stitch *made = *state;
+	struct cs_event event = {.kind = CS_EV_STATS};
+
+	assert_int_equal(cs_stitch_feed(made->stitch, &event), 0);
+	assert_null(cs_stitch_graph(made->stitch, 0));
+}
+
+static int refuse(void *ctx, const struct cs_stitched *sample)
+{
+	return 42;
+}
+
+static void test_receiver_says_stop(void **state)
+{
+	_cleanup_(cs_stitch_freep) struct cs_stitch *stitch = NULL;
+	const struct cs_event event = {
+		.kind = CS_EV_STACK, .pid = 1, .tid = 1, .stack = {.comm = {"x", 1}}};
+
+	assert_int_equal(cs_stitch_new(refuse, NULL, &stitch), 0);
+	assert_int_equal(cs_stitch_feed(stitch, &event), 42);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, made_setup, made_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_plain),         TEST(test_no_python),
+		TEST(test_running),       TEST(test_running_with_parents),
+		TEST(test_truncated),     TEST(test_same),
+		TEST(test_threads_apart), TEST(test_exec),
+		TEST(test_exit),          TEST(test_code_replaced),
+		TEST(test_of_no_process), cmocka_unit_test(test_receiver_says_stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
