@@ -21,3 +21,16 @@ static __always_inline __u64 core_switches(struct task_struct *task)
 {
 	return BPF_CORE_READ(task, nvcsw) + BPF_CORE_READ(task, nivcsw);
 }
+
+/*
+ * Has `task` just lost its CPU to `by`, the thread that is looking at it? The scheduler stamps who leaves a CPU and who
+ * arrives on it with the same clock reading. Without CONFIG_SCHED_INFO nothing tells: then no. __state is task_struct's
+ * name for it since 5.14 (commit 2f064a59a11f); callers need 5.18 anyway.
+ */
+static __always_inline bool core_was_preempted_by(struct task_struct *task, struct task_struct *by)
+{
+	if (!bpf_core_field_exists(task->sched_info) || BPF_CORE_READ(task, __state))
+		return false;
+	return BPF_CORE_READ(task, sched_info.last_queued) >=
+	       BPF_CORE_READ(by, sched_info.last_arrival);
+}

@@ -144,7 +144,8 @@ int wall(struct bpf_iter__task *ctx)
 	if (!info || !(info->flags & CS_PROC_PYTHON) || (info->flags & CS_PROC_STALE))
 		return 0;
 	count(tgid, CS_COUNTER_WALL_THREADS);
-	if (task->on_cpu) {
+	/* What lost its CPU to this very visit would be on it otherwise: its CPU ticks stand for that time. */
+	if (task->on_cpu || core_was_preempted_by(task, bpf_get_current_task_btf())) {
 		count(tgid, CS_COUNTER_WALL_RUNNING);
 		return 0;
 	}

@@ -25,8 +25,15 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct sched_info {
+	unsigned long long last_arrival;
+	unsigned long long last_queued;
+};
+
 struct task_struct {
+	unsigned int __state;
 	int on_cpu;
+	struct sched_info sched_info;
 	int pid;
 	int tgid;
 	unsigned long nvcsw;

@@ -37,7 +37,7 @@ def test_pprof():
         for kind in ("samples", "cpu", "wall"):
             live.check(f"-top by {kind}", f"Type: {kind}" in pprof(path, "-top", f"-sample_index={kind}"))
         top = pprof(path, "-top", "-cum", "-sample_index=wall")
-        for name in ("parent", "func_awaited", "func_not_awaited", "BaseEventLoop._run_once"):
+        for name in ("parent", "func_awaited", "func_not_awaited", "BaseEventLoop.run_forever"):
             live.check(f"-top shows {name}", name in top, top)
         tags = pprof(path, "-tags", "-sample_index=wall")
         for label in ("process_id", "thread id", "thread name", "task id", "task name"):

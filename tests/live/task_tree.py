@@ -44,7 +44,7 @@ def test_tree():
     live.check("func_awaited takes 1 s of each second",
                live.near(awaited, live.RATE_HZ * live.seconds(done)), awaited)
     parents = [stack for stack in found if stack.has("parent")]
-    in_loop = live.weight(parents, lambda stack: stack.under("<module>", "main", "run", "BaseEventLoop._run_once", "parent"))
+    in_loop = live.weight(parents, lambda stack: stack.under("<module>", "main", "run", "BaseEventLoop.run_forever", "parent"))
     live.check("parent hangs under its event loop", in_loop >= 0.95 * live.weight(parents), parents)
 
 
@@ -60,7 +60,7 @@ def test_before_the_attach():
     live.check("a task older than the attach hangs under its loop, for its half second",
                0 < live.weight(outside) <= 0.5 * live.RATE_HZ, outside)
     live.check("it is one task, not called created", all(
-        stack.under("BaseEventLoop._run_once", "<task Task-not_awaited>") for stack in outside), outside)
+        stack.under("BaseEventLoop.run_forever", "<task Task-not_awaited>") for stack in outside), outside)
     live.check("the later ones hang below parent",
                live.near(live.weight(found, lambda s: s.under("parent", CREATED, "func_not_awaited")), live.RATE_HZ, 0.15), found)
     live.check("func_awaited is below parent even so", wrong(found, "parent", "func_awaited") == 0, found)

@@ -31,7 +31,7 @@ def test_short_tasks():
     found = live.stacks(done.out)
     whole = live.weight(found)
     live.check("there are samples", whole > live.RATE_HZ, found)
-    known = live.weight(found, lambda stack: stack.under("<module>", "run", "BaseEventLoop._run_once"))
+    known = live.weight(found, lambda stack: stack.under("<module>", "run", "BaseEventLoop.run_forever"))
     live.check("most hang under the event loop", known >= 0.9 * whole, found)
     unknown = live.weight(found, lambda stack: any("[unreadable]" in name or name in ("?", "<task ?>") for name in stack.names))
     live.check("most have names", unknown <= 0.05 * whole, [stack for stack in found if "[unreadable]" in stack.names])

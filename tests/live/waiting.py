@@ -13,7 +13,7 @@ def idle_loop(*options):
     waiting = live.weight(found, lambda stack: stack.under("<module>", "BaseEventLoop._run_once", "EpollSelector.select"))
     live.check("the loop's thread waits in its selector all the time", live.near(waiting, due), found)
     for i in range(10):
-        task = [stack for stack in found if stack.under("BaseEventLoop._run_once", f"<task idle-{i}>", "outer", "middle", "inner")]
+        task = [stack for stack in found if stack.under("BaseEventLoop.run_forever", f"<task idle-{i}>", "outer", "middle", "inner")]
         live.check(f"idle-{i} shows its await chain all the time", live.near(live.weight(task), due), found)
 
 

@@ -12,8 +12,10 @@
 #include "collect/probes.h"
 #include "collect/record.h"
 #include "collect/target.h"
+#include "collect/walk_user.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
+#include "proc/threads.h"
 
 #define MS            1000000ull
 /* Wall passes and draining: no finer than this however fine the CPU clock is, and no coarser. */
@@ -98,7 +100,7 @@ void cs_session_free(struct cs_session *session)
 	free(session);
 }
 
-static int add_target(struct cs_session *session, pid_t pid, bool python_only)
+static int add_target(struct cs_session *session, pid_t pid, bool python_only, bool asked_for)
 {
 	_cleanup_(cs_target_freep) struct cs_target *target = NULL;
 	int err;
@@ -111,6 +113,7 @@ static int add_target(struct cs_session *session, pid_t pid, bool python_only)
 	err = cs_target_new(pid, cs_now_ns(), &target);
 	if (err || (python_only && target->interp.state == CS_INTERP_NOT_PYTHON))
 		return err;
+	target->asked_for = asked_for;
 	err = cs_target_refresh(target, session->probes, pid, cs_now_ns());
 	if (err)
 		return err;
@@ -121,7 +124,7 @@ static int add_target(struct cs_session *session, pid_t pid, bool python_only)
 
 int cs_session_add(struct cs_session *session, pid_t pid)
 {
-	return add_target(session, pid, false);
+	return add_target(session, pid, false, true);
 }
 
 int cs_session_add_all(struct cs_session *session)
@@ -137,7 +140,7 @@ int cs_session_add_all(struct cs_session *session)
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
 		/* Processes come and go while we look: one that cannot be read is sampled without names. */
-		err = add_target(session, (pid_t)strtol(entry->d_name, NULL, 10), true);
+		err = add_target(session, (pid_t)strtol(entry->d_name, NULL, 10), true, false);
 		if (err == -ENOMEM || err == -E2BIG)
 			return err;
 	}
@@ -185,7 +188,7 @@ static void meet_newcomers(struct cs_session *session)
 
 		at += stack->hdr.size;
 		if (stack->hdr.kind == CS_EV_STACK && stack->status == CS_STATUS_NOT_PYTHON)
-			add_target(session, (pid_t)stack->hdr.pid, false);
+			add_target(session, (pid_t)stack->hdr.pid, false, false);
 	}
 }
 
@@ -244,6 +247,36 @@ static int visit_sleepers(struct cs_session *session)
 	return err;
 }
 
+/*
+ * Tasks hang above their thread's frames down to its event loop; before its first sample nobody knows those. So every
+ * thread at rest is read once, for no weight.
+ */
+static int introduce_threads(struct cs_session *session, struct cs_target *target)
+{
+	struct cs_tstate tstates[CS_MAX_TSTATES];
+	struct cs_thread_rest before, after;
+	char comm[CS_COMM_BYTES + 1];
+	int n, err = 0;
+
+	n = cs_walk_list(&target->interp, target->mem, tstates, CS_MAX_TSTATES);
+	for (int i = 0; i < n && !err; i++) {
+		size_t len = session->passes.len;
+
+		cs_thread_rest(target->pid, tstates[i].tid, &before);
+		if (!before.off_cpu)
+			continue;
+		cs_thread_name(target->pid, tstates[i].tid, comm, sizeof(comm));
+		err = cs_walk_thread(&target->interp, target->mem, &tstates[i], comm, cs_now_ns(),
+				     0, &session->passes);
+		cs_thread_rest(target->pid, tstates[i].tid, &after);
+		if (!after.off_cpu || after.runs != before.runs)
+			session->passes.len = len;
+		else
+			target->introduced = true;
+	}
+	return err;
+}
+
 static int pass_target(struct cs_session *session, struct cs_target *target, uint64_t wait_ns)
 {
 	uint64_t now = cs_now_ns();
@@ -255,6 +288,9 @@ static int pass_target(struct cs_session *session, struct cs_target *target, uin
 
 	if (!target->tasks || target->exited || now < target->pass_at_ns)
 		return 0;
+	cs_mem_forget(target->mem);
+	if (!target->introduced && introduce_threads(session, target))
+		return -ENOMEM;
 	cs_mem_forget(target->mem);
 	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, &session->passes, &result);
 	target->pass_at_ns = now + result.duration_ns * PASS_BUDGET;

@@ -78,6 +78,7 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	target->refresh_at_ns = now_ns;
 	target->last_pass_ns = 0;
 	target->told = false;
+	target->introduced = false;
 	target->described = false;
 }
 
@@ -175,8 +176,11 @@ int cs_target_describe(struct cs_target *target, uint64_t ts_ns, struct cs_buf *
 		.status = CS_STATUS_COMPLETE,
 	};
 
-	if (interp->state == CS_INTERP_NOT_PYTHON)
+	if (interp->state == CS_INTERP_NOT_PYTHON) {
 		known.status = CS_STATUS_NOT_PYTHON;
+		if (target->asked_for)
+			note = "not a Python process: only its kernel stacks and addresses are shown";
+	}
 	if (interp->state == CS_INTERP_UNSUPPORTED) {
 		known.status = CS_STATUS_UNSUPPORTED;
 		note = interp->reason;

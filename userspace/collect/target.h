@@ -37,11 +37,13 @@ struct cs_target {
 	struct cs_probe_link *probe;
 	struct cs_code_seen *codes;
 	uint64_t since_ns;      /* when this program was first looked at */
+	bool asked_for;         /* by pid, not met by chance */
 	bool fresh;             /* it began while we watched: an exec */
 	uint64_t refresh_at_ns; /* 0: nothing more to find out */
 	uint64_t pass_at_ns;    /* no pass over its tasks before this */
 	uint64_t last_pass_ns;  /* of the last accepted pass; 0: none */
-	bool told;              /* the kernel has its row */
+	bool introduced; /* its threads' stacks have been recorded once, so that tasks have a base */
+	bool told;       /* the kernel has its row */
 	bool exited;
 	bool described; /* its CS_EV_PROCESS record is written and still true */
 	UT_hash_handle hh;

@@ -35,10 +35,10 @@ void cs_loops_init(struct cs_loops *loops, pid_t pid);
 void cs_loops_begin(struct cs_loops *loops);
 
 /* Look at a loop, unless it was met already. */
-void cs_loops_add(struct cs_loops *loops, const struct cs_pyobj_ctx *ctx, uint64_t loop);
+void cs_loops_add(struct cs_loops *loops, const struct cs_pyobj_ctx *ctx, uint64_t addr);
 
 /* The thread that runs a loop, or 0. */
-uint32_t cs_loops_tid(const struct cs_loops *loops, uint64_t loop);
+uint32_t cs_loops_tid(const struct cs_loops *loops, uint64_t addr);
 
 /* The threads of all running loops. Returns how many; 0 if there are none or not all are known. */
 size_t cs_loops_tids(const struct cs_loops *loops, uint32_t tids[CS_LOOPS_MAX]);

@@ -323,6 +323,8 @@ static int feed_stack(struct cs_stitch *stitch, struct process *process,
 	memcpy(thread->name, stack->comm.str, len);
 	thread->name[len] = '\0';
 	learn_base(process, thread, stack);
+	if (!stack->weight_ns) /* it only introduces the thread */
+		return 0;
 	if (stack->origin == CS_ORIGIN_WALL && cs_thread_remember(thread, stack))
 		return -ENOMEM;
 	return stitch_thread(stitch, process, thread, stack, stack->weight_ns);

@@ -15,6 +15,7 @@ static uint64_t made_code(struct made *made, uint64_t name, uint64_t file, uint6
 	const struct cs_py_offsets *off = &made->interp.info.off;
 	uint64_t code = made_object(made, made->type_code, 256);
 
+	made_put(made, code, off->code_name, name);
 	made_put(made, code, off->code_qualname, name);
 	made_put(made, code, off->code_filename, file);
 	made_put(made, code, off->code_linetable, lines);

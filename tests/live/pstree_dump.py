@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""pstree_dump.py COROSCOPE INTERPRETER: the task tree and the threads of a program, now."""
+import json
+import time
+
+import live
+
+
+def tasks_of(program, wanted):
+    """pstree --json as soon as it shows these tasks: func_not_awaited lives for half of each round."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        done = live.coroscope("pstree", program.pid, "--json")
+        if done.code == live.OK:
+            data = json.loads(done.out)
+            if wanted <= {task["name"] for task in data["tasks"]}:
+                return data
+        time.sleep(0.1)
+    raise AssertionError(f"never showed {wanted}: {done}")
+
+
+def coroutines(task):
+    return [frame["name"] for frame in task["coroutines"]]
+
+
+def test_pstree():
+    """Nothing was attached when the tasks were made, so what nobody awaits has no parent here."""
+    with live.example(live.interpreter()) as program:
+        data = tasks_of(program, {"Task-awaited", "Task-not_awaited"})
+        text = live.coroscope("pstree", program.pid)
+    live.check("the process is named", data["pid"] == program.pid and data["python"].startswith("3."), data)
+    tasks = {task["name"]: task for task in data["tasks"]}
+    awaited, not_awaited = tasks["Task-awaited"], tasks["Task-not_awaited"]
+    parent = next(task for task in data["tasks"] if coroutines(task) == ["parent"])
+    live.check("func_awaited is below parent", awaited["parent"] == parent["id"], data)
+    live.check("nothing is above parent", parent["parent"] is None, data)
+    live.check("func_not_awaited is awaited by none", not_awaited["parent"] is None, data)
+    live.check("each waits in its coroutines", coroutines(awaited) == ["func_awaited", "sleep"] and
+               coroutines(not_awaited) == ["func_not_awaited", "sleep"], data)
+    live.check("all belong to the loop's thread", all(task["thread"] == program.pid for task in data["tasks"]), data)
+    lines = text.out.splitlines()
+    live.check("the text shows the tree", any("parent (" in line for line in lines) and
+               any(line.startswith(("│", " ")) and "<task Task-awaited>" in line for line in lines), text)
+
+
+def test_pstree_without_tasks():
+    with live.target(live.interpreter(), "threads_sleep.py") as program:
+        done = live.coroscope("pstree", program.pid)
+    live.check("a Python without asyncio: nothing found, said in one line", done.code == live.NOTHING and live.one_line(done), done)
+
+
+def threads_of(program):
+    done = live.coroscope("dump", program.pid)
+    live.check("dump succeeds", done.code == live.OK, done)
+    return [block for block in done.out.split("\n\n") if block.startswith("Thread ")]
+
+
+def test_dump():
+    with live.target(live.interpreter(), "hashlib_gil.py") as program:
+        threads = threads_of(program)
+    live.check("both threads are there", len(threads) == 2, threads)
+    main = next(block for block in threads if block.startswith(f"Thread {program.pid} "))
+    hasher = next(block for block in threads if block is not main)
+    live.check("the main thread joins", "sleeping" in main.splitlines()[0] and "main (" in main and "Thread.join" in main, main)
+    live.check("the other hashes without the GIL", "hash_forever (" in hasher and "Thread._bootstrap " in hasher, hasher)
+
+
+def test_dump_of_many_threads():
+    with live.target(live.interpreter(), "threads_sleep.py", 100) as program:
+        threads = threads_of(program)
+    live.check("101 threads", len(threads) == 101, len(threads))
+    live.check("each asleep below its functions", all("sleep_long (" in block for block in threads), threads)
+
+
+@live.noisy
+def test_dump_of_tasks():
+    """The thread runs a task at nearly all times: ten looks are enough to meet one."""
+    with live.target(live.interpreter(), "short_tasks.py", 20) as program:
+        looks = [threads_of(program)[0] for _ in range(10)]
+    live.check("the running task is named", any("task Task-" in look for look in looks), looks)
+    live.check("the loop's thread shows its stack", any("BaseEventLoop.run_forever (" in look for look in looks), looks)
+
+
+def test_nothing_to_show():
+    with live.program("sleep", "30") as program:
+        for command in ("pstree", "dump"):
+            done = live.coroscope(command, program.pid)
+            live.check(f"{command}: not a Python: one line", done.code == live.NOTHING and live.one_line(done), done)
+            done = live.coroscope(command, 4194304)
+            live.check(f"{command}: no such pid: one line", done.code == live.NOTHING and live.one_line(done), done)
+
+
+live.main(test_pstree, test_pstree_without_tasks, test_dump, test_dump_of_many_threads, test_dump_of_tasks, test_nothing_to_show)
