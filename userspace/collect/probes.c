@@ -11,6 +11,7 @@
 #include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <uthash.h>
@@ -19,8 +20,19 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 
+/*
+ * One attached uprobe. Those of all processes are shared: a hundred interpreters that map the same file need one, and every
+ * one of them costs some 150 ms to detach.
+ */
 struct cs_probe_link {
+	struct cs_probes *probes;
 	struct bpf_link *link;
+	unsigned int users;
+	struct probe_place {
+		uint64_t dev, ino, offset;
+		int64_t pid;
+	} place;
+	UT_hash_handle hh;
 };
 
 struct iterator {
@@ -35,6 +47,7 @@ struct cs_probes {
 	struct bpf_link **clocks; /* one a CPU */
 	int nclocks;
 	struct iterator *iterators;
+	struct cs_probe_link *links;
 	uint64_t interval_ns;
 	bool has_wall;
 	int ncpu;
@@ -260,22 +273,39 @@ void cs_probes_drop_process(struct cs_probes *probes, pid_t pid)
 int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid, const char *path,
 			       uint64_t offset, struct cs_probe_link **ret)
 {
-	_cleanup_free_ struct cs_probe_link *link = calloc(1, sizeof(*link));
+	_cleanup_free_ struct cs_probe_link *link = NULL;
+	struct probe_place place = {.offset = offset, .pid = pid};
+	struct stat st;
 
+	if (stat(path, &st) < 0)
+		return -errno;
+	place.dev = st.st_dev;
+	place.ino = st.st_ino;
+	HASH_FIND(hh, probes->links, &place, sizeof(place), *ret);
+	if (*ret) {
+		(*ret)->users++;
+		return 0;
+	}
+	link = calloc(1, sizeof(*link));
 	if (!link)
 		return -ENOMEM;
+	link->probes = probes;
+	link->users = 1;
+	link->place = place;
 	link->link =
 		bpf_program__attach_uprobe(probes->skel->progs.task_init, false, pid, path, offset);
 	if (!link->link)
 		return -errno;
+	HASH_ADD(hh, probes->links, place, sizeof(link->place), link);
 	*ret = TAKE_PTR(link);
 	return 0;
 }
 
 void cs_probes_detach(struct cs_probe_link *link)
 {
-	if (!link)
+	if (!link || --link->users)
 		return;
+	HASH_DEL(link->probes->links, link);
 	bpf_link__destroy(link->link);
 	free(link);
 }

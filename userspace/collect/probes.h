@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 struct cs_probes;
-struct cs_probe_link; /* one attached program; detached by cs_probes_detach */
+struct cs_probe_link; /* one attached program, shared by its users; detached by the last cs_probes_detach */
 
 struct cs_probes_options {
 	uint64_t interval_ns; /* of CPU ticks */
@@ -48,7 +48,10 @@ int cs_probes_watch_processes(struct cs_probes *probes);
 int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_proc_info *info);
 void cs_probes_drop_process(struct cs_probes *probes, pid_t pid);
 
-/* Attach the task-creation probe to a file; pid -1: for every process that maps it. Returns 0 or -errno. */
+/*
+ * Attach the task-creation probe to a file; pid -1: for every process that maps it. Links must be given back before the
+ * probes are freed. Returns 0 or -errno; *ret is then NULL.
+ */
 int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid, const char *path,
 			       uint64_t offset, struct cs_probe_link **ret);
 void cs_probes_detach(struct cs_probe_link *link); /* NULL is fine */

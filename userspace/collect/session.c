@@ -12,10 +12,9 @@
 #include "collect/probes.h"
 #include "collect/record.h"
 #include "collect/target.h"
-#include "collect/walk_user.h"
+#include "collect/visit.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
-#include "proc/threads.h"
 
 #define MS            1000000ull
 /* Wall passes and draining: no finer than this however fine the CPU clock is, and no coarser. */
@@ -23,10 +22,6 @@
 #define TURN_MAX_NS   (50 * MS)
 /* While a target is expected to load asyncio any moment: its first tasks want creators. */
 #define TURN_HURRY_NS (2 * MS)
-/* How long one turn may wait, all processes together, for event loops to be asleep. */
-#define WAIT_NS       (2 * MS)
-/* A pass over tasks that took d is not repeated before 50 d: 2% of a CPU for each process. */
-#define PASS_BUDGET   50
 
 struct cs_session {
 	struct cs_session_options options;
@@ -38,7 +33,8 @@ struct cs_session {
 	struct cs_buf passes; /* over tasks; taken before the ring is drained, written after it */
 	struct cs_buf ahead;  /* what must stand before all of them */
 	uint64_t turn_ns;     /* length of a turn */
-	uint64_t next_ns, last_visit_ns;
+	uint64_t next_ns;
+	struct cs_visit visit;
 	uint64_t clock_ns, clock_end_ns; /* the CPU clock was on from, to (0: it still is) */
 	uint64_t own[CS_COUNTER_MAX_];   /* the collector's accounts */
 };
@@ -78,6 +74,12 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 	if (err)
 		return err;
 	session->fresh.len = 0;
+	session->visit = (struct cs_visit){
+		.probes = session->probes,
+		.all_processes = options->all_processes,
+		.mode = options->mode,
+		.turn_ns = session->turn_ns,
+	};
 	*ret = TAKE_PTR(session);
 	return 0;
 }
@@ -100,6 +102,12 @@ void cs_session_free(struct cs_session *session)
 	free(session);
 }
 
+/* With -a one probe serves all processes that map its file; else others must not pay for it. */
+static pid_t probe_pid(const struct cs_session *session, const struct cs_target *target)
+{
+	return session->options.all_processes ? -1 : target->pid;
+}
+
 static int add_target(struct cs_session *session, pid_t pid, bool python_only, bool asked_for)
 {
 	_cleanup_(cs_target_freep) struct cs_target *target = NULL;
@@ -114,7 +122,7 @@ static int add_target(struct cs_session *session, pid_t pid, bool python_only, b
 	if (err || (python_only && target->interp.state == CS_INTERP_NOT_PYTHON))
 		return err;
 	target->asked_for = asked_for;
-	err = cs_target_refresh(target, session->probes, pid, cs_now_ns());
+	err = cs_target_refresh(target, session->probes, probe_pid(session, target), cs_now_ns());
 	if (err)
 		return err;
 	HASH_ADD_INT(session->targets, pid, target);
@@ -154,8 +162,8 @@ int cs_session_start(struct cs_session *session)
 	if (!err)
 		err = cs_probes_start_clock(session->probes);
 	session->clock_ns = cs_now_ns();
-	session->last_visit_ns = session->clock_ns;
-	session->next_ns = session->last_visit_ns + session->turn_ns;
+	session->visit.last_ns = session->clock_ns;
+	session->next_ns = session->clock_ns + session->turn_ns;
 	return err;
 }
 
@@ -164,19 +172,26 @@ uint64_t cs_session_next_ns(const struct cs_session *session)
 	return session->next_ns;
 }
 
+/* What a record means for the collector itself. */
+static void heed(struct cs_target *target, const struct cs_ev_hdr *record)
+{
+	if (record->kind == CS_EV_EXEC)
+		cs_target_forget(target, cs_now_ns());
+	else if (record->kind == CS_EV_EXIT)
+		target->exited = true;
+	else if (record->kind == CS_EV_TASK_CREATED && target->tasks)
+		cs_tasks_renew(target->tasks, ((const struct cs_ev_stack *)record)->subject);
+}
+
 static int keep_record(void *ctx, const struct cs_ev_hdr *record)
 {
 	struct cs_session *session = ctx;
 	struct cs_target *target;
 	pid_t pid = (pid_t)record->pid;
 
-	if (record->kind == CS_EV_EXEC || record->kind == CS_EV_EXIT) {
-		HASH_FIND_INT(session->targets, &pid, target);
-		if (target && record->kind == CS_EV_EXEC)
-			cs_target_forget(target, cs_now_ns());
-		else if (target)
-			target->exited = true;
-	}
+	HASH_FIND_INT(session->targets, &pid, target);
+	if (target)
+		heed(target, record);
 	return cs_buf_append(&session->fresh, record, record->size);
 }
 
@@ -199,123 +214,11 @@ static int refresh_targets(struct cs_session *session)
 	int err = 0;
 
 	HASH_ITER (hh, session->targets, target, tmp) {
-		if (cs_target_refresh(target, session->probes, target->pid, now) == -ESRCH)
+		if (cs_target_refresh(target, session->probes, probe_pid(session, target), now) ==
+		    -ESRCH)
 			target->exited = true;
 		if (!target->described && !target->exited)
 			err = cs_target_describe(target, now, &session->ahead);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static bool walkable(const struct cs_target *target)
-{
-	return target->interp.state == CS_INTERP_READY && !target->exited;
-}
-
-/* What the iterator does, from user space. */
-static int visit_from_here(struct cs_session *session, struct cs_target *target, uint64_t weight_ns)
-{
-	int err = target->sleepers ? 0 : cs_sleepers_new(target->pid, &target->sleepers);
-
-	return err ? err
-		   : cs_sleepers_visit(target->sleepers, &target->interp, target->mem, weight_ns,
-				       &session->fresh, session->own);
-}
-
-static int visit_sleepers(struct cs_session *session)
-{
-	bool iterator = cs_probes_has_wall(session->probes);
-	struct cs_target *target, *tmp;
-	uint64_t now = cs_now_ns(), weight = now - session->last_visit_ns;
-	int err = 0;
-
-	session->last_visit_ns = now;
-	if (iterator && session->options.all_processes) {
-		cs_probes_visit_sleepers(session->probes, 0, weight);
-		return 0;
-	}
-	HASH_ITER (hh, session->targets, target, tmp) {
-		if (err || !walkable(target))
-			continue;
-		if (iterator)
-			cs_probes_visit_sleepers(session->probes, target->pid, weight);
-		else
-			err = visit_from_here(session, target, weight);
-	}
-	return err;
-}
-
-/*
- * Tasks hang above their thread's frames down to its event loop; before its first sample nobody knows those. So every
- * thread at rest is read once, for no weight.
- */
-static int introduce_threads(struct cs_session *session, struct cs_target *target)
-{
-	struct cs_tstate tstates[CS_MAX_TSTATES];
-	struct cs_thread_rest before, after;
-	char comm[CS_COMM_BYTES + 1];
-	int n, err = 0;
-
-	n = cs_walk_list(&target->interp, target->mem, tstates, CS_MAX_TSTATES);
-	for (int i = 0; i < n && !err; i++) {
-		size_t len = session->passes.len;
-
-		cs_thread_rest(target->pid, tstates[i].tid, &before);
-		if (!before.off_cpu)
-			continue;
-		cs_thread_name(target->pid, tstates[i].tid, comm, sizeof(comm));
-		err = cs_walk_thread(&target->interp, target->mem, &tstates[i], comm, cs_now_ns(),
-				     0, &session->passes);
-		cs_thread_rest(target->pid, tstates[i].tid, &after);
-		if (!after.off_cpu || after.runs != before.runs)
-			session->passes.len = len;
-		else
-			target->introduced = true;
-	}
-	return err;
-}
-
-static int pass_target(struct cs_session *session, struct cs_target *target, uint64_t wait_ns)
-{
-	uint64_t now = cs_now_ns();
-	uint64_t since = target->last_pass_ns ? now - target->last_pass_ns : session->turn_ns;
-	/* The CPU clock needs the tree of tasks, not their waiting. */
-	uint64_t weight = session->options.mode == CS_MODE_WALL ? since : 0;
-	struct cs_tasks_result result = {0};
-	int err;
-
-	if (!target->tasks || target->exited || now < target->pass_at_ns)
-		return 0;
-	cs_mem_forget(target->mem);
-	if (!target->introduced && introduce_threads(session, target))
-		return -ENOMEM;
-	cs_mem_forget(target->mem);
-	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, &session->passes, &result);
-	target->pass_at_ns = now + result.duration_ns * PASS_BUDGET;
-	session->own[CS_COUNTER_PASSES]++;
-	session->own[CS_COUNTER_TASKS] += result.ntasks;
-	session->own[CS_COUNTER_TASKS_DROPPED] += result.ndropped;
-	if (err) {
-		session->own[CS_COUNTER_PASSES_FAILED]++;
-		return err == -ENOMEM ? err : 0;
-	}
-	session->own[result.coherence == CS_COHERENT_QUIET ? CS_COUNTER_PASSES_QUIET
-							   : CS_COUNTER_PASSES_PER_TASK]++;
-	target->last_pass_ns = now;
-	return 0;
-}
-
-static int visit_tasks(struct cs_session *session)
-{
-	uint64_t end = cs_now_ns() + WAIT_NS;
-	struct cs_target *target, *tmp;
-
-	HASH_ITER (hh, session->targets, target, tmp) {
-		uint64_t now = cs_now_ns();
-		int err = pass_target(session, target, now < end ? end - now : 0);
-
 		if (err)
 			return err;
 	}
@@ -410,9 +313,9 @@ int cs_session_turn(struct cs_session *session)
 	int err = refresh_targets(session);
 
 	if (!err && session->options.mode == CS_MODE_WALL)
-		err = visit_sleepers(session);
+		err = cs_visit_threads(&session->visit, session->targets, &session->fresh);
 	if (!err)
-		err = visit_tasks(session);
+		err = cs_visit_tasks(&session->visit, session->targets, &session->passes);
 	if (!err)
 		err = drain(session);
 	if (!err) {
@@ -478,6 +381,6 @@ int cs_session_counters(const struct cs_session *session, uint64_t counters[CS_C
 	if (session->clock_ns && due > counters[CS_COUNTER_TICKS])
 		counters[CS_COUNTER_MISSED] = due - counters[CS_COUNTER_TICKS];
 	for (int i = 0; i < CS_COUNTER_MAX_; i++)
-		counters[i] += session->own[i];
+		counters[i] += session->own[i] + session->visit.counters[i];
 	return 0;
 }

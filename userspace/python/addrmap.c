@@ -74,3 +74,11 @@ bool cs_addrmap_get(const struct cs_addrmap *map, uint64_t addr, uint64_t *ret)
 	*ret = slot->value;
 	return true;
 }
+
+void cs_addrmap_change(struct cs_addrmap *map, uint64_t addr)
+{
+	struct cs_addrmap_slot *slot = addr && map->nslots ? slot_find(map, addr) : NULL;
+
+	if (slot && slot->addr)
+		slot->value++;
+}

@@ -25,3 +25,6 @@ bool cs_addrmap_add(struct cs_addrmap *map, uint64_t addr, uint64_t value);
 
 /* The value stored for addr. */
 bool cs_addrmap_get(const struct cs_addrmap *map, uint64_t addr, uint64_t *ret);
+
+/* Make the value stored for addr, if there is one, another: what it was compared with no longer counts. */
+void cs_addrmap_change(struct cs_addrmap *map, uint64_t addr);

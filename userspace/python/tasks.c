@@ -327,3 +327,8 @@ int cs_tasks_pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns
 	ret->duration_ns = now_ns() - began_ns;
 	return err;
 }
+
+void cs_tasks_renew(struct cs_tasks *tasks, uint64_t task)
+{
+	cs_addrmap_change(&tasks->known, task);
+}

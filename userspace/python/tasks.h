@@ -42,3 +42,9 @@ struct cs_tasks_result {
  */
 int cs_tasks_pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, uint64_t wait_ns,
 		  struct cs_buf *out, struct cs_tasks_result *ret);
+
+/*
+ * A task is being created at this address. The last pass may have read it already, before anyone knew that it is a new one:
+ * the next pass writes its record again.
+ */
+void cs_tasks_renew(struct cs_tasks *tasks, uint64_t task);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One turn's look at what does not run. */
+#include "collect/visit.h"
+
+#include <errno.h>
+
+#include "collect/record.h"
+#include "collect/sleepers.h"
+#include "collect/walk_user.h"
+#include "proc/threads.h"
+#include "python/tasks.h"
+
+#define MS          1000000ull
+/* How long one turn may wait, all processes together, for event loops to be asleep. */
+#define WAIT_NS     (2 * MS)
+/* A pass over tasks that took d is not repeated before 50 d: 2% of a CPU for each process. */
+#define PASS_BUDGET 50
+
+static bool walkable(const struct cs_target *target)
+{
+	return target->interp.state == CS_INTERP_READY && !target->exited;
+}
+
+/* What the iterator does, from user space. */
+static int visit_from_here(struct cs_visit *visit, struct cs_target *target, uint64_t weight_ns,
+			   struct cs_buf *out)
+{
+	int err = target->sleepers ? 0 : cs_sleepers_new(target->pid, &target->sleepers);
+
+	return err ? err
+		   : cs_sleepers_visit(target->sleepers, &target->interp, target->mem, weight_ns,
+				       out, visit->counters);
+}
+
+int cs_visit_threads(struct cs_visit *visit, struct cs_target *targets, struct cs_buf *out)
+{
+	bool iterator = cs_probes_has_wall(visit->probes);
+	struct cs_target *target, *tmp;
+	uint64_t now = cs_now_ns(), weight = now - visit->last_ns;
+	int err = 0;
+
+	visit->last_ns = now;
+	if (iterator && visit->all_processes) {
+		cs_probes_visit_sleepers(visit->probes, 0, weight);
+		return 0;
+	}
+	HASH_ITER (hh, targets, target, tmp) {
+		if (err || !walkable(target))
+			continue;
+		if (iterator)
+			cs_probes_visit_sleepers(visit->probes, target->pid, weight);
+		else
+			err = visit_from_here(visit, target, weight, out);
+	}
+	return err;
+}
+
+/*
+ * Tasks hang above their thread's frames down to its event loop; before its first sample nobody knows those. So every
+ * thread at rest is read once, for no weight.
+ */
+static int introduce_threads(struct cs_target *target, struct cs_buf *out)
+{
+	struct cs_tstate tstates[CS_MAX_TSTATES];
+	struct cs_thread_rest before, after;
+	char comm[CS_COMM_BYTES + 1];
+	int n, err = 0;
+
+	n = cs_walk_list(&target->interp, target->mem, tstates, CS_MAX_TSTATES);
+	for (int i = 0; i < n && !err; i++) {
+		size_t len = out->len;
+
+		cs_thread_rest(target->pid, tstates[i].tid, &before);
+		if (!before.off_cpu)
+			continue;
+		cs_thread_name(target->pid, tstates[i].tid, comm, sizeof(comm));
+		err = cs_walk_thread(&target->interp, target->mem, &tstates[i], comm, cs_now_ns(),
+				     0, out);
+		cs_thread_rest(target->pid, tstates[i].tid, &after);
+		if (!after.off_cpu || after.runs != before.runs)
+			out->len = len;
+		else
+			target->introduced = true;
+	}
+	return err;
+}
+
+static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_t wait_ns,
+		       struct cs_buf *out)
+{
+	uint64_t now = cs_now_ns();
+	uint64_t since = target->last_pass_ns ? now - target->last_pass_ns : visit->turn_ns;
+	/* The CPU clock needs the tree of tasks, not their waiting. */
+	uint64_t weight = visit->mode == CS_MODE_WALL ? since : 0;
+	struct cs_tasks_result result = {0};
+	int err;
+
+	if (!target->tasks || target->exited || now < target->pass_at_ns)
+		return 0;
+	cs_mem_forget(target->mem);
+	if (!target->introduced && introduce_threads(target, out))
+		return -ENOMEM;
+	cs_mem_forget(target->mem);
+	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, out, &result);
+	target->pass_at_ns = now + result.duration_ns * PASS_BUDGET;
+	visit->counters[CS_COUNTER_PASSES]++;
+	visit->counters[CS_COUNTER_TASKS] += result.ntasks;
+	visit->counters[CS_COUNTER_TASKS_DROPPED] += result.ndropped;
+	if (err) {
+		visit->counters[CS_COUNTER_PASSES_FAILED]++;
+		return err == -ENOMEM ? err : 0;
+	}
+	visit->counters[result.coherence == CS_COHERENT_QUIET ? CS_COUNTER_PASSES_QUIET
+							      : CS_COUNTER_PASSES_PER_TASK]++;
+	target->last_pass_ns = now;
+	return 0;
+}
+
+int cs_visit_tasks(struct cs_visit *visit, struct cs_target *targets, struct cs_buf *out)
+{
+	uint64_t end = cs_now_ns() + WAIT_NS;
+	struct cs_target *target, *tmp;
+
+	HASH_ITER (hh, targets, target, tmp) {
+		uint64_t now = cs_now_ns();
+		int err = pass_target(visit, target, now < end ? end - now : 0, out);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}

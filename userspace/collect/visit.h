@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One turn's look at what does not run: sleeping threads (in the kernel, or from here where it cannot) and the suspended
+ * tasks of every event loop. Weights are the time since the last look, so a late or failed one costs detail, not time.
+ */
+#pragma once
+
+#include <coroscope/event.h>
+#include <coroscope/status.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collect/probes.h"
+#include "collect/target.h"
+#include "core/buf.h"
+
+struct cs_visit {
+	struct cs_probes *probes; /* borrowed */
+	bool all_processes;
+	enum cs_capture_mode mode; /* in CPU mode tasks are read for their tree, for no weight */
+	uint64_t turn_ns;          /* between two looks, for a process's first pass */
+	uint64_t last_ns;          /* of the last look at threads */
+	uint64_t counters[CS_COUNTER_MAX_];
+};
+
+/* Visit the sleeping threads of all targets. What user space reads is appended to out. Returns 0 or -ENOMEM. */
+int cs_visit_threads(struct cs_visit *visit, struct cs_target *targets, struct cs_buf *out);
+
+/* Pass over the suspended tasks of all targets whose turn it is. Records are appended to out. Returns 0 or -ENOMEM. */
+int cs_visit_tasks(struct cs_visit *visit, struct cs_target *targets, struct cs_buf *out);
