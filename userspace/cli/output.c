@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/counters.h"
 #include "core/log.h"
 
 #define RAW_SUFFIX ".raw"
@@ -32,7 +33,8 @@ static int choose_format(struct cs_output *output, const char *format, const cha
 	if (format) {
 		output->exporter = cs_exporter_by_name(format);
 		if (!output->exporter)
-			return cs_err_r(-EINVAL, "no format '%s': collapsed, pprof, html or raw",
+			return cs_err_r(-EINVAL,
+					"no format '%s': collapsed, pprof, html, tree or raw",
 					format);
 	} else if (path && strcmp(path, "-") != 0) {
 		output->exporter = cs_exporter_by_path(path);
@@ -57,7 +59,7 @@ int cs_output_choose(struct cs_output *output, const char *format, const char *p
 		return err;
 	if (path)
 		snprintf(output->path, sizeof(output->path), "%s", path);
-	else if (output->exporter == &cs_export_collapsed)
+	else if (output->exporter == &cs_export_collapsed || output->exporter == &cs_export_tree)
 		snprintf(output->path, sizeof(output->path), "-");
 	else
 		snprintf(output->path, sizeof(output->path), "coroscope%s",
@@ -132,26 +134,11 @@ void cs_output_close(struct cs_output *output)
 		close(TAKE_FD(output->fd));
 }
 
-static void print_losses(const uint64_t *c)
+static void print_losses(const uint64_t *counters)
 {
-	static const char *const text[] = {
-#define X(name, id, sentence) [id] = sentence,
-		CS_COUNTER(X)
-#undef X
-	};
-	static const enum cs_counter losses[] = {
-		CS_COUNTER_RING_FULL,      CS_COUNTER_MISSED,
-		CS_COUNTER_NESTED,         CS_COUNTER_WALL_TORN,
-		CS_COUNTER_WALL_RING_FULL, CS_COUNTER_CREATES_RING_FULL,
-		CS_COUNTER_CREATES_NESTED, CS_COUNTER_PROC_EVENTS_RING_FULL,
-		CS_COUNTER_PASSES_FAILED,  CS_COUNTER_PASSES_MISSED,
-		CS_COUNTER_TASKS_DROPPED,  CS_COUNTER_CODES_UNREADABLE,
-		CS_COUNTER_SPOOL_FULL,
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(losses); i++)
-		if (c[losses[i]])
-			cs_info("  %" PRIu64 " %s", c[losses[i]], text[losses[i]]);
+	for (int i = 0; i < CS_COUNTER_MAX_; i++)
+		if (counters[i] && cs_counter_text(i)->loss)
+			cs_info("  %" PRIu64 " %s", counters[i], cs_counter_text(i)->sentence);
 }
 
 void cs_output_summary(const struct cs_output *output, const struct cs_profile *profile)
@@ -171,8 +158,9 @@ void cs_output_summary(const struct cs_output *output, const struct cs_profile *
 		lost = c[CS_COUNTER_RING_FULL] + c[CS_COUNTER_NESTED];
 		cs_info("due ticks %" PRIu64 " = %" PRIu64 " samples + %" PRIu64 " idle + %" PRIu64
 			" of other processes + %" PRIu64 " missed + %" PRIu64 " lost",
-			c[CS_COUNTER_TICKS] + c[CS_COUNTER_MISSED], c[CS_COUNTER_SAMPLES],
-			c[CS_COUNTER_IDLE], c[CS_COUNTER_OTHER], c[CS_COUNTER_MISSED], lost);
+			c[CS_COUNTER_TICKS] + c[CS_COUNTER_IDLE_ASLEEP] + c[CS_COUNTER_MISSED],
+			c[CS_COUNTER_SAMPLES], c[CS_COUNTER_IDLE] + c[CS_COUNTER_IDLE_ASLEEP],
+			c[CS_COUNTER_OTHER], c[CS_COUNTER_MISSED], lost);
 		print_losses(c);
 	}
 	for (size_t i = 0; i < cs_profile_nnotes(profile); i++)

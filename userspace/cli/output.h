@@ -11,8 +11,8 @@ struct cs_output {
 };
 
 /*
- * Choose format and file from -f and -o (either may be NULL): -f, else the ending of -o, else html. Without -o, collapsed
- * goes to stdout and everything else to coroscope plus its ending. Says what is wrong; returns 0 or -EINVAL.
+ * Choose format and file from -f and -o (either may be NULL): -f, else the ending of -o, else html. Without -o, collapsed and
+ * tree go to stdout and everything else to coroscope plus its ending. Says what is wrong; returns 0 or -EINVAL.
  */
 int cs_output_choose(struct cs_output *output, const char *format, const char *path);
 

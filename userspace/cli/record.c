@@ -53,7 +53,7 @@ static const struct argp_option argp_options[] = {
 	{"duration", 'd', "TIME", 0,
 	 "how long: 30, 30s, 5m (default: until Ctrl-C or the target's end)", 2},
 	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 3},
-	{"format", 'f', "FORMAT", 0, "collapsed, pprof, html or raw", 3},
+	{"format", 'f', "FORMAT", 0, "collapsed, pprof, html, tree or raw", 3},
 	{"exit-status", KEY_EXIT_STATUS, NULL, 0, "exit with COMMAND's status", 4},
 	{"quiet", 'q', NULL, 0, "only errors", 4},
 	{"verbose", 'v', NULL, 0, "say more", 4},

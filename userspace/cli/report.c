@@ -19,7 +19,7 @@ struct options {
 
 static const struct argp_option argp_options[] = {
 	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 0},
-	{"format", 'f', "FORMAT", 0, "collapsed, pprof or html", 0},
+	{"format", 'f', "FORMAT", 0, "collapsed, pprof, html or tree", 0},
 	{0},
 };
 

@@ -40,7 +40,6 @@ struct neighbour {
 
 struct cs_names {
 	struct cs_kallsyms *kallsyms;
-	bool kallsyms_tried;
 	struct seen_address *kernel;
 	struct neighbour *neighbours;
 };
@@ -49,6 +48,13 @@ int cs_names_new(struct cs_names **ret)
 {
 	*ret = calloc(1, sizeof(**ret));
 	return *ret ? 0 : -ENOMEM;
+}
+
+void cs_names_load_kernel(struct cs_names *names)
+{
+	/* Without it (kptr_restrict) frames show as [kernel+0x...]; `check` says why. */
+	if (!names->kallsyms)
+		cs_kallsyms_load(&names->kallsyms);
 }
 
 static void forget_addresses(struct seen_address **table)
@@ -102,11 +108,6 @@ static int note_address(struct seen_address **table, uint64_t addr)
 static int name_kernel(struct cs_names *names, const uint64_t *addrs, unsigned int n,
 		       uint64_t now_ns, struct cs_buf *out)
 {
-	if (!names->kallsyms_tried) {
-		names->kallsyms_tried = true;
-		/* Without it (kptr_restrict) frames show as [kernel+0x...]; `check` says why. */
-		cs_kallsyms_load(&names->kallsyms);
-	}
 	for (unsigned int i = 0; i < n && names->kallsyms; i++) {
 		int fresh = note_address(&names->kernel, addrs[i]);
 		const char *name = fresh > 0 ? cs_kallsyms_find(names->kallsyms, addrs[i]) : NULL;

@@ -20,6 +20,9 @@ static inline void cs_names_freep(struct cs_names **names)
 	cs_names_free(*names);
 }
 
+/* Read the kernel's symbols, which takes some 100 ms: before the clocks start. Without them its frames have no names. */
+void cs_names_load_kernel(struct cs_names *names);
+
 struct cs_names_lost {
 	uint64_t unreadable; /* code objects that could not be read */
 	uint64_t stale;      /* frames whose code object was another's by then */

@@ -224,11 +224,6 @@ void cs_probes_stop_clock(struct cs_probes *probes)
 	free(TAKE_PTR(probes->clocks));
 }
 
-unsigned int cs_probes_nclocks(const struct cs_probes *probes)
-{
-	return (unsigned int)probes->nclocks;
-}
-
 int cs_probes_watch_processes(struct cs_probes *probes)
 {
 	struct coroscope *skel = probes->skel;
@@ -365,21 +360,47 @@ int cs_probes_drain(struct cs_probes *probes, int (*fn)(void *ctx, const struct 
 	return ring_buffer__consume(probes->ring);
 }
 
+/* The accounts by CPU: ncpu times CS_COUNTER_MAX_ numbers, owned by the caller; NULL with errno set. */
+static uint64_t *read_per_cpu(const struct cs_probes *probes)
+{
+	_cleanup_free_ uint64_t *per_cpu = NULL;
+	uint32_t key = 0;
+
+	per_cpu = calloc((size_t)probes->ncpu, CS_COUNTER_MAX_ * sizeof(*per_cpu));
+	if (!per_cpu ||
+	    bpf_map_lookup_elem(bpf_map__fd(probes->skel->maps.counters), &key, per_cpu))
+		return NULL;
+	return TAKE_PTR(per_cpu);
+}
+
+int cs_probes_cpu_ticks(const struct cs_probes *probes, struct cs_cpu_ticks *ret, unsigned int max)
+{
+	_cleanup_free_ uint64_t *per_cpu = read_per_cpu(probes);
+	int n = probes->ncpu < (int)max ? probes->ncpu : (int)max;
+
+	if (!per_cpu)
+		return -errno;
+	for (int cpu = 0; cpu < n; cpu++) {
+		const uint64_t *c = per_cpu + (size_t)cpu * CS_COUNTER_MAX_;
+
+		ret[cpu] = (struct cs_cpu_ticks){c[CS_COUNTER_TICKS], c[CS_COUNTER_IDLE]};
+	}
+	return n;
+}
+
 int cs_probes_counters(const struct cs_probes *probes, pid_t pid,
 		       uint64_t counters[CS_COUNTER_MAX_])
 {
-	uint32_t key = (uint32_t)pid;
 	_cleanup_free_ uint64_t *per_cpu = NULL;
+	uint32_t key = (uint32_t)pid;
 
 	if (pid)
 		return bpf_map_lookup_elem(bpf_map__fd(probes->skel->maps.proc_counters), &key,
 					   counters)
 			       ? -errno
 			       : 0;
-	per_cpu = calloc((size_t)probes->ncpu, CS_COUNTER_MAX_ * sizeof(*per_cpu));
+	per_cpu = read_per_cpu(probes);
 	if (!per_cpu)
-		return -ENOMEM;
-	if (bpf_map_lookup_elem(bpf_map__fd(probes->skel->maps.counters), &key, per_cpu))
 		return -errno;
 	memset(counters, 0, CS_COUNTER_MAX_ * sizeof(*counters));
 	for (int cpu = 0; cpu < probes->ncpu; cpu++)

@@ -38,8 +38,6 @@ static inline void cs_probes_freep(struct cs_probes **probes)
 /* Begin and end the CPU clock on all CPUs. Returns 0 or -errno. */
 int cs_probes_start_clock(struct cs_probes *probes);
 void cs_probes_stop_clock(struct cs_probes *probes);
-/* How many CPUs it ticks on; known from its start on. */
-unsigned int cs_probes_nclocks(const struct cs_probes *probes);
 
 /* Watch exec and exit of the processes with a row. Returns 0 or -errno. */
 int cs_probes_watch_processes(struct cs_probes *probes);
@@ -65,6 +63,13 @@ int cs_probes_visit_sleepers(struct cs_probes *probes, pid_t pid, uint64_t weigh
 /* Hand every waiting record to fn, oldest first; fn returns 0 to go on. Returns the number handed out or -errno. */
 int cs_probes_drain(struct cs_probes *probes, int (*fn)(void *ctx, const struct cs_ev_hdr *record),
 		    void *ctx);
+
+struct cs_cpu_ticks {
+	uint64_t all, idle;
+};
+
+/* Ticks seen on each CPU, at most max. Returns how many CPUs, or -errno. */
+int cs_probes_cpu_ticks(const struct cs_probes *probes, struct cs_cpu_ticks *ret, unsigned int max);
 
 /* Read the accounts of the machine (pid 0) or of a process with a row. Returns 0 or -errno. */
 int cs_probes_counters(const struct cs_probes *probes, pid_t pid,

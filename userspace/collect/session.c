@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collect/due.h"
 #include "collect/names.h"
 #include "collect/probes.h"
 #include "collect/record.h"
@@ -35,8 +36,8 @@ struct cs_session {
 	uint64_t turn_ns;     /* length of a turn */
 	uint64_t next_ns;
 	struct cs_visit visit;
-	uint64_t clock_ns, clock_end_ns; /* the CPU clock was on from, to (0: it still is) */
-	uint64_t own[CS_COUNTER_MAX_];   /* the collector's accounts */
+	struct cs_due *due;            /* NULL until the clock starts */
+	uint64_t own[CS_COUNTER_MAX_]; /* the collector's accounts */
 };
 
 static uint64_t turn_length(uint64_t interval_ns)
@@ -66,14 +67,8 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 	err = cs_names_new(&session->names);
 	if (!err)
 		err = cs_probes_load(&probes, &session->probes, ret_log);
-	if (!err)
-		err = cs_record_capture(&session->fresh, options->interval_ns, options->mode,
-					(uint32_t)sysconf(_SC_NPROCESSORS_ONLN), options->command);
-	if (!err)
-		err = cs_spool_append(spool, session->fresh.data, session->fresh.len);
 	if (err)
 		return err;
-	session->fresh.len = 0;
 	session->visit = (struct cs_visit){
 		.probes = session->probes,
 		.all_processes = options->all_processes,
@@ -96,6 +91,7 @@ void cs_session_free(struct cs_session *session)
 	}
 	cs_probes_free(session->probes);
 	cs_names_free(session->names);
+	cs_due_free(session->due);
 	cs_buf_free(&session->fresh);
 	cs_buf_free(&session->passes);
 	cs_buf_free(&session->ahead);
@@ -157,13 +153,23 @@ int cs_session_add_all(struct cs_session *session)
 
 int cs_session_start(struct cs_session *session)
 {
-	int err = cs_probes_watch_processes(session->probes);
+	int err;
 
+	cs_names_load_kernel(session->names);
+	err = cs_probes_watch_processes(session->probes);
+	if (!err)
+		err = cs_record_capture(
+			&session->fresh, session->options.interval_ns, session->options.mode,
+			(uint32_t)sysconf(_SC_NPROCESSORS_ONLN), session->options.command);
+	if (!err)
+		err = cs_spool_append(session->spool, session->fresh.data, session->fresh.len);
+	session->fresh.len = 0;
+	if (!err)
+		err = cs_due_start(session->options.interval_ns, &session->due);
 	if (!err)
 		err = cs_probes_start_clock(session->probes);
-	session->clock_ns = cs_now_ns();
-	session->visit.last_ns = session->clock_ns;
-	session->next_ns = session->clock_ns + session->turn_ns;
+	session->visit.last_ns = cs_now_ns();
+	session->next_ns = session->visit.last_ns + session->turn_ns;
 	return err;
 }
 
@@ -334,7 +340,7 @@ int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
 	struct cs_target *target, *tmp;
 	int err;
 
-	session->clock_end_ns = cs_now_ns();
+	cs_due_stop(session->due);
 	cs_probes_stop_clock(session->probes);
 	err = drain(session);
 	if (!err)
@@ -371,16 +377,10 @@ unsigned int cs_session_pythons(const struct cs_session *session)
 int cs_session_counters(const struct cs_session *session, uint64_t counters[CS_COUNTER_MAX_])
 {
 	int err = cs_probes_counters(session->probes, 0, counters);
-	uint64_t end = session->clock_end_ns ? session->clock_end_ns : cs_now_ns();
-	uint64_t due;
 
 	if (err)
 		return err;
-	due = (end - session->clock_ns) / session->options.interval_ns *
-	      cs_probes_nclocks(session->probes);
-	if (session->clock_ns && due > counters[CS_COUNTER_TICKS])
-		counters[CS_COUNTER_MISSED] = due - counters[CS_COUNTER_TICKS];
 	for (int i = 0; i < CS_COUNTER_MAX_; i++)
 		counters[i] += session->own[i] + session->visit.counters[i];
-	return 0;
+	return session->due ? cs_due_settle(session->due, session->probes, counters) : 0;
 }

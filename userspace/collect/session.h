@@ -26,7 +26,7 @@ struct cs_session_options {
 	const char *command; /* the command line, for the record */
 };
 
-/* Load the programs and write the capture's first record. Returns 0 or -errno; see cs_probes_load for *ret_log. */
+/* Load the programs. Returns 0 or -errno; see cs_probes_load for *ret_log. */
 int cs_session_new(const struct cs_session_options *options, struct cs_spool *spool,
 		   struct cs_session **ret, char **ret_log);
 void cs_session_free(struct cs_session *session); /* detaches everything; NULL is fine */
@@ -41,7 +41,7 @@ int cs_session_add(struct cs_session *session, pid_t pid);
 /* Watch every Python process there is; the others are sampled without being watched. */
 int cs_session_add_all(struct cs_session *session);
 
-/* Start the clocks. Returns 0 or -errno. */
+/* Write the capture's first record and start the clocks. Returns 0 or -errno. */
 int cs_session_start(struct cs_session *session);
 
 /* One turn. Returns 0, or -errno when the spool could not be written. */

@@ -7,10 +7,7 @@
 #include "core/cleanup.h"
 
 const struct cs_exporter *const cs_exporters[] = {
-	&cs_export_collapsed,
-	&cs_export_pprof,
-	&cs_export_html,
-	NULL,
+	&cs_export_collapsed, &cs_export_pprof, &cs_export_html, &cs_export_tree, NULL,
 };
 
 /* Endings that other tools use for the same formats, beside each exporter's own. */

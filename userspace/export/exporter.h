@@ -22,6 +22,7 @@ struct cs_exporter {
 extern const struct cs_exporter cs_export_collapsed;
 extern const struct cs_exporter cs_export_pprof;
 extern const struct cs_exporter cs_export_html;
+extern const struct cs_exporter cs_export_tree;
 
 /* All exporters, NULL-terminated, in the order in which --help lists them. */
 extern const struct cs_exporter *const cs_exporters[];

@@ -15,8 +15,9 @@
 
 #include "core/buf.h"
 #include "core/cleanup.h"
+#include "core/counters.h"
 #include "export/exporter.h"
-#include "export/html/tree.h"
+#include "export/frame_tree.h"
 #include "profile/profile.h"
 
 /*
@@ -122,7 +123,7 @@ static void put_string_once(struct writer *w, const struct cs_profile *profile, 
 }
 
 static void put_frames(struct writer *w, const struct cs_profile *profile,
-		       const struct cs_html_tree *tree)
+		       const struct cs_frame_tree *tree)
 {
 	_cleanup_free_ uint32_t *places = calloc(cs_profile_nstrings(profile) + 1, sizeof(*places));
 	uint32_t n = 0;
@@ -132,12 +133,12 @@ static void put_frames(struct writer *w, const struct cs_profile *profile,
 		return;
 	}
 	put_str(w, "\"strings\":[\"\"");
-	for (struct cs_html_frame *frame = tree->frames; frame; frame = frame->hh.next) {
+	for (struct cs_tree_frame *frame = tree->frames; frame; frame = frame->hh.next) {
 		put_string_once(w, profile, frame->key.name, places, &n);
 		put_string_once(w, profile, frame->key.file, places, &n);
 	}
 	put_str(w, "],\n\"frames\":[");
-	for (struct cs_html_frame *frame = tree->frames; frame && !w->err; frame = frame->hh.next)
+	for (struct cs_tree_frame *frame = tree->frames; frame && !w->err; frame = frame->hh.next)
 		w->err = cs_buf_printf(w->out, "%s[%u,%u,%u,%u]", frame->index ? "," : "",
 				       places[frame->key.name], places[frame->key.file],
 				       frame->key.line, frame->key.kind);
@@ -146,7 +147,7 @@ static void put_frames(struct writer *w, const struct cs_profile *profile,
 
 enum column { COLUMN_PARENT, COLUMN_FRAME, COLUMN_SELF, COLUMN_SAMPLES };
 
-static void put_cell(struct writer *w, const struct cs_html_node *node, enum column column)
+static void put_cell(struct writer *w, const struct cs_frame_node *node, enum column column)
 {
 	if (column == COLUMN_SELF)
 		put_u64(w, node->self_ns);
@@ -159,41 +160,18 @@ static void put_cell(struct writer *w, const struct cs_html_node *node, enum col
 			column == COLUMN_PARENT ? node->key.parent->index : node->key.frame->index);
 }
 
-static void put_column(struct writer *w, struct cs_html_tree *tree, const char *name,
+static void put_column(struct writer *w, struct cs_frame_tree *tree, const char *name,
 		       enum column column)
 {
 	put_json_str(w, name);
 	put_str(w, ":[");
-	for (struct cs_html_node *node = &tree->root; node && !w->err;
-	     node = cs_html_tree_next(node)) {
+	for (struct cs_frame_node *node = &tree->root; node && !w->err;
+	     node = cs_frame_tree_next(node)) {
 		if (node->index)
 			put_str(w, ",");
 		put_cell(w, node, column);
 	}
 	put_str(w, "]");
-}
-
-/* Whether what this counter counts is missing from the picture. */
-static bool counter_is_loss(enum cs_counter counter)
-{
-	switch (counter) {
-	case CS_COUNTER_RING_FULL:
-	case CS_COUNTER_MISSED:
-	case CS_COUNTER_NESTED:
-	case CS_COUNTER_WALL_TORN:
-	case CS_COUNTER_WALL_RING_FULL:
-	case CS_COUNTER_CREATES_RING_FULL:
-	case CS_COUNTER_CREATES_NESTED:
-	case CS_COUNTER_PROC_EVENTS_RING_FULL:
-	case CS_COUNTER_PASSES_FAILED:
-	case CS_COUNTER_PASSES_MISSED:
-	case CS_COUNTER_TASKS_DROPPED:
-	case CS_COUNTER_CODES_UNREADABLE:
-	case CS_COUNTER_SPOOL_FULL:
-		return true;
-	default:
-		return false;
-	}
 }
 
 /*
@@ -202,13 +180,6 @@ static bool counter_is_loss(enum cs_counter counter)
  */
 static void put_counters(struct writer *w, const struct cs_profile_meta *meta)
 {
-	static const struct {
-		const char *name, *text;
-	} counters[] = {
-#define X(counter, id, sentence) [id] = {#counter, sentence},
-		CS_COUNTER(X)
-#undef X
-	};
 	const char *separator = "";
 
 	if (!meta->has_counters) {
@@ -216,17 +187,19 @@ static void put_counters(struct writer *w, const struct cs_profile_meta *meta)
 		return;
 	}
 	put_str(w, "[");
-	for (uint32_t i = 0; i < ARRAY_SIZE(counters); i++) {
+	for (uint32_t i = 0; i < CS_COUNTER_MAX_; i++) {
+		const struct cs_counter_text *text = cs_counter_text(i);
+
 		if (!meta->counters[i])
 			continue;
 		put_str(w, separator);
 		put_str(w, "[");
-		put_json_str(w, counters[i].name);
+		put_json_str(w, text->name);
 		put_str(w, ",");
-		put_json_str(w, counters[i].text);
+		put_json_str(w, text->sentence);
 		put_str(w, ",");
 		put_u64(w, meta->counters[i]);
-		put_str(w, counter_is_loss(i) ? ",true]" : ",false]");
+		put_str(w, text->loss ? ",true]" : ",false]");
 		separator = ",";
 	}
 	put_str(w, "]");
@@ -259,7 +232,7 @@ static void put_meta(struct writer *w, const struct cs_profile *profile)
 	put_str(w, "},\n");
 }
 
-static void put_data(struct writer *w, const struct cs_profile *profile, struct cs_html_tree *tree)
+static void put_data(struct writer *w, const struct cs_profile *profile, struct cs_frame_tree *tree)
 {
 	put_str(w, "{");
 	put_meta(w, profile);
@@ -293,10 +266,10 @@ static const char *put_until(struct writer *w, const char *page, const char *mar
 
 static int html_write(const struct cs_profile *profile, struct cs_buf *out)
 {
-	_cleanup_(cs_html_tree_free) struct cs_html_tree tree = {0};
+	_cleanup_(cs_frame_tree_free) struct cs_frame_tree tree = {0};
 	struct writer w = {.out = out};
 	const char *rest = page_html;
-	int err = cs_html_tree_build(&tree, profile);
+	int err = cs_frame_tree_build(&tree, profile);
 
 	if (err)
 		return err;

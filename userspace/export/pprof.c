@@ -14,6 +14,7 @@
 #include <zlib.h>
 
 #include "core/cleanup.h"
+#include "core/counters.h"
 #include "export/exporter.h"
 #include "pprof.pb-c.h"
 
@@ -137,24 +138,19 @@ static void add_comment(struct builder *b, const char *comment)
 /* The accounts (due ticks = samples + counted losses) and what the user should know. */
 static void add_comments(struct builder *b)
 {
-	static const char *const texts[] = {
-#define X(name, id, text) [id] = text,
-		CS_COUNTER(X)
-#undef X
-	};
 	const struct cs_profile_meta *meta = cs_profile_meta(b->profile);
 	size_t nnotes = cs_profile_nnotes(b->profile);
 	char line[160];
 	size_t i;
 
-	b->message.comment =
-		allocate(b, ARRAY_SIZE(texts) + nnotes + 1, sizeof(*b->message.comment));
+	b->message.comment = allocate(b, CS_COUNTER_MAX_ + nnotes + 1, sizeof(*b->message.comment));
 	if (!b->message.comment)
 		return;
-	for (i = 0; meta->has_counters && i < ARRAY_SIZE(texts); i++) {
-		if (!texts[i] || !meta->counters[i])
+	for (i = 0; meta->has_counters && i < CS_COUNTER_MAX_; i++) {
+		if (!cs_counter_text(i)->sentence || !meta->counters[i])
 			continue;
-		snprintf(line, sizeof(line), "%s: %" PRIu64, texts[i], meta->counters[i]);
+		snprintf(line, sizeof(line), "%s: %" PRIu64, cs_counter_text(i)->sentence,
+			 meta->counters[i]);
 		add_comment(b, line);
 	}
 	if (meta->partial)

@@ -195,7 +195,8 @@ for (const [name, text, value, loss] of meta.counters ?? [])
 const counter = (name) => counters.get(name)?.value ?? 0;
 // What each kind of due moment must add up to (include/coroscope/status.h).
 const ACCOUNTS = [
-	["CPU ticks due", ["TICKS", "MISSED"], ["SAMPLES", "IDLE", "OTHER", "RING_FULL", "NESTED", "MISSED"]],
+	["CPU ticks due", ["TICKS", "IDLE_ASLEEP", "MISSED"],
+		["SAMPLES", "IDLE", "IDLE_ASLEEP", "OTHER", "RING_FULL", "NESTED", "MISSED"]],
 	["visits to sleeping threads due", ["WALL_THREADS"],
 		["WALL_SAMPLES", "WALL_SAME", "WALL_RUNNING", "WALL_TORN", "WALL_RING_FULL"]],
 	["passes over tasks due", ["PASSES", "PASSES_MISSED"],
@@ -229,11 +230,11 @@ function showAccounts() {
 
 function showFacts() {
 	const hz = (n) => `${n >= 100 ? Math.round(n) : Number(n.toPrecision(3))}\u202fHz`;
-	const perCpu = (counter("TICKS") - counter("RING_FULL") - counter("NESTED")) / (meta.duration_ns / 1e9) / meta.ncpu;
+	const perCpu = (counter("TICKS") + counter("IDLE_ASLEEP") - counter("RING_FULL") - counter("NESTED")) / (meta.duration_ns / 1e9) / meta.ncpu;
 	const ends = ["", " (interrupted)", " (targets ended)", " (capture file full)"];
 	const started = new Date(meta.start_ns / 1e6).toISOString().replace("T", " ").slice(0, 19) + " UTC";
 	const lost = counter("RING_FULL") + counter("NESTED") + counter("MISSED");
-	const due = counter("TICKS") + counter("MISSED");
+	const due = counter("TICKS") + counter("IDLE_ASLEEP") + counter("MISSED");
 	const facts = [
 		["Host", meta.host || "unknown"],
 		["Started", meta.start_ns ? started : "unknown"],

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The samples of a profile merged into one tree. See tree.h for what holds. */
-#include "export/html/tree.h"
+#include "export/frame_tree.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-void cs_html_tree_free(struct cs_html_tree *tree)
+void cs_frame_tree_free(struct cs_frame_tree *tree)
 {
-	struct cs_html_frame *frame, *next_frame;
-	struct cs_html_node *node, *next_node;
+	struct cs_tree_frame *frame, *next_frame;
+	struct cs_frame_node *node, *next_node;
 
 	HASH_ITER (hh, tree->nodes, node, next_node) {
 		HASH_DEL(tree->nodes, node);
@@ -22,12 +22,12 @@ void cs_html_tree_free(struct cs_html_tree *tree)
 	free(tree->frame_of);
 }
 
-static struct cs_html_frame *tree_frame(struct cs_html_tree *tree, const struct cs_profile *profile,
-					uint32_t index)
+static struct cs_tree_frame *tree_frame(struct cs_frame_tree *tree,
+					const struct cs_profile *profile, uint32_t index)
 {
 	const struct cs_frame *frame = cs_profile_get_frame(profile, index);
-	struct cs_html_frame_key key = {frame->name, frame->file, frame->line, frame->kind};
-	struct cs_html_frame *found;
+	struct cs_tree_frame_key key = {frame->name, frame->file, frame->line, frame->kind};
+	struct cs_tree_frame *found;
 
 	if (tree->frame_of[index])
 		return tree->frame_of[index];
@@ -48,11 +48,11 @@ static struct cs_html_frame *tree_frame(struct cs_html_tree *tree, const struct 
 	return tree->frame_of[index] = found;
 }
 
-static struct cs_html_node *tree_child(struct cs_html_tree *tree, struct cs_html_node *parent,
-				       struct cs_html_frame *frame)
+static struct cs_frame_node *tree_child(struct cs_frame_tree *tree, struct cs_frame_node *parent,
+					struct cs_tree_frame *frame)
 {
-	struct cs_html_node_key key = {parent, frame};
-	struct cs_html_node *node;
+	struct cs_frame_node_key key = {parent, frame};
+	struct cs_frame_node *node;
 
 	HASH_FIND(hh, tree->nodes, &key, sizeof(key), node);
 	if (node)
@@ -77,15 +77,15 @@ static void add_clamped(uint64_t *sum, uint64_t value)
 		*sum = UINT64_MAX;
 }
 
-static int tree_add(struct cs_html_tree *tree, const struct cs_profile *profile,
+static int tree_add(struct cs_frame_tree *tree, const struct cs_profile *profile,
 		    const struct cs_sample *sample)
 {
 	bool wall = cs_profile_meta(profile)->wall;
 	struct cs_stack stack = cs_profile_stack(profile, sample->stack);
-	struct cs_html_node *node = &tree->root;
+	struct cs_frame_node *node = &tree->root;
 
 	for (uint32_t i = 0; i < stack.n; i++) {
-		struct cs_html_frame *frame = tree_frame(tree, profile, stack.frames[i]);
+		struct cs_tree_frame *frame = tree_frame(tree, profile, stack.frames[i]);
 
 		node = frame ? tree_child(tree, node, frame) : NULL;
 		if (!node)
@@ -96,7 +96,7 @@ static int tree_add(struct cs_html_tree *tree, const struct cs_profile *profile,
 	return 0;
 }
 
-static int frame_compare(const struct cs_html_frame *a, const struct cs_html_frame *b)
+static int frame_compare(const struct cs_tree_frame *a, const struct cs_tree_frame *b)
 {
 	int order = strcmp(a->name, b->name);
 
@@ -109,7 +109,7 @@ static int frame_compare(const struct cs_html_frame *a, const struct cs_html_fra
 	return order;
 }
 
-struct cs_html_node *cs_html_tree_next(struct cs_html_node *node)
+struct cs_frame_node *cs_frame_tree_next(struct cs_frame_node *node)
 {
 	if (node->first_child)
 		return node->first_child;
@@ -122,26 +122,26 @@ struct cs_html_node *cs_html_tree_next(struct cs_html_node *node)
  * Give every frame and node its place in the output. Siblings get sorted by going through the
  * frames backwards.
  */
-static void tree_order(struct cs_html_tree *tree)
+static void tree_order(struct cs_frame_tree *tree)
 {
-	struct cs_html_frame *last = NULL;
+	struct cs_tree_frame *last = NULL;
 	uint32_t nframes = 0, nnodes = 0;
 
 	HASH_SORT(tree->frames, frame_compare);
-	for (struct cs_html_frame *frame = tree->frames; frame;
+	for (struct cs_tree_frame *frame = tree->frames; frame;
 	     last = frame, frame = frame->hh.next)
 		frame->index = nframes++;
-	for (struct cs_html_frame *frame = last; frame; frame = frame->hh.prev) {
-		for (struct cs_html_node *node = frame->nodes; node; node = node->next_of_frame) {
+	for (struct cs_tree_frame *frame = last; frame; frame = frame->hh.prev) {
+		for (struct cs_frame_node *node = frame->nodes; node; node = node->next_of_frame) {
 			node->next_sibling = node->key.parent->first_child;
 			node->key.parent->first_child = node;
 		}
 	}
-	for (struct cs_html_node *node = &tree->root; node; node = cs_html_tree_next(node))
+	for (struct cs_frame_node *node = &tree->root; node; node = cs_frame_tree_next(node))
 		node->index = nnodes++;
 }
 
-int cs_html_tree_build(struct cs_html_tree *tree, const struct cs_profile *profile)
+int cs_frame_tree_build(struct cs_frame_tree *tree, const struct cs_profile *profile)
 {
 	tree->frame_of = calloc(cs_profile_nframes(profile) + 1, sizeof(*tree->frame_of));
 	if (!tree->frame_of)
