@@ -14,6 +14,7 @@
 #include "core/cleanup.h"
 #include "core/counters.h"
 #include "core/log.h"
+#include "decode/decode.h"
 
 #define RAW_SUFFIX ".raw"
 
@@ -141,6 +142,23 @@ static void print_losses(const uint64_t *counters)
 			cs_info("  %" PRIu64 " %s", counters[i], cs_counter_text(i)->sentence);
 }
 
+/* Why it is less than was asked for, if it is. */
+static const char *ending(const struct cs_profile_meta *meta)
+{
+	if (meta->partial)
+		return " (partial: the capture was cut off)";
+	switch (meta->end_reason) {
+	case CS_END_INTERRUPTED:
+		return " (interrupted)";
+	case CS_END_TARGETS_GONE:
+		return " (ended with its target)";
+	case CS_END_SPOOL_FULL:
+		return " (partial: the disk is full)";
+	default:
+		return "";
+	}
+}
+
 void cs_output_summary(const struct cs_output *output, const struct cs_profile *profile)
 {
 	const struct cs_profile_meta *meta = cs_profile_meta(profile);
@@ -152,8 +170,7 @@ void cs_output_summary(const struct cs_output *output, const struct cs_profile *
 	cs_info("wrote %s: %" PRIu64 " samples in %.1f s at %.0f Hz%s",
 		strcmp(output->path, "-") == 0 ? "to stdout" : output->path, samples,
 		(double)meta->duration_ns / 1e9,
-		meta->interval_ns ? 1e9 / (double)meta->interval_ns : 0.0,
-		meta->partial ? " (partial: the capture was cut off)" : "");
+		meta->interval_ns ? 1e9 / (double)meta->interval_ns : 0.0, ending(meta));
 	if (meta->has_counters) {
 		lost = c[CS_COUNTER_RING_FULL] + c[CS_COUNTER_NESTED];
 		cs_info("due ticks %" PRIu64 " = %" PRIu64 " samples + %" PRIu64 " idle + %" PRIu64

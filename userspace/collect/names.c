@@ -339,13 +339,12 @@ static int name_codes(struct cs_target *target, struct cs_buf *fresh, struct bat
 int cs_names_for(struct cs_names *names, struct cs_target *targets, struct cs_buf *fresh,
 		 uint64_t now_ns, struct cs_buf *out, struct cs_names_lost *lost)
 {
-	_cleanup_free_ struct batch *batch = malloc(sizeof(*batch));
+	_cleanup_free_ struct batch *batch = calloc(1, sizeof(*batch));
 	struct cs_target *target, *tmp;
 	int err = 0;
 
 	if (!batch)
 		return -ENOMEM;
-	batch->n = 0;
 	for (size_t at = 0; !err && at < fresh->len;) {
 		const struct cs_ev_hdr *record = (const void *)(fresh->data + at);
 

@@ -342,6 +342,9 @@ int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
 
 	cs_due_stop(session->due);
 	cs_probes_stop_clock(session->probes);
+	/* Nothing may be counted after the last record was taken. */
+	HASH_ITER (hh, session->targets, target, tmp)
+		cs_probes_detach(TAKE_PTR(target->probe));
 	err = drain(session);
 	if (!err)
 		err = write_fresh(session);

@@ -7,7 +7,6 @@
 
 #include <coroscope/code_check.h>
 
-#include <coroscope/code_check.h>
 #include <coroscope/event.h>
 #include <coroscope/limits.h>
 #include <errno.h>
