@@ -5,6 +5,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
 
 /*
  * The thread pointer: what pthread_self() returns in glibc and musl, and what CPython stores as
@@ -14,6 +15,12 @@
 static __always_inline __u64 core_thread_pointer(struct task_struct *task)
 {
 	return BPF_CORE_READ(task, thread.fsbase);
+}
+
+/* Did the interrupt come from user space? Then its registers hold all: no stack helper is needed. */
+static __always_inline bool core_user_mode(const bpf_user_pt_regs_t *regs)
+{
+	return (regs->cs & 3) == 3;
 }
 
 /* Context switches so far, voluntary and not: unchanged means that the thread has not run. */

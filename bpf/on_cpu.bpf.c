@@ -83,19 +83,19 @@ static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
 {
 	__u32 index = (__u32)pid_tgid & (CS_TSTATE_CACHE - 1);
 	struct tstate_slot *slot = bpf_map_lookup_elem(&on_cpu_tstates, &index);
-	__u64 known = 0, now = bpf_ktime_get_ns();
+	__u64 known = 0;
 
 	if (!slot)
 		return;
 	w->thread_pointer = core_thread_pointer((void *)bpf_get_current_task());
 	if (slot->pid_tgid == pid_tgid)
 		known = slot->tstate;
-	if (slot->pid_tgid != pid_tgid || known || now >= slot->none_until_ns)
+	if (slot->pid_tgid != pid_tgid || known || bpf_ktime_get_ns() >= slot->none_until_ns)
 		py_stack_thread(w, NULL, 0, known);
 	if (slot->pid_tgid != pid_tgid || w->tstate != known || !known) {
 		slot->pid_tgid = pid_tgid;
 		slot->tstate = w->tstate;
-		slot->none_until_ns = now + NO_TSTATE_NS;
+		slot->none_until_ns = bpf_ktime_get_ns() + NO_TSTATE_NS;
 	}
 	py_stack_walk(w, NULL, 0);
 }
@@ -103,19 +103,24 @@ static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
 static __always_inline void take_sample(struct bpf_perf_event_data *ctx, struct cs_walk *w,
 					const struct cs_proc_info *info, __u64 pid_tgid)
 {
-	long kernel;
+	bool user = core_user_mode(&ctx->regs);
+	long kernel = 0;
 
 	walk_record(w, CS_EV_STACK, config.interval_ns);
 	w->ev.hdr.flags = CS_ORIGIN_CPU;
 	bpf_get_current_comm(w->ev.comm, sizeof(w->ev.comm));
-	bpf_get_stack(ctx, &w->ev.user_ip, sizeof(w->ev.user_ip), BPF_F_USER_STACK);
+	if (user)
+		w->ev.user_ip = PT_REGS_IP(&ctx->regs);
+	else
+		bpf_get_stack(ctx, &w->ev.user_ip, sizeof(w->ev.user_ip), BPF_F_USER_STACK);
 	if (info && (info->flags & CS_PROC_PYTHON) && !(info->flags & CS_PROC_STALE)) {
 		walk_begin(w, info, pid_tgid >> 32);
 		walk_python(w, pid_tgid);
 	} else if (info && (info->flags & CS_PROC_UNSUPPORTED)) {
 		w->ev.status = CS_STATUS_UNSUPPORTED;
 	}
-	kernel = bpf_get_stack(ctx, emit_kernel_room(w), sizeof(w->kernel), 0);
+	if (!user)
+		kernel = bpf_get_stack(ctx, emit_kernel_room(w), sizeof(w->kernel), 0);
 	if (emit_stack(w, pid_tgid, kernel))
 		count(pid_tgid >> 32, CS_COUNTER_RING_FULL);
 	else

@@ -52,8 +52,10 @@ struct cs_walk {
 	__u64 met[CS_MET_CODES]; /* kept from walk to walk */
 	__u64 frame;
 	__u32 chunk_size;
-	__u32 pad;
-	__u8 chunk[CS_FRAME_CHUNK];
+	__u32 chunk_at;     /* of the frame in the window */
+	__u64 window_at;    /* address that was read into the window */
+	__u64 window_bytes; /* 0: nothing was */
+	__u8 window[CS_FRAME_WINDOW];
 
 	/* the record; kernel frames are put right behind the last Python frame */
 	struct cs_ev_stack ev;
@@ -61,10 +63,10 @@ struct cs_walk {
 	__u64 kernel[CS_MAX_KERNEL_FRAMES];
 };
 
-/* A word of the chunk at a masked, aligned offset: user space validated it, the verifier is shown it. */
+/* A word of the frame at a masked, aligned offset: user space validated it, the verifier is shown it. */
 static __always_inline __u64 walk_chunk_u64(const struct cs_walk *w, __u32 offset)
 {
-	return *(const __u64 *)(w->chunk + (offset & (CS_FRAME_CHUNK - 8)));
+	return *(const __u64 *)(w->window + ((w->chunk_at + offset) & (CS_FRAME_WINDOW - 8)));
 }
 
 static __always_inline __u32 walk_max(__u32 a, __u32 b)
@@ -98,6 +100,8 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 	__builtin_memset(w->candidate_frame, 0, sizeof(w->candidate_frame));
 	w->met_salt = (__u64)tgid << 40;
 	w->frame = 0;
+	w->window_at = 0;
+	w->window_bytes = 0;
 	w->chunk_size = walk_chunk_size(&w->off);
 }
 

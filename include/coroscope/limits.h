@@ -9,8 +9,10 @@
 #define CS_MAX_PY_FRAMES     256
 /* Kernel frames of one stack: PERF_MAX_STACK_DEPTH is 127, system calls stay below 40 in practice. */
 #define CS_MAX_KERNEL_FRAMES 64
-/* One read per interpreter frame: the furthest field used of any supported layout ends below it. */
+/* Of an interpreter frame: the furthest field used of any supported layout ends below it. */
 #define CS_FRAME_CHUNK       128
+/* A read costs some 50 ns however short it is: frames that lie one below the other are read so many bytes at a time. */
+#define CS_FRAME_WINDOW      2048
 /* One read per asyncio Task: name, coroutine and waiter of every supported layout lie below it. */
 #define CS_TASK_CHUNK        192
 /* Thread states of one interpreter visited by the in-kernel search (a miss is counted). */

@@ -148,6 +148,24 @@ static void test_dict_beyond_the_limit(void **state)
 	walk_and_expect(&f, 0);
 }
 
+/* The entries lie behind 2^log2_index_bytes of indices: those of a dict that could be asyncio's, not more. */
+static void test_dict_of_any_size(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(13);
+	const struct cs_py_offsets *off = &f.py->info.off;
+	uint64_t keys = made_current_tasks(f.py, &f.task, 1), last = 0;
+
+	while (last < keys + (1u << 17)) {
+		last = made_alloc(f.py, off->keys_indices + 24);
+		made_put_u64(f.py, last + off->keys_indices + 16, f.task);
+	}
+	for (unsigned int log2 = 15; log2 <= UINT8_MAX; log2++) {
+		made_put(f.py, keys + off->keys_log2_index_bytes,
+			 &(unsigned char){(unsigned char)log2}, 1);
+		walk_and_expect(&f, log2 <= 16 ? f.task : 0);
+	}
+}
+
 static void test_odd_dicts(void **state)
 {
 	_cleanup_fixture_ struct fixture f = setup(13);
@@ -158,13 +176,6 @@ static void test_odd_dicts(void **state)
 	walk_and_expect(&f, 0);
 	made_put(f.py, keys + off->keys_kind, "\0", 1);
 	walk_and_expect(&f, f.task);
-	for (int log2 = 17; log2 <= 255; log2++) {
-		made_put(f.py, keys + off->keys_log2_index_bytes, &(unsigned char){log2}, 1);
-		walk_and_expect(&f, 0);
-	}
-	made_put(f.py, keys + off->keys_log2_index_bytes, "\x10", 1); /* 64 KiB away: nowhere */
-	walk_and_expect(&f, 0);
-	made_put(f.py, keys + off->keys_log2_index_bytes, "\6", 1);
 	made_put_u64(f.py, keys + off->keys_nentries, UINT64_MAX);
 	walk_and_expect(&f, f.task);
 	made_put_u64(f.py, f.py->info.current_tasks + off->dict_keys, 0);
@@ -259,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_several_candidates),
 		cmocka_unit_test(test_more_candidates_than_room),
 		cmocka_unit_test(test_dict_beyond_the_limit),
+		cmocka_unit_test(test_dict_of_any_size),
 		cmocka_unit_test(test_odd_dicts),
 		cmocka_unit_test(test_name_kinds),
 		cmocka_unit_test(test_name_numbers),

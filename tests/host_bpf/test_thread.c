@@ -288,7 +288,7 @@ static void test_fields_in_any_order(void **state)
 
 		f.py->info.off.frame_localsplus = CS_FRAME_CHUNK;
 		f.py->info.off.frame_owner = owners[i];
-		memset(f.w->chunk, 0xee, sizeof(f.w->chunk));
+		memset(f.w->window, 0xee, sizeof(f.w->window));
 		assert_int_equal(walk_frames(&f, 3), 3);
 		assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
 	}

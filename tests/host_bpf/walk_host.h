@@ -15,7 +15,7 @@
 
 /* The fields that a read may fill. */
 #define WALK_TARGETS(X) \
-	X(chunk)        \
+	X(window)       \
 	X(ev.running.name) X(interp) X(tstate) X(frame)
 
 static inline bool walk_dst_allowed(const void *ctx, const void *dst, size_t size)

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """changing_targets.py COROSCOPE: targets that are no Python, that end and that become another program."""
+import re
+
 import live
 
 
@@ -30,6 +32,7 @@ def test_exits():
         done = live.record("-p", program.pid, "-d", 10, "-f", "collapsed")
     found = live.stacks(done.out)
     live.check("the capture ends with its target", live.seconds(done) < 4, done.err)
+    live.check("it is said that it ended early", re.search("ended|partial", done.err), done.err)
     live.check("what it did is there", live.weight(found, lambda stack: stack.under("<module>", "main", "burn")) > 0.3 * live.RATE_HZ, found)
     live.check("the target ended by itself", program.returncode == 0, program.returncode)
 

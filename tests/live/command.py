@@ -61,10 +61,11 @@ def test_duration():
 def test_user():
     with live.scratch() as folder:
         path = folder / "out.collapsed"
-        script = "id -u; id -g; id -G"
+        script = "id -u; id -g; nice; id -G"
         done = live.record("-o", path, "--", "sh", "-c", script, env=NOBODY)
         live.check("the command runs as the user behind sudo", done.out.split()[:2] == ["65534", "65534"], done.out)
-        live.check("and in no group of root's", "0" not in done.out.split(), done.out)
+        live.check("as urgent as it would be without coroscope", int(done.out.split()[2]) == os.nice(0), done.out)
+        live.check("and in no group of root's", "0" not in done.out.split()[3:], done.out)
         live.check("whose the profile is", os.stat(path).st_uid == 65534, os.stat(path))
         done = live.coroscope("record", "-o", path, "--", "true", env={"SUDO_UID": "root", "SUDO_GID": "0"})
         live.check("a senseless user is refused, not taken for root", done.code == live.FAILURE and live.one_line(done), done)

@@ -22,7 +22,7 @@ def numbers(header, pattern, after=""):
 KINDS = numbers("event.h", r"\bCS_EV_(\w+) = (\d+),")
 ORIGINS = numbers("event.h", r"\bCS_ORIGIN_(\w+) = (\d+),")
 END_REASONS = numbers("event.h", r"\bCS_END_(\w+) = (\d+),")
-COUNTERS = numbers("status.h", r'\bX\((\w+), (\d+), "', after="#define CS_COUNTER(X)")
+COUNTERS = numbers("status.h", r"\bX\((\w+), (\d+), ", after="#define CS_COUNTER(X)")
 
 
 def read(path):
@@ -42,6 +42,10 @@ def read(path):
 
 def of_kind(records, name):
     return [record for record in records if record.kind == KINDS[name]]
+
+
+def weight_ns(stack):
+    return struct.unpack_from("<Q", stack.body)[0]
 
 
 def counters(record):

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """waiting.py COROSCOPE: what waits with the GIL released is shown with its Python stack."""
+import contextlib
+import os
 import re
 
 import live
@@ -55,6 +57,18 @@ def test_without_the_iterator():
 
 
 @live.noisy
+def test_busy_threads():
+    """A thread is either on a CPU or waits for one: on a full machine too its time is the clock's, not more."""
+    with contextlib.ExitStack() as stack:
+        programs = [stack.enter_context(live.target(live.interpreter(), "deep.py", 3)) for _ in range(os.cpu_count())]
+        done = live.record("-p", ",".join(str(program.pid) for program in programs), "-d", 4, "--mode", "wall", "-f", "collapsed")
+    found, due = live.stacks(done.out), live.RATE_HZ * live.seconds(done)
+    for program in programs:
+        burning = live.weight(found, lambda s, program=program: s.frames[0].endswith(f"[{program.pid}]"))
+        live.check(f"process {program.pid} is shown for as long as it ran", live.near(burning, due), (burning, due))
+
+
+@live.noisy
 def hashing(mode):
     with live.target(live.interpreter(), "hashlib_gil.py") as program:
         done = live.record("-p", program.pid, "-d", 3, "--mode", mode, "-f", "collapsed")
@@ -77,4 +91,4 @@ def test_hashing_in_wall_mode():
     hashing("wall")
 
 
-live.main(test_idle_loop, test_sleeping_threads, test_hashing_in_cpu_mode, test_hashing_in_wall_mode, test_without_the_iterator)
+live.main(test_idle_loop, test_sleeping_threads, test_busy_threads, test_hashing_in_cpu_mode, test_hashing_in_wall_mode, test_without_the_iterator)

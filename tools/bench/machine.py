@@ -87,8 +87,9 @@ class Target:
 
     def _read(self):
         for line in self.process.stdout:
-            work, cpu, now = map(int, line.split())
-            self.progress.append((now, cpu, work))
+            if line.endswith("\n"):  # the last one may be cut
+                work, cpu, now = map(int, line.split())
+                self.progress.append((now, cpu, work))
 
     def between(self, start_ns, end_ns):
         """(work per CPU second, work per second) between two moments, or None."""

@@ -9,6 +9,7 @@ INCLUDE = Path(__file__).resolve().parents[2] / "include" / "coroscope"
 HEADER = struct.Struct("<IHHQII")    # struct cs_ev_hdr
 STACK_COUNTS = struct.Struct("<HHB")  # nframes, nkernel, status of struct cs_ev_stack
 STACK_COUNTS_AT = 56
+PASS_TASKS_AT = 32                   # ntasks of struct cs_ev_pass
 
 
 def header_numbers(name, pattern):
@@ -25,13 +26,15 @@ COUNTERS = {name: number for name, number in
 
 class RawCapture:
     """counters: the accounts of the whole capture. first_ns: of the first sample, on the monotonic clock, or
-    None. frames: Python frames of the CPU samples, as a sorted list. created_frames: the same of creations."""
+    None. frames: Python frames of the CPU samples, as a sorted list. created_frames: the same of creations.
+    passes: (moment in ns, tasks) of the passes over suspended tasks."""
 
     def __init__(self, path):
         self.counters = dict.fromkeys(COUNTERS, 0)
         self.first_ns = None
         self.loaded_ns = None
-        self.frames, self.created_frames, self.bytes = [], [], Path(path).stat().st_size
+        self.frames, self.created_frames, self.passes = [], [], []
+        self.bytes = Path(path).stat().st_size
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             self._read(data)
         self.frames.sort()
@@ -49,6 +52,8 @@ class RawCapture:
                 self.frames.append(STACK_COUNTS.unpack_from(data, at + STACK_COUNTS_AT)[0])
             elif kind == KINDS["TASK_CREATED"]:
                 self.created_frames.append(STACK_COUNTS.unpack_from(data, at + STACK_COUNTS_AT)[0])
+            elif kind == KINDS["PASS"]:
+                self.passes.append((ts_ns, struct.unpack_from("<I", data, at + PASS_TASKS_AT)[0]))
             elif kind == KINDS["CAPTURE"]:
                 self.loaded_ns = ts_ns
             elif kind == KINDS["STATS"] and pid == 0:

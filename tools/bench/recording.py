@@ -13,12 +13,14 @@ from raw_capture import RawCapture
 
 START_S = 10
 EXPORT_S = 120
+SETTLE_S = 2
 
 
 class Recording:
     """coroscope at work on some processes; ended, and its files removed, at the end of the with block.
 
-    stop() fills in: capture_cpu_s, capture_s (from the first tick on), export_cpu_s, export_s (from the signal to
+    settle() lets the first moments pass and counts them apart: start_cpu_s (from the start of the process).
+    stop() fills in: capture_cpu_s, capture_s (from the first tick, or settle(), on), export_cpu_s, export_s (from the signal to
     the exit), capture_kb, peak_kb, and with the raw format `raw`. runs(name) works until the with block ends.
     """
 
@@ -69,8 +71,11 @@ class Recording:
     def bpf_ns(self, *names):
         return sum(self.runs(name)[1] for name in names)
 
-    def cpu_so_far_ns(self):
-        return cpu_ns(self.pid) - self.ticking_cpu_ns
+    def settle(self, seconds=SETTLE_S):
+        time.sleep(seconds)
+        self.ticking_ns = time.monotonic_ns()
+        self.ticking_cpu_ns = cpu_ns(self.pid)
+        self.start_cpu_s = self.ticking_cpu_ns / 1e9
 
     def stop(self):
         captured_cpu_ns = cpu_ns(self.pid)

@@ -8,10 +8,11 @@ import random
 import time
 from statistics import mean, median
 
+from bare_clock import BareClock
 from machine import CPUS, WORK, Target
 from recording import Recording
 
-SETTLE_S = 0.2
+SETTLE_S = 0.5  # coroscope's first moments (names, tasks met for the first time) are no steady state
 
 
 def interval(values, rounds=2000):
@@ -28,15 +29,19 @@ def phase(target, seconds):
     return target.between(start, time.monotonic_ns())
 
 
+def disturbed(mode, rate, pid):
+    """What a phase is disturbed by: coroscope, or with the mode "bare" only its interrupts."""
+    return BareClock(rate) if mode == "bare" else Recording([pid], mode=mode, rate=rate)
+
+
 def turns(python, work, mode, rate, pairs, seconds):
     """(rates without, rates with): lists of (work per CPU second, work per second), one longer than the other."""
     with Target(python, WORK, *work, cpu=CPUS[-1]) as target:
         time.sleep(1)
         without, with_ = [phase(target, seconds)], []
         for _ in range(pairs):
-            with Recording([target.pid], mode=mode, rate=rate, form="raw") as recording:
+            with disturbed(mode, rate, target.pid):
                 with_.append(phase(target, seconds))
-                recording.stop()
             without.append(phase(target, seconds))
     return without, with_
 

@@ -14,12 +14,13 @@ ELSEWHERE = ("on_cpu", "task_init", "proc_exec", "proc_exit")
 def own_share(python, work, mode, seconds, everything=False):
     """coroscope at 99 Hz with a busy program on every CPU.
 
-    A dict: cpu and bpf in CPUs, creations a second, capture_kb, peak_kb, export_cpu_s, export_s.
+    A dict: cpu and bpf in CPUs, creations a second, capture_kb, peak_kb, start_cpu_s, export_cpu_s, export_s.
     """
     with ExitStack() as stack:
         targets = [stack.enter_context(Target(python, *work, cpu=cpu)) for cpu in CPUS]
         recording = stack.enter_context(Recording([target.pid for target in targets], mode=mode,
                                                   form="collapsed", everything=everything))
+        recording.settle()
         bpf_before, created_before = recording.bpf_ns(*ELSEWHERE), recording.runs("task_init")[0]
         time.sleep(seconds)
         bpf = recording.bpf_ns(*ELSEWHERE) - bpf_before
@@ -28,25 +29,26 @@ def own_share(python, work, mode, seconds, everything=False):
         return {"cpu": recording.capture_cpu_s / recording.capture_s,
                 "bpf": bpf / 1e9 / recording.capture_s, "creations": created / recording.capture_s,
                 "capture_kb": recording.capture_kb, "peak_kb": recording.peak_kb,
-                "export_cpu_s": recording.export_cpu_s, "export_s": recording.export_s}
+                "start_cpu_s": recording.start_cpu_s, "export_cpu_s": recording.export_cpu_s, "export_s": recording.export_s}
 
 
 def suspended(python, tasks, wakeups, seconds):
-    """A dict: cpu in CPUs, passes a second, tasks read a second, quiet passes as a share."""
+    """A dict: cpu in CPUs, start_cpu_s, passes and tasks read a second; failed and quiet passes as shares."""
     arguments = (tasks, 5, wakeups)
     with Target(python, TARGETS / "many_tasks.py", *arguments, cpu=CPUS[-1]) as target, \
             Recording([target.pid], mode="wall", cpu=CPUS[0]) as recording:
+        recording.settle(max(2, tasks / 2500))  # the first pass reads everything
         time.sleep(seconds)
         recording.stop()
-        counters = recording.raw.counters
-        if not counters["PASSES"]:
+        counters, passed_s = recording.raw.counters, recording.capture_s
+        passes = [tasks_read for at, tasks_read in recording.raw.passes
+                  if recording.ticking_ns <= at < recording.stop_ns]
+        if not passes:
             return None
-        whole_s = (recording.stop_ns - recording.start_ns) / 1e9
-        return {"cpu": recording.capture_cpu_s / recording.capture_s,
-                "passes": counters["PASSES"] / whole_s, "tasks": counters["TASKS"] / whole_s,
-                "dropped": counters["TASKS_DROPPED"] / max(1, counters["TASKS"]),
-                "quiet": counters["PASSES_QUIET"] / counters["PASSES"],
-                "bytes": recording.raw.bytes / whole_s}
+        return {"cpu": recording.capture_cpu_s / passed_s, "start_cpu_s": recording.start_cpu_s,
+                "passes": len(passes) / passed_s, "tasks": sum(passes) / passed_s,
+                "failed": counters["PASSES_FAILED"] / counters["PASSES"],
+                "quiet": counters["PASSES_QUIET"] / counters["PASSES"]}
 
 
 def task_ns(row, baseline):

@@ -134,7 +134,9 @@ void made_stack(struct made_stitch *made, const struct made_stack *stack)
 		.tid = stack->tid ? stack->tid : MADE_TID,
 		.stack =
 			{
-				.weight_ns = stack->weight_ns ? stack->weight_ns : STACK_NS,
+				.weight_ns = stack->weightless  ? 0
+					     : stack->weight_ns ? stack->weight_ns
+								: STACK_NS,
 				.subject = stack->subject,
 				.user_ip = stack->user_ip,
 				.origin = stack->origin,

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/buf.h"
@@ -48,6 +49,7 @@ struct made_stack {
 	enum cs_status status;
 	uint64_t subject;   /* not 0: the event is the creation of that task */
 	uint64_t weight_ns; /* 0: 100 */
+	bool weightless;
 	uint64_t ts_ns;
 	uint64_t user_ip;
 	uint64_t coro;    /* 0: task + 0x1000 */

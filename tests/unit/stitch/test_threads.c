@@ -170,6 +170,20 @@ static void test_exit(void **state)
 	forget_by(state, CS_EV_EXIT);
 }
 
+/* A stack without weight tells of the thread, so that its tasks have a base; it is no sample. */
+static void test_introduction(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	MADE_STACK(made, .frames = "rLs", .origin = CS_ORIGIN_WALL, .weightless = true);
+	made_event(made, CS_EV_SAME);
+	made_expect(made, "");
+	MADE_TASK(made, .task = A, .name = "A", .frames = "x");
+	MADE_PASS(made, 10, 0, A);
+	made_expect(made, "r L <A> x\n");
+	assert_string_equal(made->thread_name, "worker");
+}
+
 /* A code object's address may get another one. */
 static void test_code_replaced(void **state)
 {
@@ -197,8 +211,10 @@ static int refuse(void *ctx, const struct cs_stitched *sample)
 static void test_receiver_says_stop(void **state)
 {
 	_cleanup_(cs_stitch_freep) struct cs_stitch *stitch = NULL;
-	const struct cs_event event = {
-		.kind = CS_EV_STACK, .pid = 1, .tid = 1, .stack = {.comm = {"x", 1}}};
+	const struct cs_event event = {.kind = CS_EV_STACK,
+				       .pid = 1,
+				       .tid = 1,
+				       .stack = {.weight_ns = 1, .comm = {"x", 1}}};
 
 	assert_int_equal(cs_stitch_new(refuse, NULL, &stitch), 0);
 	assert_int_equal(cs_stitch_feed(stitch, &event), 42);
@@ -209,12 +225,19 @@ static void test_receiver_says_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_plain),         TEST(test_no_python),
-		TEST(test_running),       TEST(test_running_with_parents),
-		TEST(test_truncated),     TEST(test_same),
-		TEST(test_threads_apart), TEST(test_exec),
-		TEST(test_exit),          TEST(test_code_replaced),
-		TEST(test_of_no_process), cmocka_unit_test(test_receiver_says_stop),
+		TEST(test_plain),
+		TEST(test_no_python),
+		TEST(test_running),
+		TEST(test_running_with_parents),
+		TEST(test_truncated),
+		TEST(test_same),
+		TEST(test_threads_apart),
+		TEST(test_exec),
+		TEST(test_exit),
+		TEST(test_introduction),
+		TEST(test_code_replaced),
+		TEST(test_of_no_process),
+		cmocka_unit_test(test_receiver_says_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
