@@ -50,14 +50,21 @@ def test_pstree_without_tasks():
     live.check("a Python without asyncio: nothing found, said in one line", done.code == live.NOTHING and live.one_line(done), done)
 
 
+def is_asleep(tid):
+    with open(f"/proc/{tid}/stat", encoding="utf-8") as file:
+        return file.read().rsplit(")", 1)[1].split()[0] == "S"
+
+
 def threads_of(program):
     done = live.coroscope("dump", program.pid)
     live.check("dump succeeds", done.code == live.OK, done)
     return [block for block in done.out.split("\n\n") if block.startswith("Thread ")]
 
 
+@live.noisy
 def test_dump():
     with live.target(live.interpreter(), "hashlib_gil.py") as program:
+        live.until(lambda: is_asleep(program.pid))
         threads = threads_of(program)
     live.check("both threads are there", len(threads) == 2, threads)
     main = next(block for block in threads if block.startswith(f"Thread {program.pid} "))

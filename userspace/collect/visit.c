@@ -102,7 +102,7 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 		return -ENOMEM;
 	cs_mem_forget(target->mem);
 	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, out, &result);
-	target->pass_at_ns = now + result.duration_ns * PASS_BUDGET;
+	target->pass_at_ns = now + result.cpu_ns * PASS_BUDGET;
 	visit->counters[CS_COUNTER_PASSES]++;
 	visit->counters[CS_COUNTER_TASKS] += result.ntasks;
 	visit->counters[CS_COUNTER_TASKS_DROPPED] += result.ndropped;

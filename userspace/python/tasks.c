@@ -24,7 +24,13 @@
 #include "python/walk.h"
 
 /* How long to wait before asking again whether the threads are at rest. */
-#define POLL_NS 30000
+#define POLL_NS          30000
+/*
+ * A process whose loops never sleep would cost the whole wait in every pass: after so many restless ones in a row it is
+ * waited for only now and then.
+ */
+#define RESTLESS_PASSES  8
+#define RESTLESS_RETRIES 32
 
 struct cs_tasks {
 	struct cs_interp interp;
@@ -35,14 +41,20 @@ struct cs_tasks {
 	struct cs_addrmap digests;   /* of the second walk: task -> digest */
 	struct cs_addrmap known;     /* of the last pass: task -> digest of its record */
 	struct cs_addrmap next;      /* of this pass */
+	unsigned int restless;       /* passes in a row that found no rest */
 };
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* Is this task part of the pass? What was dropped has no state. */
@@ -301,30 +313,46 @@ static int write_records(struct cs_tasks *tasks, uint64_t ts_ns, uint64_t weight
 	return 0;
 }
 
-int cs_tasks_pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, uint64_t wait_ns,
-		  struct cs_buf *out, struct cs_tasks_result *ret)
+static uint64_t patience(const struct cs_tasks *tasks, uint64_t wait_ns)
+{
+	if (tasks->restless < RESTLESS_PASSES || tasks->restless % RESTLESS_RETRIES == 0)
+		return wait_ns;
+	return 0;
+}
+
+static int pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, uint64_t wait_ns,
+		struct cs_buf *out, struct cs_tasks_result *ret)
 {
 	struct cs_pyobj_ctx ctx = {&tasks->interp, mem};
 	enum cs_coherence coherence = CS_COHERENT_QUIET;
 	uint64_t began_ns;
 	int err;
 
-	*ret = (struct cs_tasks_result){0};
-	err = read_quiet(tasks, &ctx, wait_ns, &began_ns);
+	err = read_quiet(tasks, &ctx, patience(tasks, wait_ns), &began_ns);
+	tasks->restless = err == -EBUSY ? tasks->restless + 1 : 0;
 	if (err == -EBUSY) {
 		coherence = CS_COHERENT_PER_TASK;
 		err = read_twice(tasks, &ctx, &began_ns);
 	}
 	ret->ndropped = tasks->walk.ndropped;
-	ret->duration_ns = now_ns() - began_ns;
 	/* The sets themselves could not be read. */
 	if (err == -EFAULT || err == -EINVAL)
 		return -EAGAIN;
 	if (err)
 		return err;
 	ret->coherence = coherence;
-	err = write_records(tasks, began_ns, weight_ns, ret, out);
-	ret->duration_ns = now_ns() - began_ns;
+	return write_records(tasks, began_ns, weight_ns, ret, out);
+}
+
+int cs_tasks_pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, uint64_t wait_ns,
+		  struct cs_buf *out, struct cs_tasks_result *ret)
+{
+	uint64_t began_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	int err;
+
+	*ret = (struct cs_tasks_result){0};
+	err = pass(tasks, mem, weight_ns, wait_ns, out, ret);
+	ret->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
 	return err;
 }
 

@@ -32,7 +32,7 @@ struct cs_tasks_result {
 	uint32_t ntasks;
 	uint32_t ndropped;
 	uint32_t coherence; /* enum cs_coherence; 0: the pass was given up */
-	uint64_t duration_ns;
+	uint64_t cpu_ns;    /* CPU time of this thread that the pass took, waiting included */
 };
 
 /*

@@ -6,10 +6,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -94,6 +97,31 @@ static void test_process(void **state)
 	/* the path under which this test was started */
 	assert_true(process->cmdline.len > 0);
 	assert_non_null(memmem(process->cmdline.str, process->cmdline.len, "record", 6));
+}
+
+/* Arguments are joined by blanks. */
+static void test_arguments(void **state)
+{
+	const struct cs_ev_process known = {0};
+	struct fixture *f = *state;
+	int ends[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		execlp("sleep", "sleep", "60", NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 0); /* it has called exec */
+	close(ends[0]);
+	assert_int_equal(cs_record_process(&f->out, 9, pid, &known, ""), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	check_text(decode(f, CS_EV_PROCESS)->process.comm, "sleep");
+	check_text(f->event.process.cmdline, "sleep 60");
 }
 
 static void test_process_that_is_gone(void **state)
@@ -198,9 +226,11 @@ static void test_mapping(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_begin_pads), TEST(test_process),      TEST(test_process_that_is_gone),
-		TEST(test_capture),    TEST(test_long_command), TEST(test_stats),
-		TEST(test_end),        TEST(test_ksym),         TEST(test_mapping),
+		TEST(test_begin_pads), TEST(test_process),
+		TEST(test_arguments),  TEST(test_process_that_is_gone),
+		TEST(test_capture),    TEST(test_long_command),
+		TEST(test_stats),      TEST(test_end),
+		TEST(test_ksym),       TEST(test_mapping),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
