@@ -30,14 +30,18 @@ static __always_inline __u64 core_switches(struct task_struct *task)
 }
 
 /*
- * Has `task` just lost its CPU to `by`, the thread that is looking at it? The scheduler stamps who leaves a CPU and who
- * arrives on it with the same clock reading. Without CONFIG_SCHED_INFO nothing tells: then no. __state is task_struct's
- * name for it since 5.14 (commit 2f064a59a11f); callers need 5.18 anyway.
+ * Is the thread off the CPU only because it waits for one? __state is task_struct's name for it since 5.14 (commit
+ * 2f064a59a11f); callers need 5.18 anyway.
  */
-static __always_inline bool core_was_preempted_by(struct task_struct *task, struct task_struct *by)
+static __always_inline bool core_is_runnable(struct task_struct *task)
 {
-	if (!bpf_core_field_exists(task->sched_info) || BPF_CORE_READ(task, __state))
-		return false;
-	return BPF_CORE_READ(task, sched_info.last_queued) >=
-	       BPF_CORE_READ(by, sched_info.last_arrival);
+	return !BPF_CORE_READ(task, __state);
+}
+
+/* Time that the thread has waited for a CPU so far, in nanoseconds; 0 where the kernel does not count it. */
+static __always_inline __u64 core_run_delay(struct task_struct *task)
+{
+	if (!bpf_core_field_exists(task->sched_info))
+		return 0;
+	return BPF_CORE_READ(task, sched_info.run_delay);
 }

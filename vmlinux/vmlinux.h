@@ -26,8 +26,7 @@ struct signal_struct {
 };
 
 struct sched_info {
-	unsigned long long last_arrival;
-	unsigned long long last_queued;
+	unsigned long long run_delay;
 };
 
 struct task_struct {
