@@ -66,7 +66,7 @@ def require_llvm(tool):
         if f"version {LLVM_VERSION}." in said:
             return name
     raise Skip(f"{tool} {LLVM_VERSION} is not installed, and other versions judge differently "
-               f"(Debian 12 has it; elsewhere: apt-get install {tool}-{LLVM_VERSION})")
+               f"(Debian 12 and Ubuntu 24.04 have {tool}-{LLVM_VERSION}; Debian 13 has not)")
 
 
 def main(check, cases):

@@ -111,7 +111,8 @@ def main():
         print(f"FAILED: {failure}")
         return 1
     if not asked:
-        print(f"SKIPPED: no Python {wanted} with headers and debug information was found; "
+        print("SKIP: no Python of a version that is not supported was found" if wanted == "unsupported" else
+              f"SKIP: no Python {wanted} with headers and debug information was found; "
               f"`pyenv install {wanted}` builds one")
         return SKIP
     return 0

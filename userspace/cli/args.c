@@ -99,8 +99,8 @@ int cs_parse_pids(const char *text, pid_t *pids, unsigned int *n)
 		if (!isdigit((unsigned char)*at))
 			return -EINVAL;
 		errno = 0;
-		pid = strtol(at, &end, 0); /* 0x1f too, as in py-spy */
-		if (errno || pid <= 0 || pid > (1 << 22) || (*end && *end != ','))
+		pid = strtol(at, &end, strncmp(at, "0x", 2) ? 10 : 16); /* 0x1f too, as in py-spy */
+		if (errno || pid <= 0 || pid > (1 << 22) || (*end && (*end != ',' || !end[1])))
 			return -EINVAL;
 		if (*n == CS_MAX_PIDS)
 			return -E2BIG;

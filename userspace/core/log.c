@@ -19,14 +19,15 @@ enum cs_log_level cs_log_level(void)
 void cs_logv(enum cs_log_level level, const char *fmt, va_list args)
 {
 	static const char *const prefix[] = {"error: ", "warning: ", "", "debug: "};
+	char line[2048];
+	int n;
 
 	if (level > max_level)
 		return;
-	flockfile(stderr);
-	fprintf(stderr, "coroscope: %s", prefix[level]);
-	vfprintf(stderr, fmt, args);
-	fputc('\n', stderr);
-	funlockfile(stderr);
+	n = snprintf(line, sizeof(line), "coroscope: %s", prefix[level]);
+	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, args);
+	/* one write a line: other processes write there too */
+	fprintf(stderr, "%s\n", line);
 }
 
 void cs_log(enum cs_log_level level, const char *fmt, ...)

@@ -228,16 +228,28 @@ static bool comes_first(const struct cs_task *a, const struct cs_task *b)
 	return a->created_ns != b->created_ns ? a->created_ns < b->created_ns : a->addr < b->addr;
 }
 
+/* The other alive task that this one waits for, or NULL. */
+static struct cs_task *awaited_by(const struct cs_graph *graph, const struct cs_task *task)
+{
+	struct cs_task *awaited = task->waiter ? cs_graph_find(graph, task->waiter) : NULL;
+
+	if (!awaited || awaited == task || !cs_graph_alive(graph, awaited))
+		return NULL;
+	return awaited;
+}
+
 static void link_awaiters(struct cs_graph *graph)
 {
 	struct cs_task *task, *awaited;
 
 	forget_awaiters(graph);
 	for (task = graph->tasks; task; task = task->hh.next) {
-		if (!task->waiter || !cs_graph_alive(graph, task))
+		task->is_leaf = false;
+		if (!cs_graph_alive(graph, task))
 			continue;
-		awaited = cs_graph_find(graph, task->waiter);
-		if (!awaited || awaited == task || !cs_graph_alive(graph, awaited))
+		awaited = awaited_by(graph, task);
+		task->is_leaf = !awaited;
+		if (!awaited)
 			continue;
 		awaited->nawaiters++;
 		if (awaited->awaiter && !comes_first(task, awaited->awaiter))
@@ -245,6 +257,32 @@ static void link_awaiters(struct cs_graph *graph)
 		task_unref(awaited->awaiter);
 		awaited->awaiter = task;
 		task->refs++;
+	}
+}
+
+/*
+ * A circle of tasks has no leaf, and its time must not vanish: its first member stands for it. Everyone waits for at most
+ * one task, so following the waits from each task not met before finds every circle once, in linear time.
+ */
+static void find_circles(struct cs_graph *graph)
+{
+	uint32_t before = graph->visit;
+	struct cs_task *start, *task, *member, *first;
+
+	for (start = graph->tasks; start; start = start->hh.next) {
+		graph->visit++;
+		task = cs_graph_alive(graph, start) ? start : NULL;
+		while (task && task->visit <= before) {
+			task->visit = graph->visit;
+			task = awaited_by(graph, task);
+		}
+		if (!task || task->visit != graph->visit)
+			continue; /* it ends, or joins what was followed before */
+		first = task;
+		for (member = awaited_by(graph, task); member != task;
+		     member = awaited_by(graph, member))
+			first = comes_first(member, first) ? member : first;
+		first->is_leaf = true;
 	}
 }
 
@@ -264,33 +302,7 @@ void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks
 			retire(graph, task);
 	}
 	link_awaiters(graph);
-}
-
-/* The alive task that this one waits for, or NULL. */
-static struct cs_task *awaited_by(const struct cs_graph *graph, const struct cs_task *task)
-{
-	struct cs_task *awaited = task->waiter ? cs_graph_find(graph, task->waiter) : NULL;
-
-	return awaited && cs_graph_alive(graph, awaited) ? awaited : NULL;
-}
-
-bool cs_graph_is_leaf(struct cs_graph *graph, struct cs_task *task)
-{
-	struct cs_task *at, *next = awaited_by(graph, task);
-
-	if (!next)
-		return true;
-	/* A circle has no leaf, and its time must not vanish: its first member stands for it. */
-	graph->visit++;
-	for (at = task; next && next != task; next = awaited_by(graph, at)) {
-		if (next->visit == graph->visit)
-			return false; /* it leads into a circle that it is not part of */
-		next->visit = graph->visit;
-		if (comes_first(next, task))
-			task->visit = graph->visit; /* not the first, if this is a circle */
-		at = next;
-	}
-	return next == task && task->visit != graph->visit;
+	find_circles(graph);
 }
 
 struct cs_task *cs_graph_parent(const struct cs_task *task, enum cs_link *ret_link)

@@ -38,8 +38,13 @@ struct cs_task {
 	struct cs_frames creation; /* the creator's frames when it made this task */
 	struct cs_task *awaiter;   /* referenced; as of the last pass, first of nawaiters */
 	uint32_t nawaiters;
+	/*
+	 * As of the last pass: it waits for no other task that is alive. The time of one that does is shown at that
+	 * other task; in a circle of tasks that await each other the first stands for all.
+	 */
+	bool is_leaf;
 	uint32_t pass;  /* serial of the last pass that listed it */
-	uint32_t visit; /* of the last upward walk: ends cycles */
+	uint32_t visit; /* of the last walk along links: ends cycles */
 	UT_hash_handle hh;
 };
 
@@ -79,12 +84,6 @@ const char *cs_graph_leaf(const struct cs_task *task);
 
 /* Listed by the last pass. */
 bool cs_graph_alive(const struct cs_graph *graph, const struct cs_task *task);
-
-/*
- * Does it wait for no other task that is alive? The time of one that does is shown at that other task. In a circle of
- * tasks that await each other the first stands for all.
- */
-bool cs_graph_is_leaf(struct cs_graph *graph, struct cs_task *task);
 
 /* Who stands directly above, by the rule of the design: awaiter, else creator. */
 struct cs_task *cs_graph_parent(const struct cs_task *task, enum cs_link *ret_link);

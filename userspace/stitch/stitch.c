@@ -399,7 +399,7 @@ static int feed_pass(struct cs_stitch *stitch, struct process *process,
 		struct cs_task *task = cs_graph_find(process->graph, pass->tasks[i]);
 
 		if (!task || !cs_graph_alive(process->graph, task) ||
-		    task->state == CS_TASK_RUNNING || !cs_graph_is_leaf(process->graph, task))
+		    task->state == CS_TASK_RUNNING || !task->is_leaf)
 			continue;
 		err = stitch_suspended(stitch, process, task, pass->weight_ns);
 	}

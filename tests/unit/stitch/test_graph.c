@@ -84,8 +84,8 @@ static void test_links(void **state)
 	cs_graph_pass(graph, 100, alive, 3, true);
 	assert_ptr_equal(cs_graph_parent(cs_graph_find(graph, 2), &link), cs_graph_find(graph, 3));
 	assert_int_equal(link, CS_LINK_AWAIT);
-	assert_false(cs_graph_is_leaf(graph, cs_graph_find(graph, 3)));
-	assert_true(cs_graph_is_leaf(graph, cs_graph_find(graph, 2)));
+	assert_false(cs_graph_find(graph, 3)->is_leaf);
+	assert_true(cs_graph_find(graph, 2)->is_leaf);
 }
 
 /* An awaiter that the next pass no longer lists awaits nothing; what it awaited is a leaf's parent no more. */
@@ -107,7 +107,8 @@ static void test_awaiter_ends(void **state)
 	update(graph, 1, 2);
 	cs_graph_pass(graph, 102, both, 2, true);
 	create(graph, 103, 2, 9);
-	assert_true(cs_graph_is_leaf(graph, cs_graph_find(graph, 1)));
+	assert_ptr_equal(cs_graph_parent(cs_graph_find(graph, 2), &link), cs_graph_find(graph, 9));
+	assert_int_equal(link, CS_LINK_CREATED);
 }
 
 static void test_cycles_end(void **state)
@@ -215,19 +216,41 @@ static void test_each(void **state)
 	assert_int_equal(n, 100);
 }
 
+/* Linear, or this test would take minutes: one chain of all the tasks that a pass may have, closed into a circle. */
+static void test_long_circle(void **state)
+{
+	static uint64_t tasks[CS_MAX_TASKS];
+	struct cs_graph *graph;
+	uint32_t leaves = 0;
+
+	assert_int_equal(cs_graph_new(&graph), 0);
+	for (uint32_t i = 0; i < CS_MAX_TASKS; i++) {
+		const struct cs_event_task task = {
+			.task = i + 1,
+			.coro = i + 1,
+			.waiter = (i + 1) % CS_MAX_TASKS + 1,
+			.state = CS_TASK_WAITING,
+		};
+
+		tasks[i] = task.task;
+		assert_int_equal(cs_graph_update(graph, 1, &task, 0), 0);
+	}
+	cs_graph_pass(graph, 1, tasks, CS_MAX_TASKS, true);
+	for (uint32_t i = 0; i < CS_MAX_TASKS; i++)
+		leaves += cs_graph_find(graph, tasks[i])->is_leaf;
+	assert_int_equal(leaves, 1);
+	assert_true(cs_graph_find(graph, 1)->is_leaf);
+	cs_graph_free(graph);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_links),
-		TEST(test_awaiter_ends),
-		TEST(test_cycles_end),
-		TEST(test_lineage_bound),
-		TEST(test_ghosts_are_bounded),
-		TEST(test_one_address),
-		TEST(test_creates_itself),
-		TEST(test_each),
+		TEST(test_links),       TEST(test_awaiter_ends),   TEST(test_cycles_end),
+		TEST(test_long_circle), TEST(test_lineage_bound),  TEST(test_ghosts_are_bounded),
+		TEST(test_one_address), TEST(test_creates_itself), TEST(test_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
