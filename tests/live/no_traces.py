@@ -58,15 +58,16 @@ def code_digest(pid):
 
 @contextlib.contextmanager
 def recording(*arguments):
-    """A capture that has attached all it attaches to a Python with asyncio."""
-    process = subprocess.Popen([live.COROSCOPE, "record", *map(str, arguments)], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        live.stop(process)
-        process.stdout.close()
-        process.stderr.close()
+    """A capture whose spool goes away with the test, since SIGKILL leaves it behind."""
+    with live.scratch() as spools:
+        process = subprocess.Popen([live.COROSCOPE, "record", *map(str, arguments)], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(spools)})
+        try:
+            yield process
+        finally:
+            live.stop(process)
+            process.stdout.close()
+            process.stderr.close()
 
 
 def check_gone(what, objects):
@@ -114,10 +115,8 @@ def test_kill():
 
 def test_failure():
     """The profile cannot be written, after a whole capture."""
-    with live.small_disk("4k") as full, live.scratch() as spools:
-        os.environ["TMPDIR"] = str(spools)
+    with live.small_disk("4k") as full:
         code, _, err = ends("failed output", ("-d", 2, "-f", "html", "-o", full / "page.html"), lambda process: None)
-        del os.environ["TMPDIR"]
         live.check("failed output: it failed", code == live.FAILURE, (code, err))
 
 

@@ -23,6 +23,7 @@
 #define TURN_MAX_NS   (50 * MS)
 /* While a target is expected to load asyncio any moment: its first tasks want creators. */
 #define TURN_HURRY_NS (2 * MS)
+#define FLUSH_NS      (1000 * MS)
 
 struct cs_session {
 	struct cs_session_options options;
@@ -34,7 +35,7 @@ struct cs_session {
 	struct cs_buf passes; /* over tasks; taken before the ring is drained, written after it */
 	struct cs_buf ahead;  /* what must stand before all of them */
 	uint64_t turn_ns;     /* length of a turn */
-	uint64_t next_ns;
+	uint64_t next_ns, flushed_ns;
 	struct cs_visit visit;
 	struct cs_due *due;            /* NULL until the clock starts */
 	uint64_t own[CS_COUNTER_MAX_]; /* the collector's accounts */
@@ -231,6 +232,17 @@ static int refresh_targets(struct cs_session *session)
 	return 0;
 }
 
+/* However this process ends, the capture file holds all but the last second. */
+static int flush_now_and_then(struct cs_session *session)
+{
+	uint64_t now = cs_now_ns();
+
+	if (now - session->flushed_ns < FLUSH_NS)
+		return 0;
+	session->flushed_ns = now;
+	return cs_spool_flush(session->spool);
+}
+
 /* Name what is new, then write names and records. */
 static int write_fresh(struct cs_session *session)
 {
@@ -245,6 +257,8 @@ static int write_fresh(struct cs_session *session)
 		err = cs_spool_append(session->spool, session->ahead.data, session->ahead.len);
 	if (!err)
 		err = cs_spool_append(session->spool, session->fresh.data, session->fresh.len);
+	if (!err)
+		err = flush_now_and_then(session);
 	if (err)
 		session->own[CS_COUNTER_SPOOL_FULL]++;
 	session->ahead.len = 0;
