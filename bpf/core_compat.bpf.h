@@ -17,6 +17,16 @@ static __always_inline __u64 core_thread_pointer(struct task_struct *task)
 	return BPF_CORE_READ(task, thread.fsbase);
 }
 
+/*
+ * The running thread's. Since 5.11 (commit 3ca1032ab7ab) a typed pointer is to be had, and the field read without a helper.
+ */
+static __always_inline __u64 core_current_thread_pointer(void)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return bpf_get_current_task_btf()->thread.fsbase;
+	return core_thread_pointer((void *)bpf_get_current_task());
+}
+
 /* Did the interrupt come from user space? Then its registers hold all: no stack helper is needed. */
 static __always_inline bool core_user_mode(const bpf_user_pt_regs_t *regs)
 {

@@ -87,7 +87,7 @@ static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
 
 	if (!slot)
 		return;
-	w->thread_pointer = core_thread_pointer((void *)bpf_get_current_task());
+	w->thread_pointer = core_current_thread_pointer();
 	if (slot->pid_tgid == pid_tgid)
 		known = slot->tstate;
 	if (slot->pid_tgid != pid_tgid || known || bpf_ktime_get_ns() >= slot->none_until_ns)

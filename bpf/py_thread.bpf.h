@@ -10,15 +10,24 @@
 
 #include "walk.bpf.h"
 
-/* Is this the thread's state? One read: 1 yes, 0 no or unreadable. */
+/* A word of the thread state just read, at a masked offset: user space validated it, the verifier is shown it. */
+static __always_inline __u64 tstate_u64(const struct cs_walk *w, __u32 offset)
+{
+	return *(const __u64 *)(w->window + (offset & (CS_TSTATE_CHUNK - 8)));
+}
+
+/* Is this the thread's state? One read, which also brings its frame: 1 yes, 0 no or unreadable. */
 static __always_inline int py_thread_check(struct cs_walk *w, struct task_struct *task,
 					   __u64 tstate)
 {
-	__u64 id = 0;
+	__u64 size = w->tstate_size;
 
-	if (!tstate || CS_READ(task, &id, sizeof(id), tstate + w->off.tstate_thread_id))
+	if (size > CS_TSTATE_CHUNK)
+		size = CS_TSTATE_CHUNK;
+	if (!tstate || CS_READ(task, w->window, size, tstate))
 		return 0;
-	return id == w->thread_pointer;
+	w->frame = tstate_u64(w, w->off.tstate_frame);
+	return tstate_u64(w, w->off.tstate_thread_id) == w->thread_pointer;
 }
 
 /* Begin the search. Returns 0, or 1 if there is nothing to search. */
@@ -63,21 +72,14 @@ static __always_inline int py_thread_step(struct cs_walk *w, struct task_struct 
 	return 0;
 }
 
-/* The newest frame of w->tstate into w->frame (0: the thread runs no Python code). 0 or an error. */
+/* From what py_thread_check left in w->frame to the newest frame (0: the thread runs no Python code). 0 or an error. */
 static __always_inline int py_thread_frame(struct cs_walk *w, struct task_struct *task)
 {
-	__u64 at = w->tstate + w->off.tstate_frame;
+	__u64 cframe = w->frame;
 
+	if (!w->traits.frame_via_cframe || !cframe)
+		return 0;
 	w->frame = 0;
-	if (CS_READ(task, &w->frame, sizeof(w->frame), at))
-		goto unreadable;
-	if (w->traits.frame_via_cframe && w->frame) {
-		at = w->frame + w->off.cframe_current_frame;
-		if (CS_READ(task, &w->frame, sizeof(w->frame), at))
-			goto unreadable;
-	}
-	return 0;
-unreadable:
-	w->frame = 0;
-	return -1;
+	return CS_READ(task, &w->frame, sizeof(w->frame), cframe + w->off.cframe_current_frame) ? -1
+												: 0;
 }

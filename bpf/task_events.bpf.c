@@ -77,7 +77,7 @@ static __always_inline void walk_python(struct task_events_state *s, __u32 slot,
 {
 	struct cs_walk *w = &s->walk;
 
-	w->thread_pointer = core_thread_pointer((void *)bpf_get_current_task());
+	w->thread_pointer = core_current_thread_pointer();
 	py_stack_thread(w, NULL, slot, s->tstate_pid_tgid == pid_tgid ? s->tstate : 0);
 	s->tstate_pid_tgid = pid_tgid;
 	s->tstate = w->tstate;

@@ -39,6 +39,8 @@ struct cs_walk {
 	__u64 thread_pointer;
 	__u64 interp;
 	__u64 tstate;
+	__u32 tstate_size;
+	__u32 pad;
 
 	/* running task */
 	__u64 entries; /* address of the dict's entries */
@@ -103,6 +105,7 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 	w->window_at = 0;
 	w->window_bytes = 0;
 	w->chunk_size = walk_chunk_size(&w->off);
+	w->tstate_size = walk_max(w->off.tstate_thread_id, w->off.tstate_frame) + 8;
 }
 
 /* Start an empty record. */

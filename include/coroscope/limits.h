@@ -9,6 +9,8 @@
 #define CS_MAX_PY_FRAMES     256
 /* Kernel frames of one stack: PERF_MAX_STACK_DEPTH is 127, system calls stay below 40 in practice. */
 #define CS_MAX_KERNEL_FRAMES 64
+/* One read per thread state: its thread id and frame lie below it in every supported layout. */
+#define CS_TSTATE_CHUNK      256
 /* Of an interpreter frame: the furthest field used of any supported layout ends below it. */
 #define CS_FRAME_CHUNK       128
 /* A read costs some 50 ns however short it is: frames that lie one below the other are read so many bytes at a time. */

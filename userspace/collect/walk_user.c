@@ -47,13 +47,18 @@ int cs_walk_thread(const struct cs_interp *interp, struct cs_mem *mem,
 {
 	_cleanup_free_ struct cs_walk *w = calloc(1, sizeof(*w));
 	struct task_struct *task = (struct task_struct *)mem;
+	uint64_t thread_pointer;
 	size_t size;
 
 	if (!w)
 		return -ENOMEM;
 	walk_record(w, CS_EV_STACK, weight_ns);
 	walk_begin(w, &interp->info, (__u32)interp->pid);
-	w->tstate = tstate->addr;
+	/* the thread is known by its state here, not by its thread pointer */
+	if (!cs_mem_read_u64(mem, tstate->addr + w->off.tstate_thread_id, &thread_pointer)) {
+		w->thread_pointer = thread_pointer;
+		py_stack_thread(w, task, 0, tstate->addr);
+	}
 	py_stack_walk(w, task, 0);
 	size = sizeof(w->ev) + w->ev.nframes * sizeof(struct cs_py_frame);
 	w->ev.hdr.size = (uint32_t)size;
