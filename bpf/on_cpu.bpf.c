@@ -84,18 +84,21 @@ static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
 	__u32 index = (__u32)pid_tgid & (CS_TSTATE_CACHE - 1);
 	struct tstate_slot *slot = bpf_map_lookup_elem(&on_cpu_tstates, &index);
 	__u64 known = 0;
+	bool mine;
 
 	if (!slot)
 		return;
 	w->thread_pointer = core_current_thread_pointer();
-	if (slot->pid_tgid == pid_tgid)
+	mine = slot->pid_tgid == pid_tgid;
+	if (mine)
 		known = slot->tstate;
-	if (slot->pid_tgid != pid_tgid || known || bpf_ktime_get_ns() >= slot->none_until_ns)
+	/* Not searched for again yet: the thread may get a state later, so the time limit is not renewed either. */
+	if (!mine || known || bpf_ktime_get_ns() >= slot->none_until_ns) {
 		py_stack_thread(w, NULL, 0, known);
-	if (slot->pid_tgid != pid_tgid || w->tstate != known || !known) {
 		slot->pid_tgid = pid_tgid;
 		slot->tstate = w->tstate;
-		slot->none_until_ns = bpf_ktime_get_ns() + NO_TSTATE_NS;
+		if (!w->tstate)
+			slot->none_until_ns = bpf_ktime_get_ns() + NO_TSTATE_NS;
 	}
 	py_stack_walk(w, NULL, 0);
 }

@@ -18,13 +18,15 @@ static __always_inline void py_frame_match_task(struct cs_walk *w, __u32 index)
 {
 	__u32 i;
 
-	for (i = 0; i < CS_MAX_CANDIDATES; i++) {
-		/* unused candidates are 0, which no frame is */
-		if (w->candidate_frame[i] == w->frame) {
-			w->ev.running.task = w->candidate_task[i];
-			w->ev.running.coro = w->frame - w->off.gen_iframe;
-			w->ev.running.root_frame = index;
-		}
+	for (i = 0; i < CS_MAX_CURRENT_TASKS; i++) {
+		if (i >= w->ncandidates)
+			break;
+		if (w->candidate_frame[i] != w->frame)
+			continue;
+		w->ev.running.task = w->candidate_task[i];
+		w->ev.running.coro = w->frame - w->off.gen_iframe;
+		w->ev.running.root_frame = index;
+		break;
 	}
 }
 

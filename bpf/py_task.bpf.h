@@ -43,15 +43,15 @@ static __always_inline int py_task_step(struct cs_walk *w, struct task_struct *t
 	__u64 value = 0, coro = 0;
 	__u32 n = w->ncandidates;
 
-	if (i >= w->nentries || n >= CS_MAX_CANDIDATES)
+	if (i >= w->nentries || n >= CS_MAX_CURRENT_TASKS)
 		return 1;
 	if (CS_READ(task, &value, sizeof(value), w->entries + (__u64)i * CS_DICT_ENTRY + 16) ||
 	    !value)
 		return 0;
 	if (CS_READ(task, &coro, sizeof(coro), value + w->off.task_coro) || !coro)
 		return 0;
-	w->candidate_task[n & (CS_MAX_CANDIDATES - 1)] = value;
-	w->candidate_frame[n & (CS_MAX_CANDIDATES - 1)] = coro + w->off.gen_iframe;
+	w->candidate_task[n & (CS_MAX_CURRENT_TASKS - 1)] = value;
+	w->candidate_frame[n & (CS_MAX_CURRENT_TASKS - 1)] = coro + w->off.gen_iframe;
 	w->ncandidates = n + 1;
 	return 0;
 }

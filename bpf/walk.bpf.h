@@ -25,9 +25,6 @@
 
 struct task_struct;
 
-/* Tasks that some event loop of the process calls current: candidates for this thread's. */
-#define CS_MAX_CANDIDATES 8
-
 struct cs_walk {
 	/* copied from cs_proc_info, so that steps need no second lookup */
 	struct cs_py_offsets off;
@@ -46,8 +43,9 @@ struct cs_walk {
 	__u64 entries; /* address of the dict's entries */
 	__u32 nentries;
 	__u32 ncandidates;
-	__u64 candidate_task[CS_MAX_CANDIDATES];
-	__u64 candidate_frame[CS_MAX_CANDIDATES];
+	/* what the process's event loops call their current tasks */
+	__u64 candidate_task[CS_MAX_CURRENT_TASKS];
+	__u64 candidate_frame[CS_MAX_CURRENT_TASKS];
 
 	/* frames */
 	__u64 met_salt;          /* keeps processes apart in met[] */
@@ -99,7 +97,6 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 	w->entries = 0;
 	w->nentries = 0;
 	w->ncandidates = 0;
-	__builtin_memset(w->candidate_frame, 0, sizeof(w->candidate_frame));
 	w->met_salt = (__u64)tgid << 40;
 	w->frame = 0;
 	w->window_at = 0;

@@ -71,7 +71,7 @@ static void walk_and_check(struct fixture *f, uint64_t known)
 	walk_thread(f->w, f->py, known);
 	assert_in_range(f->py->reads, 0, MAX_READS);
 	assert_in_range(ev->nframes, 0, CS_MAX_PY_FRAMES);
-	assert_in_range(f->w->ncandidates, 0, CS_MAX_CANDIDATES);
+	assert_in_range(f->w->ncandidates, 0, CS_MAX_CURRENT_TASKS);
 	assert_in_range(ev->running.name_bytes, 0, CS_TASK_NAME_BYTES);
 	if (ev->running.task)
 		assert_in_range(ev->running.root_frame, 0, ev->nframes - 1);

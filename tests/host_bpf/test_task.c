@@ -105,7 +105,7 @@ static void test_frame_of_another_owner(void **state)
 static void test_several_candidates(void **state)
 {
 	_cleanup_fixture_ struct fixture f = setup(13);
-	uint64_t values[CS_MAX_CANDIDATES + 1];
+	uint64_t values[CS_MAX_CURRENT_TASKS + 1];
 
 	values[0] = 0;
 	values[1] = MADE_NOWHERE;
@@ -120,16 +120,16 @@ static void test_several_candidates(void **state)
 static void test_more_candidates_than_room(void **state)
 {
 	_cleanup_fixture_ struct fixture f = setup(13);
-	uint64_t values[CS_MAX_CANDIDATES + 1];
+	uint64_t values[CS_MAX_CURRENT_TASKS + 1];
 
-	for (unsigned int i = 0; i < CS_MAX_CANDIDATES; i++)
+	for (unsigned int i = 0; i < CS_MAX_CURRENT_TASKS; i++)
 		values[i] = made_task(f.py, made_coro(f.py, 0, 0x7000 + i), 0);
-	values[CS_MAX_CANDIDATES] = f.task;
+	values[CS_MAX_CURRENT_TASKS] = f.task;
 	made_current_tasks(f.py, values, ARRAY_SIZE(values));
 	walk_and_expect(&f, 0);
-	assert_int_equal(f.w->ncandidates, CS_MAX_CANDIDATES);
+	assert_int_equal(f.w->ncandidates, CS_MAX_CURRENT_TASKS);
 
-	values[CS_MAX_CANDIDATES - 1] = f.task;
+	values[CS_MAX_CURRENT_TASKS - 1] = f.task;
 	made_current_tasks(f.py, values, ARRAY_SIZE(values));
 	walk_and_expect(&f, f.task);
 }
