@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""unusual_stacks.py COROSCOPE: deep recursion, many short tasks, and a Python that is not supported."""
+"""unusual_stacks.py COROSCOPE: deep recursion, many short tasks, reused code objects, many loops, threads that become
+Python threads late, and a Python that is not supported."""
 import glob
 import os
+import pathlib
+import subprocess
 
 import live
 
@@ -37,6 +40,53 @@ def test_short_tasks():
     live.check("most have names", unknown <= 0.05 * whole, [stack for stack in found if "[unreadable]" in stack.names])
 
 
+def test_thrown_away():
+    """Code objects made and freed all the time: a name is the right one, or none."""
+    for version in ("3.11", "3.12", "3.13"):
+        with live.target(live.interpreter(version), "thrown_away.py") as program:
+            done = live.record("-p", program.pid, "-d", 2, "-r", 999, "--mode", "cpu", "-f", "collapsed")
+        found = live.stacks(done.out)
+        named = wrong = 0
+        for stack in found:
+            outer = [name[-1] for name in stack.names if name.startswith("outer_")]
+            inner = [name[-1] for name in stack.names if name.startswith("inner_")]
+            if outer and inner:
+                named += stack.count
+                wrong += stack.count if outer != inner else 0
+        live.check("no function has another's name", wrong == 0, found)
+        live.check("most samples in them have names", named > 0.3 * live.weight(found), found)
+
+
+def test_many_loops():
+    """Every thread's running task is its own, however many event loops there are."""
+    with live.target(live.interpreter(), "many_loops.py", 12) as program:
+        done = live.record("-p", program.pid, "-d", 1, "-f", "collapsed")
+        dumped = live.coroscope("dump", program.pid).out
+    for n in range(12):
+        live.check(f"inner-{n} is in the profile", f"<task inner-{n}>;inner " in done.out, done.out)
+        live.check(f"inner-{n} is in the dump", f"in <task inner-{n}>" in dumped, dumped)
+
+
+def test_late_thread():
+    """A thread of C that becomes a Python thread after it has been sampled is found, also if it never changes its CPU."""
+    python = live.versioned("3.12")
+    prefix = pathlib.Path(python).resolve().parent.parent
+    if not (prefix / "include/python3.12/Python.h").exists():
+        raise live.Skip("needs Python 3.12's headers: pyenv install 3.12")
+    with live.scratch() as folder:
+        built = folder / "late_thread"
+        subprocess.run(["cc", "-o", built, live.TARGETS / "late_thread.c", f"-I{prefix}/include/python3.12",
+                        f"-L{prefix}/lib", "-lpython3.12", f"-Wl,-rpath,{prefix}/lib", "-lpthread"], check=True)
+        with live.program("taskset", "-c", "0", "env", f"PYTHONHOME={prefix}", str(built)) as program:
+            live.check("it runs", program.stdout.readline() == "ready\n")
+            done = live.record("-p", program.pid, "-d", 5, "--mode", "cpu", "-f", "collapsed")
+    found = live.stacks(done.out)
+    python = live.weight(found, lambda stack: stack.has("burn_python"))
+    late = live.weight(found, lambda stack: stack.has("[no Python thread]"))
+    live.check("its Python time is named", python > 0.9 * (live.weight(found) - late) > live.RATE_HZ, found)
+    live.check("what came before and the first 0.1 s of it are not", late < 0.6 * live.RATE_HZ, found)
+
+
 def unsupported():
     for home in live.homes():
         found = glob.glob(os.path.join(os.environ.get("PYENV_ROOT") or os.path.join(home, ".pyenv"), "versions/3.9.*/bin/python3.9"))
@@ -55,4 +105,4 @@ def test_unsupported():
     live.check("no Python frame is guessed", "burn_ratio.py" not in done.out, found)
 
 
-live.main(test_deep_recursion, test_short_tasks, test_unsupported)
+live.main(test_deep_recursion, test_short_tasks, test_thrown_away, test_many_loops, test_late_thread, test_unsupported)

@@ -22,10 +22,16 @@
 #define MAX_PHDRS   256
 #define PAGE_MASK   (~(uint64_t)4095)
 
+#define MAX_DATA   ((uint64_t)64 << 20)
+#define MAX_DYN    256
+#define MAX_RELA   (1u << 20)
+#define RELA_BATCH 256
+
 struct cs_elf {
 	int fd;
 	Elf *elf;
-	bool is_exec; /* ET_EXEC: loaded where the file says */
+	bool is_exec;      /* ET_EXEC: loaded where the file says */
+	uint32_t relative; /* the machine's relocation type for "bias + addend" */
 	size_t nphdrs;
 };
 
@@ -72,6 +78,7 @@ int cs_elf_open(const char *path, struct cs_elf **ret)
 	    elf->nphdrs > MAX_PHDRS)
 		return -ENOEXEC;
 	elf->is_exec = ehdr.e_type == ET_EXEC;
+	elf->relative = ehdr.e_machine == EM_X86_64 ? R_X86_64_RELATIVE : R_AARCH64_RELATIVE;
 	*ret = TAKE_PTR(elf);
 	return 0;
 }
@@ -168,12 +175,12 @@ int cs_elf_load_bias(struct cs_elf *elf, uint64_t map_start, uint64_t map_offset
 	return 0;
 }
 
-/* The segment whose file bytes hold vaddr. */
-static int segment_find(struct cs_elf *elf, uint64_t vaddr, GElf_Phdr *ret)
+/* The segment with these flags (PF_*) whose file bytes hold vaddr. */
+static int segment_find(struct cs_elf *elf, uint64_t vaddr, uint32_t flags, GElf_Phdr *ret)
 {
 	for (size_t i = 0; i < elf->nphdrs; i++) {
-		if (segment_get(elf, i, ret) && vaddr >= ret->p_vaddr &&
-		    vaddr - ret->p_vaddr < ret->p_filesz)
+		if (segment_get(elf, i, ret) && (ret->p_flags & flags) == flags &&
+		    vaddr >= ret->p_vaddr && vaddr - ret->p_vaddr < ret->p_filesz)
 			return 0;
 	}
 	return -ENOENT;
@@ -183,23 +190,155 @@ int cs_elf_file_offset(struct cs_elf *elf, uint64_t vaddr, uint64_t *ret_offset)
 {
 	GElf_Phdr seg;
 
-	if (segment_find(elf, vaddr, &seg))
+	if (segment_find(elf, vaddr, 0, &seg))
 		return -ENOENT;
 	*ret_offset = seg.p_offset + (vaddr - seg.p_vaddr);
 	return 0;
 }
 
-int cs_elf_read(struct cs_elf *elf, uint64_t vaddr, void *dst, size_t size)
+static int segment_read(struct cs_elf *elf, uint64_t vaddr, uint32_t flags, void *dst, size_t size,
+			uint64_t *ret_offset)
 {
 	GElf_Phdr seg;
 	uint64_t at;
 
-	if (segment_find(elf, vaddr, &seg))
+	if (segment_find(elf, vaddr, flags, &seg))
 		return -ENOENT;
 	at = vaddr - seg.p_vaddr;
+	*ret_offset = seg.p_offset + at;
 	if (size > seg.p_filesz - at ||
-	    pread(elf->fd, dst, size, (off_t)(seg.p_offset + at)) != (ssize_t)size)
+	    pread(elf->fd, dst, size, (off_t)*ret_offset) != (ssize_t)size)
 		return -ENOENT;
+	return 0;
+}
+
+int cs_elf_read(struct cs_elf *elf, uint64_t vaddr, void *dst, size_t size)
+{
+	uint64_t offset;
+
+	return segment_read(elf, vaddr, 0, dst, size, &offset);
+}
+
+int cs_elf_read_code(struct cs_elf *elf, uint64_t vaddr, void *dst, size_t size,
+		     uint64_t *ret_offset)
+{
+	return segment_read(elf, vaddr, PF_X, dst, size, ret_offset);
+}
+
+/* An all-zero buffer for the writable segments, from the first to the last. */
+static int data_new(struct cs_elf *elf, struct cs_elf_data *ret)
+{
+	uint64_t start = UINT64_MAX, end = 0;
+
+	for (size_t i = 0; i < elf->nphdrs; i++) {
+		GElf_Phdr seg;
+
+		if (!segment_get(elf, i, &seg) || !(seg.p_flags & PF_W))
+			continue;
+		if (seg.p_vaddr < start)
+			start = seg.p_vaddr & ~(uint64_t)7;
+		if (seg.p_vaddr + seg.p_filesz > end)
+			end = seg.p_vaddr + seg.p_filesz;
+	}
+	if (start >= end || end - start > MAX_DATA)
+		return -ENOENT;
+	ret->bytes = calloc(1, end - start);
+	ret->start = start;
+	ret->size = end - start;
+	return ret->bytes ? 0 : -ENOMEM;
+}
+
+/* Where in the data n bytes at vaddr are, or NULL. */
+static unsigned char *data_at(const struct cs_elf_data *data, uint64_t vaddr, size_t n)
+{
+	uint64_t at = vaddr - data->start;
+
+	return at < data->size && n <= data->size - at ? data->bytes + at : NULL;
+}
+
+/* The table of relocations that the dynamic loader applies; size 0 if there is none. */
+static void find_rela(struct cs_elf *elf, uint64_t *ret_addr, uint64_t *ret_size)
+{
+	GElf_Phdr seg = {0};
+	Elf64_Dyn dyn;
+
+	*ret_addr = *ret_size = 0;
+	for (size_t i = 0; i < elf->nphdrs; i++) {
+		if (gelf_getphdr(elf->elf, (int)i, &seg) && seg.p_type == PT_DYNAMIC)
+			break;
+	}
+	if (seg.p_type != PT_DYNAMIC)
+		return;
+	for (uint64_t i = 0; i < MAX_DYN; i++) {
+		if (cs_elf_read(elf, seg.p_vaddr + i * sizeof(dyn), &dyn, sizeof(dyn)) ||
+		    dyn.d_tag == DT_NULL)
+			return;
+		if (dyn.d_tag == DT_RELA)
+			*ret_addr = dyn.d_un.d_ptr;
+		else if (dyn.d_tag == DT_RELASZ)
+			*ret_size = dyn.d_un.d_val;
+	}
+}
+
+/* The packed form, DT_RELR, needs no work: there the file holds the pointers themselves. */
+static int data_relocate(struct cs_elf *elf, const struct cs_elf_data *data)
+{
+	Elf64_Rela batch[RELA_BATCH];
+	uint64_t addr, size, n, now;
+
+	find_rela(elf, &addr, &size);
+	n = size / sizeof(*batch);
+	if (n > MAX_RELA)
+		return -ENOENT;
+	for (; n; n -= now, addr += now * sizeof(*batch)) {
+		now = n < RELA_BATCH ? n : RELA_BATCH;
+		if (cs_elf_read(elf, addr, batch, now * sizeof(*batch)))
+			return -ENOENT;
+		for (uint64_t i = 0; i < now; i++) {
+			unsigned char *at = data_at(data, batch[i].r_offset, sizeof(uint64_t));
+
+			if (at && ELF64_R_TYPE(batch[i].r_info) == elf->relative)
+				memcpy(at, &batch[i].r_addend, sizeof(uint64_t));
+		}
+	}
+	return 0;
+}
+
+int cs_elf_data_load(struct cs_elf *elf, struct cs_elf_data *ret)
+{
+	_cleanup_elf_data_ struct cs_elf_data data = {0};
+	int err = data_new(elf, &data);
+
+	for (size_t i = 0; !err && i < elf->nphdrs; i++) {
+		GElf_Phdr seg;
+
+		if (segment_get(elf, i, &seg) && seg.p_flags & PF_W &&
+		    pread(elf->fd, data_at(&data, seg.p_vaddr, seg.p_filesz), seg.p_filesz,
+			  (off_t)seg.p_offset) != (ssize_t)seg.p_filesz)
+			err = -ENOENT;
+	}
+	if (!err)
+		err = data_relocate(elf, &data);
+	if (err)
+		return err;
+	*ret = data;
+	data.bytes = NULL;
+	return 0;
+}
+
+void cs_elf_data_free(struct cs_elf_data *data)
+{
+	free(data->bytes);
+	*data = (struct cs_elf_data){0};
+}
+
+int cs_elf_data_read(const struct cs_elf_data *data, uint64_t vaddr, void *dst, size_t size)
+{
+	const unsigned char *at = data_at(data, vaddr, size);
+
+	if (!at)
+		return -ENOENT;
+	memcpy(dst, at, size);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The little that interpreter detection asks of an ELF file, read through libelf: dynamic (and, where
- * present, static) symbols, the load bias, file offsets of addresses. Files are hostile: libelf checks
- * the structure, this module checks every number it hands out.
+ * The little that this project asks of an ELF file, read through libelf: dynamic (and, where present, static)
+ * symbols, the load bias, file offsets of addresses, initialised data with its pointers filled in. Files are
+ * hostile: libelf checks the structure, this module checks every number it hands out.
  */
 #pragma once
 
@@ -35,6 +35,29 @@ int cs_elf_file_offset(struct cs_elf *elf, uint64_t vaddr, uint64_t *ret_offset)
 
 /* Copy bytes of the file's initialised data at vaddr. Returns 0 or -ENOENT. */
 int cs_elf_read(struct cs_elf *elf, uint64_t vaddr, void *dst, size_t size);
+
+/* The same for code: only from an executable segment, and with the file offset of vaddr. Returns 0 or -ENOENT. */
+int cs_elf_read_code(struct cs_elf *elf, uint64_t vaddr, void *dst, size_t size,
+		     uint64_t *ret_offset);
+
+/*
+ * The file's writable data as the dynamic loader would leave it at bias 0: a pointer holds the address in the file
+ * of what it points to. Only what needs no symbol is filled in (R_*_RELATIVE); a pointer through a symbol holds
+ * whatever the file has there, mostly 0. Gaps between segments are zeroes.
+ */
+struct cs_elf_data {
+	uint64_t start; /* address of the first byte, a multiple of 8 */
+	size_t size;
+	unsigned char *bytes; /* owned */
+};
+
+/* Returns 0, -ENOENT (no such data, above 64 MiB of it, above a million relocations, or damaged) or -ENOMEM. */
+int cs_elf_data_load(struct cs_elf *elf, struct cs_elf_data *ret);
+void cs_elf_data_free(struct cs_elf_data *data); /* an empty one is fine */
+#define _cleanup_elf_data_ __attribute__((cleanup(cs_elf_data_free)))
+
+/* Copy bytes of the data at vaddr. Returns 0 or -ENOENT. */
+int cs_elf_data_read(const struct cs_elf_data *data, uint64_t vaddr, void *dst, size_t size);
 
 /* Find bytes (for example a version string) in a read-only data section. Returns 0 and a copy, or -ENOENT. */
 int cs_elf_find_rodata(struct cs_elf *elf, const char *needle, char *dst, size_t size);

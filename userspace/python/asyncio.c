@@ -12,6 +12,7 @@
 #include "core/cleanup.h"
 #include "proc/maps.h"
 #include "python/objects.h"
+#include "python/task_site.h"
 
 /* The module-level names that hold tasks: 3.11 has the first, 3.12 and 3.13 the other two. */
 static const struct {
@@ -22,10 +23,6 @@ static const struct {
 	{"_scheduled_tasks", true},
 	{"_eager_tasks", false},
 };
-
-/* Bytes looked at to tell the first instruction: endbr64 and a push with a prefix. */
-#define PROBE_BYTES   6
-#define ENDBR64_BYTES 4
 
 static int module_dict(const struct cs_pyobj_ctx *ctx, uint64_t modules, const char *name,
 		       uint64_t *ret)
@@ -93,30 +90,13 @@ static int find_sets(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct cs_as
 	return ret->ntask_sets ? 0 : -ENOENT;
 }
 
-/*
- * How many bytes behind a function's start a uprobe is cheap, or -1: the kernel emulates push, nop, jmp and
- * call (arch/x86/kernel/uprobes.c); everything else is single-stepped, 15 to 25 us in a virtual machine.
- */
-static int emulated_at(const uint8_t *insn)
-{
-	static const uint8_t endbr64[ENDBR64_BYTES] = {0xf3, 0x0f, 0x1e, 0xfa};
-	int skip = memcmp(insn, endbr64, sizeof(endbr64)) ? 0 : ENDBR64_BYTES;
-	uint8_t op = insn[skip];
-
-	if ((op & 0xf8) == 0x50 || (op == 0x41 && (insn[skip + 1] & 0xf8) == 0x50))
-		return skip;
-	if (op == 0x90 || op == 0xe9 || op == 0xeb || op == 0xe8)
-		return skip;
-	return -1;
-}
-
 /* Where to probe Task.__init__. The bytes come from the file: memory shows probes that are attached. */
 static void find_probe(pid_t pid, uint64_t init, struct cs_asyncio *ret)
 {
 	_cleanup_maps_ struct cs_maps maps = {0};
 	const struct cs_mapping *mapping = NULL;
 	_cleanup_close_ int fd = -1;
-	uint8_t insn[PROBE_BYTES];
+	uint8_t insn[CS_PROBE_BYTES];
 	const char *reason = NULL;
 	uint64_t offset = 0;
 	int skip = -1;
@@ -132,7 +112,7 @@ static void find_probe(pid_t pid, uint64_t init, struct cs_asyncio *ret)
 		fd = open(ret->probe_path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 || pread(fd, insn, sizeof(insn), (off_t)offset) != sizeof(insn))
 			reason = "the file that holds Task.__init__ cannot be read";
-		else if ((skip = emulated_at(insn)) < 0)
+		else if ((skip = cs_probe_skip(insn)) < 0)
 			reason = "the first instruction of Task.__init__ would be single-stepped";
 	}
 	if (reason) {

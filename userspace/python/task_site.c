@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Task.__init__ in a file that nobody needs to have mapped.
+ *
+ * _asyncio describes its Task type in initialised data, either as a PyTypeObject or as a PyType_Spec; both begin
+ * (the type at its tp_name) with a pointer to the type's name and its size. So the file's data is searched for
+ * that pair of words. What it leads to is believed only if it is the one such place in the file and its function lies in
+ * code. The file belongs to the process: whatever it says only ever becomes an offset into itself.
+ */
+#include "python/task_site.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "proc/elf.h"
+
+#define TASK_NAME   "_asyncio.Task"
+#define MAX_NAMES   4096 /* words before the right size that are looked up as names */
+#define MAX_SLOTS   64   /* CPython has fewer kinds */
+#define MAX_FILES   4096 /* of one folder */
+#define PY_TP_INIT  60   /* Include/typeslots.h: part of the stable ABI */
+#define PATH_BYTES  1024
+#define ENDBR_BYTES 4
+
+/*
+ * What both shapes begin with: PyType_Spec (Include/object.h) and, from tp_name on, PyTypeObject
+ * (Include/cpython/object.h), whose two sizes are 64 bits wide and whose items have no size.
+ */
+struct head {
+	uint64_t name;
+	uint32_t basicsize;
+	uint32_t zero;  /* itemsize of a spec, the upper half of a type's basicsize */
+	uint32_t flags; /* never 0 in a spec; the lower half of a type's itemsize */
+	uint32_t unused;
+	uint64_t slots; /* of a spec; a type's tp_dealloc */
+};
+_Static_assert(sizeof(struct head) == 32, "struct head is CPython's");
+
+struct slot {
+	int32_t id;
+	uint32_t unused;
+	uint64_t func;
+};
+_Static_assert(sizeof(struct slot) == 16, "struct slot is CPython's PyType_Slot");
+
+int cs_probe_skip(const uint8_t insn[CS_PROBE_BYTES])
+{
+	static const uint8_t endbr64[ENDBR_BYTES] = {0xf3, 0x0f, 0x1e, 0xfa};
+	int skip = memcmp(insn, endbr64, sizeof(endbr64)) ? 0 : ENDBR_BYTES;
+	uint8_t op = insn[skip];
+
+	if ((op & 0xf8) == 0x50 || (op == 0x41 && (insn[skip + 1] & 0xf8) == 0x50))
+		return skip;
+	if (op == 0x90 || op == 0xe9 || op == 0xeb || op == 0xe8)
+		return skip;
+	return -1;
+}
+
+static bool is_task_name(struct cs_elf *elf, uint64_t addr)
+{
+	char name[sizeof(TASK_NAME)];
+
+	return !cs_elf_read(elf, addr, name, sizeof(name)) &&
+	       !memcmp(name, TASK_NAME, sizeof(name));
+}
+
+/* The function that a spec's slots give for tp_init, or 0. */
+static uint64_t init_in_slots(const struct cs_elf_data *data, uint64_t slots)
+{
+	struct slot slot;
+
+	for (uint64_t i = 0; i < MAX_SLOTS; i++) {
+		if (cs_elf_data_read(data, slots + i * sizeof(slot), &slot, sizeof(slot)) ||
+		    !slot.id)
+			break;
+		if (slot.id == PY_TP_INIT)
+			return slot.func;
+	}
+	return 0;
+}
+
+/* The function that a type or spec with its name at addr has for tp_init, or 0. */
+static uint64_t init_of(const struct cs_elf_data *data, const struct cs_py_offsets *off,
+			uint64_t addr, const struct head *head)
+{
+	uint64_t init;
+
+	if (head->flags)
+		return init_in_slots(data, head->slots);
+	return cs_elf_data_read(data, addr - off->type_name + off->type_init, &init, sizeof(init))
+		       ? 0
+		       : init;
+}
+
+/* The only function in the file that is tp_init of _asyncio.Task, with its first bytes. Returns 0 or -ENOENT. */
+static int find_init(struct cs_elf *elf, const struct cs_elf_data *data,
+		     const struct cs_py_offsets *off, uint8_t insn[CS_PROBE_BYTES],
+		     uint64_t *ret_offset)
+{
+	unsigned int nnames = 0, nfound = 0;
+	struct head head;
+
+	for (uint64_t at = 0; at + sizeof(head) <= data->size; at += sizeof(uint64_t)) {
+		uint64_t addr = data->start + at, init;
+
+		memcpy(&head, data->bytes + at, sizeof(head));
+		if (head.basicsize != off->task_size || head.zero || !head.name)
+			continue;
+		if (++nnames > MAX_NAMES)
+			return -ENOENT;
+		if (!is_task_name(elf, head.name))
+			continue;
+		init = init_of(data, off, addr, &head);
+		if (init && !cs_elf_read_code(elf, init, insn, CS_PROBE_BYTES, ret_offset))
+			nfound++;
+	}
+	return nfound == 1 ? 0 : -ENOENT;
+}
+
+/* Look into one file. Returns 0, -ENOENT, -EOPNOTSUPP or -ENOMEM. */
+static int find_in_file(const char *path, const struct cs_py_offsets *off, uint64_t *ret_offset)
+{
+	_cleanup_elf_data_ struct cs_elf_data data = {0};
+	_cleanup_(cs_elf_closep) struct cs_elf *elf = NULL;
+	uint8_t insn[CS_PROBE_BYTES];
+	uint64_t offset;
+	int err, skip;
+
+	err = cs_elf_open(path, &elf);
+	if (err)
+		return err == -ENOMEM ? err : -ENOENT;
+	if ((err = cs_elf_data_load(elf, &data)) ||
+	    (err = find_init(elf, &data, off, insn, &offset)))
+		return err;
+	skip = cs_probe_skip(insn);
+	if (skip < 0)
+		return -EOPNOTSUPP;
+	*ret_offset = offset + (uint64_t)skip;
+	return 0;
+}
+
+/* The module's file in one folder. Its name has the version and flavour: _asyncio.cpython-312-x86_64-linux-gnu.so. */
+static int find_module(const struct cs_interp *interp, const char *folder, char *dst, size_t size)
+{
+	_cleanup_closedir_ DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	char prefix[48];
+	int prefix_len, len;
+
+	prefix_len = snprintf(prefix, sizeof(prefix), "_asyncio.cpython-%d%d-", interp->major,
+			      interp->minor);
+	for (int i = 0; dir && i < MAX_FILES && (entry = readdir(dir)); i++) {
+		size_t n = strlen(entry->d_name);
+
+		if (strncmp(entry->d_name, prefix, (size_t)prefix_len) || n < 3 ||
+		    strcmp(entry->d_name + n - 3, ".so"))
+			continue;
+		len = snprintf(dst, size, "%s/%s", folder, entry->d_name);
+		return len > 0 && (size_t)len < size ? 0 : -ENOENT;
+	}
+	return -ENOENT;
+}
+
+/*
+ * Look for the module beside the interpreter: where an installation keeps its libraries, seen from the folder that
+ * holds the executable (PREFIX/bin) or libpython (PREFIX/lib, PREFIX/lib64, Debian's PREFIX/lib/x86_64-linux-gnu).
+ */
+static int find_in_lib(const struct cs_interp *interp, char *dst, size_t size, uint64_t *ret_offset)
+{
+	static const char *const places[] = {".", "..", "../lib", "../lib64"};
+	const char *slash = strrchr(interp->binary, '/');
+	int err = -ENOENT;
+
+	if (!slash)
+		return -ENOENT;
+	for (size_t i = 0; err == -ENOENT && i < ARRAY_SIZE(places); i++) {
+		char folder[PATH_BYTES];
+
+		snprintf(folder, sizeof(folder), "/proc/%d/root%.*s/%s/python%d.%d/lib-dynload",
+			 interp->pid, (int)(slash - interp->binary), interp->binary, places[i],
+			 interp->major, interp->minor);
+		err = find_module(interp, folder, dst, size);
+		if (!err)
+			err = find_in_file(dst, &interp->info.off, ret_offset);
+	}
+	return err;
+}
+
+int cs_task_site_find(const struct cs_interp *interp, char *path, size_t size, uint64_t *ret_offset)
+{
+	char found[2 * PATH_BYTES];
+	uint64_t offset;
+	int err;
+
+	if (interp->state != CS_INTERP_READY)
+		return -ENOENT;
+	err = find_in_lib(interp, found, sizeof(found), &offset);
+	if (err == -ENOENT) {
+		snprintf(found, sizeof(found), "/proc/%d/root%s", interp->pid, interp->binary);
+		err = find_in_file(found, &interp->info.off, &offset);
+	}
+	if (err)
+		return err;
+	if (strlen(found) >= size)
+		return -ENOENT;
+	strcpy(path, found);
+	*ret_offset = offset;
+	return 0;
+}
