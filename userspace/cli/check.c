@@ -242,9 +242,9 @@ static void check_probe(const struct cs_asyncio *asyncio, struct answer *answer)
 {
 	if (!asyncio->loaded)
 		answer_value(answer, "not needed until asyncio is loaded");
-	else if (asyncio->probe_path[0])
-		answer_value(answer, "Task.__init__ at %s+%#" PRIx64, asyncio->probe_path,
-			     asyncio->probe_offset);
+	else if (asyncio->probe.path[0])
+		answer_value(answer, "Task.__init__ at %s+%#" PRIx64, asyncio->probe.path,
+			     asyncio->probe.offset);
 	else {
 		answer_value(answer, "%s", asyncio->probe_reason);
 		answer_missing(answer, "no creation links: unawaited tasks hang under their loop",

@@ -8,6 +8,7 @@
 #include <bpf/libbpf.h>
 #include <coroscope.skel.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,30 +266,44 @@ void cs_probes_drop_process(struct cs_probes *probes, pid_t pid)
 	}
 }
 
-int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid, const char *path,
-			       uint64_t offset, struct cs_probe_link **ret)
+/* Open the very file that was looked at: its owner may have put another one, or a link to one of the system's, there. */
+static int open_site(const struct cs_probe_site *site)
 {
-	_cleanup_free_ struct cs_probe_link *link = NULL;
-	struct probe_place place = {.offset = offset, .pid = pid};
+	_cleanup_close_ int fd = open(site->path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
-	if (stat(path, &st) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	place.dev = st.st_dev;
-	place.ino = st.st_ino;
+	if (st.st_dev != site->dev || st.st_ino != site->ino)
+		return -ESTALE;
+	return TAKE_FD(fd);
+}
+
+int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid,
+			       const struct cs_probe_site *site, struct cs_probe_link **ret)
+{
+	const struct probe_place place = {site->dev, site->ino, site->offset, pid};
+	_cleanup_free_ struct cs_probe_link *link = NULL;
+	_cleanup_close_ int fd = -1;
+	char path[32];
+
 	HASH_FIND(hh, probes->links, &place, sizeof(place), *ret);
 	if (*ret) {
 		(*ret)->users++;
 		return 0;
 	}
+	fd = open_site(site);
+	if (fd < 0)
+		return fd;
 	link = calloc(1, sizeof(*link));
 	if (!link)
 		return -ENOMEM;
 	link->probes = probes;
 	link->users = 1;
 	link->place = place;
-	link->link =
-		bpf_program__attach_uprobe(probes->skel->progs.task_init, false, pid, path, offset);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	link->link = bpf_program__attach_uprobe(probes->skel->progs.task_init, false, pid, path,
+						site->offset);
 	if (!link->link)
 		return -errno;
 	HASH_ADD(hh, probes->links, place, sizeof(link->place), link);

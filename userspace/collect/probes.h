@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "python/interp.h"
+
 struct cs_probes;
 struct cs_probe_link; /* one attached program, shared by its users; detached by the last cs_probes_detach */
 
@@ -47,11 +49,11 @@ int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_p
 void cs_probes_drop_process(struct cs_probes *probes, pid_t pid);
 
 /*
- * Attach the task-creation probe to a file; pid -1: for every process that maps it. Links must be given back before the
- * probes are freed. Returns 0 or -errno; *ret is then NULL.
+ * Attach the task-creation probe; pid -1: for every process that maps the file. Links must be given back before the probes
+ * are freed. Returns 0, -ESTALE (another file is there now) or -errno; *ret is then NULL.
  */
-int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid, const char *path,
-			       uint64_t offset, struct cs_probe_link **ret);
+int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid,
+			       const struct cs_probe_site *site, struct cs_probe_link **ret);
 void cs_probes_detach(struct cs_probe_link *link); /* NULL is fine */
 
 /* Can this kernel walk sleeping threads? Else user space reads them. */

@@ -9,6 +9,7 @@
 #include "collect/record.h"
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "python/task_site.h"
 
 #define MS            1000000ull
 /* A young process is still importing: ask often, so that its first tasks have creators. */
@@ -82,23 +83,30 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	target->described = false;
 }
 
-/* Creations and running tasks can be seen from the moment the C module is loaded. */
-static int attach_probe(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
+static void attach_probe(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
+			 const struct cs_probe_site *site)
 {
-	struct cs_asyncio *asyncio = &target->asyncio;
-
-	if (!*asyncio->probe_path || target->probe)
-		return 0;
-	if (cs_probes_attach_task_init(probes, probe_pid, asyncio->probe_path,
-				       asyncio->probe_offset, &target->probe)) {
-		snprintf(asyncio->probe_reason, sizeof(asyncio->probe_reason),
+	if (!*site->path || target->probe)
+		return;
+	if (cs_probes_attach_task_init(probes, probe_pid, site, &target->probe))
+		snprintf(target->asyncio.probe_reason, sizeof(target->asyncio.probe_reason),
 			 "the task-creation probe could not be attached");
-		return 0;
-	}
-	cs_debug("process %d: task creations are seen after %.1f ms", target->pid,
-		 (double)(cs_now_ns() - target->since_ns) / 1e6);
-	target->interp.info.current_tasks = asyncio->current_tasks;
-	return cs_probes_set_process(probes, target->pid, &target->interp.info);
+	else
+		cs_debug("process %d: the task-creation probe is attached after %.1f ms",
+			 target->pid, (double)(cs_now_ns() - target->since_ns) / 1e6);
+}
+
+/*
+ * A program that has just begun creates its first tasks some milliseconds after it has loaded asyncio, and attaching takes
+ * as long: the probe is attached to the module's file before the module is loaded. Failing that, when it is.
+ */
+static void attach_early(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
+{
+	struct cs_probe_site site;
+
+	if (target->fresh && !cs_task_site_find(&target->interp, &site))
+		attach_probe(target, probes, probe_pid, &site);
+	target->asyncio.probe_reason[0] = '\0';
 }
 
 static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
@@ -110,20 +118,21 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	if (err)
 		return err == -ESRCH ? err : 0;
 	/* The probe first: a task created between the two would be enumerated but have no creator. */
-	err = attach_probe(target, probes, probe_pid);
+	attach_probe(target, probes, probe_pid, &target->asyncio.probe);
+	if (target->asyncio.current_tasks != target->interp.info.current_tasks) {
+		target->interp.info.current_tasks = target->asyncio.current_tasks;
+		err = cs_probes_set_process(probes, target->pid, &target->interp.info);
+	}
 	if (err || !target->asyncio.loaded)
 		return err;
-	target->interp.info.current_tasks = target->asyncio.current_tasks;
-	err = cs_probes_set_process(probes, target->pid, &target->interp.info);
-	if (!err)
-		err = cs_tasks_new(&target->interp, &target->asyncio, &target->tasks);
+	err = cs_tasks_new(&target->interp, &target->asyncio, &target->tasks);
 	target->refresh_at_ns = 0;
 	target->described = false;
 	return err;
 }
 
 /* Look again at an interpreter that is still starting, or a process that may yet become one. */
-static int refresh_interp(struct cs_target *target, struct cs_probes *probes)
+static int refresh_interp(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
 {
 	enum cs_interp_state before = target->interp.state;
 	int err = 0;
@@ -137,7 +146,10 @@ static int refresh_interp(struct cs_target *target, struct cs_probes *probes)
 	/* Whatever it is, it gets a row: its ticks are asked for, and exec and exit are watched by row. */
 	target->told = true;
 	target->described = false;
-	return cs_probes_set_process(probes, target->pid, &target->interp.info);
+	err = cs_probes_set_process(probes, target->pid, &target->interp.info);
+	if (!err && target->interp.state == CS_INTERP_READY)
+		attach_early(target, probes, probe_pid);
+	return err;
 }
 
 int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
@@ -149,7 +161,7 @@ int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t 
 	if (!target->refresh_at_ns || now_ns < target->refresh_at_ns || target->exited)
 		return 0;
 	target->refresh_at_ns = now_ns + (young ? REFRESH_YOUNG : REFRESH_OLD);
-	err = refresh_interp(target, probes);
+	err = refresh_interp(target, probes, probe_pid);
 	if (err)
 		return err;
 	if (target->interp.state == CS_INTERP_READY)

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/cleanup.h"
 #include "proc/maps.h"
@@ -99,28 +100,32 @@ static void find_probe(pid_t pid, uint64_t init, struct cs_asyncio *ret)
 	uint8_t insn[CS_PROBE_BYTES];
 	const char *reason = NULL;
 	uint64_t offset = 0;
+	struct stat st;
 	int skip = -1;
 
 	if (!cs_maps_read(pid, &maps))
 		mapping = cs_maps_find(&maps, init);
 	if (!mapping || !mapping->executable || !mapping->path[0]) {
 		reason = "Task.__init__ lies in no mapped file";
-	} else if (cs_maps_open_path(pid, mapping, ret->probe_path, sizeof(ret->probe_path))) {
+	} else if (cs_maps_open_path(pid, mapping, ret->probe.path, sizeof(ret->probe.path))) {
 		reason = "the file that holds Task.__init__ cannot be opened from here";
 	} else {
 		offset = init - mapping->start + mapping->offset;
-		fd = open(ret->probe_path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || pread(fd, insn, sizeof(insn), (off_t)offset) != sizeof(insn))
+		fd = open(ret->probe.path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &st) < 0 ||
+		    pread(fd, insn, sizeof(insn), (off_t)offset) != sizeof(insn))
 			reason = "the file that holds Task.__init__ cannot be read";
 		else if ((skip = cs_probe_skip(insn)) < 0)
 			reason = "the first instruction of Task.__init__ would be single-stepped";
 	}
 	if (reason) {
-		ret->probe_path[0] = '\0';
+		ret->probe.path[0] = '\0';
 		snprintf(ret->probe_reason, sizeof(ret->probe_reason), "%s", reason);
 		return;
 	}
-	ret->probe_offset = offset + (uint64_t)skip;
+	ret->probe.offset = offset + (uint64_t)skip;
+	ret->probe.dev = st.st_dev;
+	ret->probe.ino = st.st_ino;
 }
 
 /*

@@ -35,6 +35,13 @@ struct cs_interp {
 	uint64_t type_async_gen;
 };
 
+/* Where to attach a uprobe. The file may be swapped by its owner at any time: attach to no other than the one looked at. */
+struct cs_probe_site {
+	char path[512];    /* opens from here; "": none */
+	uint64_t offset;   /* in the file, of the instruction to probe */
+	uint64_t dev, ino; /* of the file that was looked at */
+};
+
 /*
  * asyncio as loaded in one process. task_type, current_tasks and the probe are there as soon as the C module is, some
  * milliseconds before `loaded`: time to attach the probe before the first task is created.
@@ -47,10 +54,8 @@ struct cs_asyncio {
 		[4]; /* addresses of the PySetObjects that hold (weak references to) all tasks */
 	bool set_is_weak[4]; /* entries are weak references, not tasks */
 	unsigned int ntask_sets;
-	char probe_path
-		[512]; /* file to attach the creation probe to, openable from here; "" if none */
-	uint64_t probe_offset;  /* file offset of tp_init's first instruction to probe */
-	char probe_reason[160]; /* why there is no probe, for people */
+	struct cs_probe_site probe; /* of Task.__init__ */
+	char probe_reason[160];     /* why there is no probe, for people */
 };
 
 /*

@@ -11,8 +11,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "proc/elf.h"
@@ -120,16 +123,23 @@ static int find_init(struct cs_elf *elf, const struct cs_elf_data *data,
 	return nfound == 1 ? 0 : -ENOENT;
 }
 
-/* Look into one file. Returns 0, -ENOENT, -EOPNOTSUPP or -ENOMEM. */
-static int find_in_file(const char *path, const struct cs_py_offsets *off, uint64_t *ret_offset)
+/* Look into one file, opened once so that what is said of it is said of one file. 0, -ENOENT, -EOPNOTSUPP or -ENOMEM. */
+static int find_in_file(const char *path, const struct cs_py_offsets *off,
+			struct cs_probe_site *ret)
 {
 	_cleanup_elf_data_ struct cs_elf_data data = {0};
 	_cleanup_(cs_elf_closep) struct cs_elf *elf = NULL;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	uint8_t insn[CS_PROBE_BYTES];
+	char pinned[32];
 	uint64_t offset;
+	struct stat st;
 	int err, skip;
 
-	err = cs_elf_open(path, &elf);
+	if (fd < 0 || fstat(fd, &st) < 0 || strlen(path) >= sizeof(ret->path))
+		return -ENOENT;
+	snprintf(pinned, sizeof(pinned), "/proc/self/fd/%d", fd);
+	err = cs_elf_open(pinned, &elf);
 	if (err)
 		return err == -ENOMEM ? err : -ENOENT;
 	if ((err = cs_elf_data_load(elf, &data)) ||
@@ -138,7 +148,12 @@ static int find_in_file(const char *path, const struct cs_py_offsets *off, uint6
 	skip = cs_probe_skip(insn);
 	if (skip < 0)
 		return -EOPNOTSUPP;
-	*ret_offset = offset + (uint64_t)skip;
+	*ret = (struct cs_probe_site){
+		.offset = offset + (uint64_t)skip,
+		.dev = st.st_dev,
+		.ino = st.st_ino,
+	};
+	memcpy(ret->path, path, strlen(path) + 1);
 	return 0;
 }
 
@@ -166,47 +181,46 @@ static int find_module(const struct cs_interp *interp, const char *folder, char 
 
 /*
  * Look for the module beside the interpreter: where an installation keeps its libraries, seen from the folder that
- * holds the executable (PREFIX/bin) or libpython (PREFIX/lib, PREFIX/lib64, Debian's PREFIX/lib/x86_64-linux-gnu).
+ * holds libpython (PREFIX/lib, PREFIX/lib64, Debian's PREFIX/lib/x86_64-linux-gnu) or the executable (PREFIX/bin).
+ * Parents are told by name: "..", in the root of another process, may lead out of it.
  */
-static int find_in_lib(const struct cs_interp *interp, char *dst, size_t size, uint64_t *ret_offset)
+static int find_in_lib(const struct cs_interp *interp, struct cs_probe_site *ret)
 {
-	static const char *const places[] = {".", "..", "../lib", "../lib64"};
-	const char *slash = strrchr(interp->binary, '/');
+	static const struct {
+		int up; /* from the folder that holds the interpreter */
+		const char *down;
+	} places[] = {{0, ""}, {1, ""}, {1, "/lib"}, {1, "/lib64"}};
 	int err = -ENOENT;
 
-	if (!slash)
-		return -ENOENT;
 	for (size_t i = 0; err == -ENOENT && i < ARRAY_SIZE(places); i++) {
-		char folder[PATH_BYTES];
+		const char *end = interp->binary + strlen(interp->binary);
+		char folder[PATH_BYTES], module[2 * PATH_BYTES];
 
-		snprintf(folder, sizeof(folder), "/proc/%d/root%.*s/%s/python%d.%d/lib-dynload",
-			 interp->pid, (int)(slash - interp->binary), interp->binary, places[i],
+		for (int up = places[i].up; end && up >= 0; up--)
+			end = memrchr(interp->binary, '/', (size_t)(end - interp->binary));
+		if (!end)
+			continue;
+		snprintf(folder, sizeof(folder), "/proc/%d/root%.*s%s/python%d.%d/lib-dynload",
+			 interp->pid, (int)(end - interp->binary), interp->binary, places[i].down,
 			 interp->major, interp->minor);
-		err = find_module(interp, folder, dst, size);
+		err = find_module(interp, folder, module, sizeof(module));
 		if (!err)
-			err = find_in_file(dst, &interp->info.off, ret_offset);
+			err = find_in_file(module, &interp->info.off, ret);
 	}
 	return err;
 }
 
-int cs_task_site_find(const struct cs_interp *interp, char *path, size_t size, uint64_t *ret_offset)
+int cs_task_site_find(const struct cs_interp *interp, struct cs_probe_site *ret)
 {
-	char found[2 * PATH_BYTES];
-	uint64_t offset;
+	char binary[PATH_BYTES];
 	int err;
 
 	if (interp->state != CS_INTERP_READY)
 		return -ENOENT;
-	err = find_in_lib(interp, found, sizeof(found), &offset);
+	err = find_in_lib(interp, ret);
 	if (err == -ENOENT) {
-		snprintf(found, sizeof(found), "/proc/%d/root%s", interp->pid, interp->binary);
-		err = find_in_file(found, &interp->info.off, &offset);
+		snprintf(binary, sizeof(binary), "/proc/%d/root%s", interp->pid, interp->binary);
+		err = find_in_file(binary, &interp->info.off, ret);
 	}
-	if (err)
-		return err;
-	if (strlen(found) >= size)
-		return -ENOENT;
-	strcpy(path, found);
-	*ret_offset = offset;
-	return 0;
+	return err;
 }

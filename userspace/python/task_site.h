@@ -23,15 +23,11 @@ int cs_probe_skip(const uint8_t insn[CS_PROBE_BYTES]);
 /*
  * Find the file that has _asyncio for a READY interpreter, a shared object of its lib-dynload folder or else the
  * interpreter itself, and in it the file offset to attach a probe of Task.__init__ to: what cs_asyncio_find() says
- * in probe_path (another path of the same file) and probe_offset once the module is loaded. Nothing needs to be
+ * in `probe` (by another path of the same file) once the module is loaded. Nothing needs to be
  * mapped, and no symbols are needed.
- *
- * path gets the file as it opens from here, below /proc/PID/root. The process's owner may put another file there at
- * any time: what is attached to must be the very file that was looked at.
  *
  * Returns 0; -ENOENT (no such file, none that opens from here, or not exactly one such site in it); -EOPNOTSUPP (the
  * first instruction would be single-stepped); or -ENOMEM. On failure nothing is stored.
  * Source: TaskType (3.11) and Task_spec (3.12 and later) in Modules/_asynciomodule.c.
  */
-int cs_task_site_find(const struct cs_interp *interp, char *path, size_t size,
-		      uint64_t *ret_offset);
+int cs_task_site_find(const struct cs_interp *interp, struct cs_probe_site *ret);
