@@ -113,13 +113,17 @@ static int64_t part_frame(struct pipeline *p, uint32_t pid, const struct cs_part
 	return mark_frame(p, "[unknown]");
 }
 
-static int64_t process_frame(struct pipeline *p, uint32_t pid)
+static int64_t process_frame(struct pipeline *p, uint32_t pid, const char *thread_name)
 {
 	struct process_name *it;
 
 	HASH_FIND(hh, p->names, &pid, sizeof(pid), it);
 	p->text.len = 0;
-	if (cs_buf_printf(&p->text, "%s [%u]", it ? it->name : "process", pid))
+	if (cs_buf_printf(&p->text, "%s [%u]",
+			  it             ? it->name
+			  : *thread_name ? thread_name
+					 : "process",
+			  pid))
 		return -ENOMEM;
 	return name_frame(p, CS_FRAME_PROCESS);
 }
@@ -179,7 +183,7 @@ static int add_sample(void *ctx, const struct cs_stitched *sample)
 
 	if (reserve_frames(p, (size_t)sample->n + 2) || fill_labels(p, sample, &labels))
 		return -ENOMEM;
-	frame = process_frame(p, sample->pid);
+	frame = process_frame(p, sample->pid, sample->thread_name);
 	if (frame < 0)
 		return -ENOMEM;
 	p->frames[n++] = (uint32_t)frame;

@@ -67,16 +67,29 @@ static void forget_addresses(struct seen_address **table)
 	}
 }
 
+static void forget_neighbour(struct cs_names *names, struct neighbour *it)
+{
+	HASH_DEL(names->neighbours, it);
+	forget_addresses(&it->told);
+	cs_maps_free(&it->maps);
+	free(it);
+}
+
 static void forget_neighbours(struct cs_names *names)
 {
 	struct neighbour *it, *tmp;
 
-	HASH_ITER (hh, names->neighbours, it, tmp) {
-		HASH_DEL(names->neighbours, it);
-		forget_addresses(&it->told);
-		cs_maps_free(&it->maps);
-		free(it);
-	}
+	HASH_ITER (hh, names->neighbours, it, tmp)
+		forget_neighbour(names, it);
+}
+
+void cs_names_forget(struct cs_names *names, pid_t pid)
+{
+	struct neighbour *it;
+
+	HASH_FIND_INT(names->neighbours, &pid, it);
+	if (it)
+		forget_neighbour(names, it);
 }
 
 void cs_names_free(struct cs_names *names)
@@ -135,6 +148,14 @@ static struct neighbour *neighbour_of(struct cs_names *names, pid_t pid)
 	it->pid = pid;
 	HASH_ADD_INT(names->neighbours, pid, it);
 	return it;
+}
+
+void cs_names_freeze(struct cs_names *names, pid_t pid)
+{
+	struct neighbour *process = neighbour_of(names, pid);
+
+	if (process)
+		process->maps_at_ns = cs_now_ns(); /* no new look until it is forgotten */
 }
 
 static int name_mapping(struct cs_names *names, pid_t pid, uint64_t addr, uint64_t now_ns,

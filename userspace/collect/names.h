@@ -23,6 +23,12 @@ static inline void cs_names_freep(struct cs_names **names)
 /* Read the kernel's symbols, which takes some 100 ms: before the clocks start. Without them its frames have no names. */
 void cs_names_load_kernel(struct cs_names *names);
 
+/* The process has just become another program: what it was cannot be asked for any more. */
+void cs_names_freeze(struct cs_names *names, pid_t pid);
+
+/* The process has ended or become another program: its mappings are no longer what they were. */
+void cs_names_forget(struct cs_names *names, pid_t pid);
+
 struct cs_names_lost {
 	uint64_t unreadable; /* code objects that could not be read */
 	uint64_t stale;      /* frames whose code object was another's by then */

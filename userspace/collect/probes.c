@@ -266,6 +266,15 @@ void cs_probes_drop_process(struct cs_probes *probes, pid_t pid)
 	}
 }
 
+bool cs_probes_is_stale(const struct cs_probes *probes, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid;
+	struct cs_proc_info info;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(probes->skel->maps.procs), &key, &info) &&
+	       info.flags & CS_PROC_STALE;
+}
+
 /* Open the very file that was looked at: its owner may have put another one, or a link to one of the system's, there. */
 static int open_site(const struct cs_probe_site *site)
 {

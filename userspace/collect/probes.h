@@ -48,6 +48,9 @@ int cs_probes_watch_processes(struct cs_probes *probes);
 int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_proc_info *info);
 void cs_probes_drop_process(struct cs_probes *probes, pid_t pid);
 
+/* Has the kernel marked the process's row: it called exec since the row was made? */
+bool cs_probes_is_stale(const struct cs_probes *probes, pid_t pid);
+
 /*
  * Attach the task-creation probe; pid -1: for every process that maps the file. Links must be given back before the probes
  * are freed. Returns 0, -ESTALE (another file is there now) or -errno; *ret is then NULL.

@@ -24,6 +24,7 @@
 /* While a target is expected to load asyncio any moment: its first tasks want creators. */
 #define TURN_HURRY_NS (2 * MS)
 #define FLUSH_NS      (1000 * MS)
+#define CHECK_NS      (250 * MS)
 
 struct cs_session {
 	struct cs_session_options options;
@@ -35,7 +36,7 @@ struct cs_session {
 	struct cs_buf passes; /* over tasks; taken before the ring is drained, written after it */
 	struct cs_buf ahead;  /* what must stand before all of them */
 	uint64_t turn_ns;     /* length of a turn */
-	uint64_t next_ns, flushed_ns;
+	uint64_t next_ns, flushed_ns, checked_ns;
 	struct cs_visit visit;
 	struct cs_due *due;            /* NULL until the clock starts */
 	uint64_t own[CS_COUNTER_MAX_]; /* the collector's accounts */
@@ -179,59 +180,6 @@ uint64_t cs_session_next_ns(const struct cs_session *session)
 	return session->next_ns;
 }
 
-/* What a record means for the collector itself. */
-static void heed(struct cs_target *target, const struct cs_ev_hdr *record)
-{
-	if (record->kind == CS_EV_EXEC)
-		cs_target_forget(target, cs_now_ns());
-	else if (record->kind == CS_EV_EXIT)
-		target->exited = true;
-	else if (record->kind == CS_EV_TASK_CREATED && target->tasks)
-		cs_tasks_renew(target->tasks, ((const struct cs_ev_stack *)record)->subject);
-}
-
-static int keep_record(void *ctx, const struct cs_ev_hdr *record)
-{
-	struct cs_session *session = ctx;
-	struct cs_target *target;
-	pid_t pid = (pid_t)record->pid;
-
-	HASH_FIND_INT(session->targets, &pid, target);
-	if (target)
-		heed(target, record);
-	return cs_buf_append(&session->fresh, record, record->size);
-}
-
-/* A process of -a that nobody looked at yet shows up in a sample: is it a Python? */
-static void meet_newcomers(struct cs_session *session)
-{
-	for (size_t at = 0; session->options.all_processes && at < session->fresh.len;) {
-		const struct cs_ev_stack *stack = (const void *)(session->fresh.data + at);
-
-		at += stack->hdr.size;
-		if (stack->hdr.kind == CS_EV_STACK && stack->status == CS_STATUS_NOT_PYTHON)
-			add_target(session, (pid_t)stack->hdr.pid, false, false);
-	}
-}
-
-static int refresh_targets(struct cs_session *session)
-{
-	struct cs_target *target, *tmp;
-	uint64_t now = cs_now_ns();
-	int err = 0;
-
-	HASH_ITER (hh, session->targets, target, tmp) {
-		if (cs_target_refresh(target, session->probes, probe_pid(session, target), now) ==
-		    -ESRCH)
-			target->exited = true;
-		if (!target->described && !target->exited)
-			err = cs_target_describe(target, now, &session->ahead);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
 /* However this process ends, the capture file holds all but the last second. */
 static int flush_now_and_then(struct cs_session *session)
 {
@@ -266,6 +214,101 @@ static int write_fresh(struct cs_session *session)
 	return err;
 }
 
+/* The process has become another program. */
+static void start_over(struct cs_session *session, struct cs_target *target)
+{
+	cs_target_forget(target, cs_now_ns());
+	cs_names_forget(session->names, target->pid);
+}
+
+/* What a record means for the collector itself. Returns 0 or -errno. */
+static int heed(struct cs_session *session, struct cs_target *target,
+		const struct cs_ev_hdr *record)
+{
+	int err = 0;
+
+	if (record->kind == CS_EV_EXEC) {
+		/*
+		 * What was sampled before it belongs to the old program, whose memory is gone; names found after it
+		 * must stand behind it.
+		 */
+		cs_names_freeze(session->names, target->pid);
+		err = write_fresh(session);
+		start_over(session, target);
+	} else if (record->kind == CS_EV_EXIT) {
+		target->exited = true;
+	} else if (record->kind == CS_EV_TASK_CREATED && target->tasks) {
+		cs_tasks_renew(target->tasks, ((const struct cs_ev_stack *)record)->subject);
+	}
+	return err;
+}
+
+static int keep_record(void *ctx, const struct cs_ev_hdr *record)
+{
+	struct cs_session *session = ctx;
+	struct cs_target *target;
+	pid_t pid = (pid_t)record->pid;
+	int err = cs_buf_append(&session->fresh, record, record->size);
+
+	HASH_FIND_INT(session->targets, &pid, target);
+	return err || !target ? err : heed(session, target, record);
+}
+
+/* A process of -a that nobody looked at yet shows up in a sample: what is it? */
+static int meet_newcomers(struct cs_session *session)
+{
+	for (size_t at = 0; session->options.all_processes && at < session->fresh.len;) {
+		const struct cs_ev_stack *stack = (const void *)(session->fresh.data + at);
+		pid_t pid = (pid_t)stack->hdr.pid;
+		struct cs_target *target;
+
+		at += stack->hdr.size;
+		if (stack->hdr.kind != CS_EV_STACK || stack->status != CS_STATUS_NOT_PYTHON)
+			continue;
+		add_target(session, pid, false, false);
+		HASH_FIND_INT(session->targets, &pid, target);
+		if (target && !target->described &&
+		    cs_target_describe(target, cs_now_ns(), &session->ahead))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The records of an exit or an exec may have been lost to a full ring: look from time to time. */
+static void check_on_targets(struct cs_session *session, uint64_t now_ns)
+{
+	struct cs_target *target, *tmp;
+
+	if (now_ns - session->checked_ns < CHECK_NS)
+		return;
+	session->checked_ns = now_ns;
+	HASH_ITER (hh, session->targets, target, tmp) {
+		if (cs_target_ended(target))
+			target->exited = true;
+		else if (target->told && cs_probes_is_stale(session->probes, target->pid))
+			start_over(session, target);
+	}
+}
+
+static int refresh_targets(struct cs_session *session)
+{
+	struct cs_target *target, *tmp;
+	uint64_t now = cs_now_ns();
+	int err = 0;
+
+	check_on_targets(session, now);
+	HASH_ITER (hh, session->targets, target, tmp) {
+		if (cs_target_refresh(target, session->probes, probe_pid(session, target), now) ==
+		    -ESRCH)
+			target->exited = true;
+		if (!target->described && !target->exited)
+			err = cs_target_describe(target, now, &session->ahead);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /* Whoever ended is written off with its accounts; its row and its probe go. */
 static int bury_exited(struct cs_session *session)
 {
@@ -279,6 +322,7 @@ static int bury_exited(struct cs_session *session)
 		if (!cs_probes_counters(session->probes, target->pid, counters))
 			err = cs_record_stats(&session->ahead, now, target->pid, counters);
 		cs_probes_drop_process(session->probes, target->pid);
+		cs_names_forget(session->names, target->pid);
 		HASH_DEL(session->targets, target);
 		cs_target_free(target);
 		if (err)
@@ -338,10 +382,10 @@ int cs_session_turn(struct cs_session *session)
 		err = cs_visit_tasks(&session->visit, session->targets, &session->passes);
 	if (!err)
 		err = drain(session);
-	if (!err) {
-		meet_newcomers(session);
+	if (!err)
+		err = meet_newcomers(session);
+	if (!err)
 		err = write_fresh(session);
-	}
 	if (!err)
 		err = bury_exited(session);
 	schedule_next(session);

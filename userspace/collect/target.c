@@ -3,8 +3,12 @@
 #include "collect/target.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "collect/record.h"
 #include "core/cleanup.h"
@@ -32,6 +36,7 @@ int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret)
 	if (!target)
 		return -ENOMEM;
 	target->pid = pid;
+	target->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	target->since_ns = now_ns;
 	target->refresh_at_ns = now_ns;
 	err = cs_mem_new(pid, &target->mem);
@@ -53,10 +58,21 @@ void cs_target_forget_codes(struct cs_target *target)
 	}
 }
 
+bool cs_target_ended(const struct cs_target *target)
+{
+	struct pollfd poll_fd = {.fd = target->pidfd, .events = POLLIN};
+
+	if (target->pidfd < 0)
+		return kill(target->pid, 0) < 0 && errno == ESRCH;
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
 void cs_target_free(struct cs_target *target)
 {
 	if (!target)
 		return;
+	if (target->pidfd >= 0)
+		close(target->pidfd);
 	cs_probes_detach(target->probe);
 	cs_tasks_free(target->tasks);
 	cs_sleepers_free(target->sleepers);

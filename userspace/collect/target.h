@@ -29,6 +29,7 @@ struct cs_code_seen {
 
 struct cs_target {
 	pid_t pid;
+	int pidfd; /* tells its end even if the kernel's record of it was lost; -1 before Linux 5.3 */
 	struct cs_interp interp;
 	struct cs_asyncio asyncio;
 	struct cs_mem *mem;
@@ -69,6 +70,9 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns);
 
 /* The process has become another program: forget everything known of it. */
 void cs_target_forget(struct cs_target *target, uint64_t now_ns);
+
+/* Has the process ended? Proof against a reused pid where there is a pidfd. */
+bool cs_target_ended(const struct cs_target *target);
 
 /* Forget which code objects have been recorded: they will be again. */
 void cs_target_forget_codes(struct cs_target *target);
