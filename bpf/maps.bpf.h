@@ -58,7 +58,7 @@ static __always_inline void count(__u32 tgid, enum cs_counter id)
 
 	all = bpf_map_lookup_elem(&counters, &zero);
 	if (all)
-		all->v[id]++;
+		__sync_fetch_and_add(&all->v[id], 1); /* uprobe programs preempt each other */
 	if (!tgid)
 		return;
 	own = bpf_map_lookup_elem(&proc_counters, &tgid);

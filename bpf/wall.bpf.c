@@ -36,6 +36,7 @@ struct {
 struct sleeper {
 	__u64 switches;
 	__u64 start_time; /* a thread id may be another thread's by now */
+	__u64 generation; /* of the process's description when its stack was taken */
 	__u64 run_delay;  /* waited for a CPU, up to the last visit that weighed it */
 	__u64 tstate;
 };
@@ -171,6 +172,7 @@ int wall(struct bpf_iter__task *ctx)
 	info = bpf_map_lookup_elem(&procs, &tgid);
 	if (!info || !(info->flags & CS_PROC_PYTHON) || (info->flags & CS_PROC_STALE))
 		return 0;
+	now.generation = info->generation;
 	count(tgid, CS_COUNTER_WALL_THREADS);
 	last = bpf_map_lookup_elem(&sleepers, &tid);
 	if (last && last->start_time != now.start_time)
@@ -180,7 +182,7 @@ int wall(struct bpf_iter__task *ctx)
 		count(tgid, CS_COUNTER_WALL_RUNNING);
 		return 0;
 	}
-	if (last && last->switches == now.switches) {
+	if (last && last->switches == now.switches && last->generation == now.generation) {
 		emit_same(task, weight_ns);
 		last->run_delay = now.run_delay;
 		return 0;

@@ -55,6 +55,7 @@ static const struct command *find_command(const char *name)
 int main(int argc, char **argv)
 {
 	const struct command *command;
+	int code;
 
 	argp_err_exit_status = CS_EXIT_USAGE;
 	if (argc < 2) {
@@ -73,5 +74,10 @@ int main(int argc, char **argv)
 	command = *argv[1] ? find_command(argv[1]) : NULL;
 	if (!command)
 		return CS_EXIT_USAGE;
-	return command->run(argc - 1, argv + 1);
+	code = command->run(argc - 1, argv + 1);
+	if (fflush(stdout) || ferror(stdout)) {
+		cs_err("cannot write to stdout");
+		return CS_EXIT_FAILURE;
+	}
+	return code;
 }

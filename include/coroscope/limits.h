@@ -18,7 +18,7 @@
 /* One read per asyncio Task: name, coroutine and waiter of every supported layout lie below it. */
 #define CS_TASK_CHUNK        192
 /* Thread states of one interpreter visited by the in-kernel search (a miss is counted). */
-#define CS_MAX_TSTATES       256
+#define CS_MAX_TSTATES       1024
 /* Interpreters of one process visited by that search. */
 #define CS_MAX_INTERPRETERS  8
 /* Entries of asyncio's _current_tasks dict visited: one is alive per running event loop. */

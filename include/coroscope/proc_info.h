@@ -16,7 +16,7 @@ enum cs_proc_flags {
 
 struct cs_proc_info {
 	__u32 flags;
-	__u32 pad;
+	__u32 generation; /* of this description: a stack taken under another one may lack what this one knows */
 	__u64 interpreters_head; /* address of _PyRuntime.interpreters.head */
 	__u64 current_tasks;     /* address of _asyncio's _current_tasks dict; 0: not loaded */
 	struct cs_py_offsets off;

@@ -26,15 +26,6 @@ struct dump {
 	bool torn;
 };
 
-static bool same_frames(const struct cs_buf *a, const struct cs_buf *b)
-{
-	const struct cs_ev_stack *x = (const void *)a->data, *y = (const void *)b->data;
-	size_t from = offsetof(struct cs_ev_stack, status);
-
-	return a->len == b->len && x->nframes == y->nframes &&
-	       !memcmp(a->data + from, b->data + from, a->len - from);
-}
-
 /* Read one thread into records. Returns 0 or -ENOMEM; dump->running and ->torn say how sure it is. */
 static int read_thread(struct dump *dump, const struct cs_tstate *tstate, const char *comm,
 		       struct cs_buf *records)
@@ -60,14 +51,14 @@ static int read_thread(struct dump *dump, const struct cs_tstate *tstate, const 
 		cs_mem_forget(target->mem);
 		err = cs_walk_thread(&target->interp, target->mem, tstate, comm, cs_now_ns(), 0,
 				     &again);
-		dump->torn = err || !same_frames(records, &again);
+		dump->torn = err || !cs_walk_same(records, &again);
 	}
 	return err;
 }
 
 static int print_stack(void *ctx, const struct cs_event *event)
 {
-	_cleanup_buf_ struct cs_buf text = {0};
+	_cleanup_buf_ struct cs_buf text = {0}, shown = {0};
 	const struct cs_event_stack *stack = &event->stack;
 	struct dump *dump = ctx;
 
@@ -76,13 +67,18 @@ static int print_stack(void *ctx, const struct cs_event *event)
 	printf("\nThread %u (%.*s) %s%s\n", event->tid, (int)stack->comm.len, stack->comm.str,
 	       dump->running ? "running" : "sleeping",
 	       dump->torn ? ", its stack changed while it was read" : "");
-	if (stack->running.task)
-		printf("  in <task %.*s>\n", (int)stack->running.name.len, stack->running.name.str);
-	for (uint32_t i = 0; i < stack->nframes; i++) {
-		text.len = 0;
-		if (cs_snapshot_frame(&dump->snapshot, &stack->frames[i], &text))
+	if (stack->running.task) {
+		if (cs_buf_append_escaped(&shown, stack->running.name.str, stack->running.name.len,
+					  ""))
 			return -ENOMEM;
-		printf("    %s\n", cs_buf_str(&text));
+		printf("  in <task %s>\n", cs_buf_str(&shown));
+	}
+	for (uint32_t i = 0; i < stack->nframes; i++) {
+		text.len = shown.len = 0;
+		if (cs_snapshot_frame(&dump->snapshot, &stack->frames[i], &text) ||
+		    cs_buf_append_escaped(&shown, text.data, text.len, ""))
+			return -ENOMEM;
+		printf("    %s\n", cs_buf_str(&shown));
 	}
 	if (stack->status != CS_STATUS_COMPLETE)
 		printf("    [%s]\n",

@@ -14,6 +14,7 @@
 #include "core/cleanup.h"
 #include "core/counters.h"
 #include "core/log.h"
+#include "core/user.h"
 #include "decode/decode.h"
 
 #define RAW_SUFFIX ".raw"
@@ -70,26 +71,27 @@ int cs_output_choose(struct cs_output *output, const char *format, const char *p
 	return 0;
 }
 
-/* What sudo made belongs to the user behind it. */
-static void give_to_user(int fd)
+/*
+ * Open without truncating: a capture that fails must not cost the previous profile. Only a file that is new here may be
+ * given away; what was there before keeps its owner.
+ */
+static int open_file(const char *path)
 {
-	const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
-	if (geteuid() == 0 && uid && gid &&
-	    fchown(fd, (uid_t)strtoul(uid, NULL, 10), (gid_t)strtoul(gid, NULL, 10)) < 0)
-		cs_debug("the file stays root's: %s, ignoring", strerror(errno));
+	if (fd >= 0)
+		cs_give_to_user(fd);
+	else if (errno == EEXIST)
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd;
 }
 
 int cs_output_open(struct cs_output *output)
 {
-	if (strcmp(output->path, "-") == 0) {
+	if (strcmp(output->path, "-") == 0)
 		output->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	} else {
-		/* not truncated yet: a capture that fails must not cost the previous profile */
-		output->fd = open(output->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-		if (output->fd >= 0)
-			give_to_user(output->fd);
-	}
+	else
+		output->fd = open_file(output->path);
 	if (output->fd < 0)
 		return cs_err_r(-errno, "cannot write %s: %s", output->path, strerror(errno));
 	return 0;

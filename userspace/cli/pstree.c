@@ -126,14 +126,16 @@ static int append_coroutines(struct tree *tree, const struct cs_task *task, stru
 static int print_task(struct tree *tree, const struct node *node, const struct cs_buf *indent,
 		      bool last)
 {
-	_cleanup_buf_ struct cs_buf text = {0};
+	_cleanup_buf_ struct cs_buf raw = {0}, text = {0}, name = {0};
 	const struct cs_task *task = node->task;
 
-	if (append_coroutines(tree, task, &text))
+	if (append_coroutines(tree, task, &raw) ||
+	    cs_buf_append_escaped(&text, raw.data, raw.len, "") ||
+	    cs_buf_append_escaped(&name, task->name ? task->name : "?",
+				  task->name ? strlen(task->name) : 1, ""))
 		return -ENOMEM;
 	printf("%.*s%s <task %s> %s%s", (int)indent->len, indent->data ? indent->data : "",
-	       last ? "└──" : "├──", task->name ? task->name : "?", state_text(task->state),
-	       cs_buf_str(&text));
+	       last ? "└──" : "├──", cs_buf_str(&name), state_text(task->state), cs_buf_str(&text));
 	if (task->nawaiters > 1)
 		printf(" (%u parents)", task->nawaiters);
 	printf("%s\n", node->shown ? " [shown above: a cycle]" : "");
@@ -188,7 +190,7 @@ static int print_thread(struct tree *tree, uint32_t tid)
 	if (tid)
 		printf("event loop of thread %u\n", tid);
 	else
-		printf("event loop that is not running\n");
+		printf("event loop that does not run, or whose thread is not known\n");
 	err = print_siblings(tree, chain_roots(tree, tid), &indent, 0);
 	/* Tasks that await each other in a circle have no root: enter the circle anywhere. */
 	for (int i = 0; i < tree->n && !err; i++) {
@@ -263,7 +265,7 @@ static int print_json(struct tree *tree)
 	err = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
 	putchar('\n');
 	json_decref(root);
-	return err ? -ENOMEM : 0;
+	return err ? -EIO : 0;
 }
 
 struct options {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -175,7 +176,8 @@ static int explain_target(pid_t pid, int err)
 		return CS_EXIT_NOTHING;
 	}
 	if (err == -EPERM || err == -EACCES) {
-		cs_err("no permission to read process %d: run as root", pid);
+		cs_err("no permission to read process %d%s", pid,
+		       geteuid() ? ": run as root" : ": root may not here, see coroscope check");
 		return CS_EXIT_PERMISSION;
 	}
 	cs_err("cannot watch process %d: %s", pid, strerror(-err));
@@ -345,6 +347,18 @@ static int export_spool(struct cs_spool *spool, struct cs_output *output)
 	return CS_EXIT_OK;
 }
 
+/*
+ * The kernel's programs count processes as the first pid namespace does; in another one no number would match.
+ */
+static bool in_first_pid_namespace(void)
+{
+	/* PROC_PID_INIT_INO of the kernel's include/linux/proc_ns.h (include/uapi/linux/nsfs.h since 6.18) */
+	static const ino_t first = 0xeffffffc;
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) < 0 || st.st_ino == first;
+}
+
 static void join_arguments(int argc, char **argv, char *dst, size_t size)
 {
 	size_t at = (size_t)snprintf(dst, size, "coroscope");
@@ -364,6 +378,11 @@ static int record(const struct options *options, const char *command_line)
 		return CS_EXIT_USAGE;
 	if (output.exporter && cs_output_open(&output))
 		return CS_EXIT_FAILURE;
+	if (!in_first_pid_namespace()) {
+		cs_err("coroscope runs in a pid namespace of its own, where it would match no process: run it on the host, "
+		       "or with docker run --pid=host, or hostPID: true in Kubernetes");
+		return CS_EXIT_FAILURE;
+	}
 	err = cs_spool_new(output.exporter ? NULL : output.path, &spool);
 	if (err) {
 		cs_err("cannot create the capture file (%s): %s",
@@ -375,6 +394,8 @@ static int record(const struct options *options, const char *command_line)
 	code = run_session(options, spool, &child, command_line);
 	if (code)
 		return code;
+	/* A second Ctrl-C ends a long export; the capture file stays. */
+	signal(SIGINT, SIG_DFL);
 	code = export_spool(spool, &output);
 	cs_child_end(&child);
 	if (!code && options->exit_status && options->command)

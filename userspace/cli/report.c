@@ -3,7 +3,9 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/args.h"
@@ -48,6 +50,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
 static int report(const struct options *options)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
@@ -75,7 +85,13 @@ static int report(const struct options *options)
 						 : strerror(-err));
 		return CS_EXIT_FAILURE;
 	}
-	if (cs_output_open(&output) || cs_output_write(&output, profile))
+	if (cs_output_open(&output))
+		return CS_EXIT_FAILURE;
+	if (same_file(fd, output.fd)) {
+		cs_err("%s is the capture itself: choose another file", output.path);
+		return CS_EXIT_USAGE;
+	}
+	if (cs_output_write(&output, profile))
 		return CS_EXIT_FAILURE;
 	cs_output_summary(&output, profile);
 	return CS_EXIT_OK;

@@ -8,7 +8,6 @@
 #include <bpf/libbpf.h>
 #include <coroscope.skel.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "core/buf.h"
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "proc/file.h"
 
 /*
  * One attached uprobe. Those of all processes are shared: a hundred interpreters that map the same file need one, and every
@@ -52,6 +52,7 @@ struct cs_probes {
 	uint64_t interval_ns;
 	bool has_wall;
 	int ncpu;
+	uint32_t generation; /* of the last process described */
 	int (*drain_fn)(void *ctx, const struct cs_ev_hdr *record);
 	void *drain_ctx;
 };
@@ -239,14 +240,16 @@ int cs_probes_watch_processes(struct cs_probes *probes)
 int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_proc_info *info)
 {
 	static const uint64_t zeroes[CS_COUNTER_MAX_];
+	struct cs_proc_info row = *info;
 	uint32_t key = (uint32_t)pid;
 
+	row.generation = ++probes->generation;
 	/* The accounts' row first and only once: it must survive a new description of the process. */
 	if (bpf_map_update_elem(bpf_map__fd(probes->skel->maps.proc_counters), &key, zeroes,
 				BPF_NOEXIST) &&
 	    errno != EEXIST)
 		return -errno;
-	if (bpf_map_update_elem(bpf_map__fd(probes->skel->maps.procs), &key, info, BPF_ANY))
+	if (bpf_map_update_elem(bpf_map__fd(probes->skel->maps.procs), &key, &row, BPF_ANY))
 		return -errno;
 	return 0;
 }
@@ -278,10 +281,12 @@ bool cs_probes_is_stale(const struct cs_probes *probes, pid_t pid)
 /* Open the very file that was looked at: its owner may have put another one, or a link to one of the system's, there. */
 static int open_site(const struct cs_probe_site *site)
 {
-	_cleanup_close_ int fd = open(site->path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = cs_open_regular(site->path);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_dev != site->dev || st.st_ino != site->ino)
 		return -ESTALE;

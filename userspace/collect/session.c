@@ -424,17 +424,6 @@ unsigned int cs_session_alive(const struct cs_session *session)
 	return HASH_COUNT(session->targets);
 }
 
-unsigned int cs_session_pythons(const struct cs_session *session)
-{
-	const struct cs_target *target;
-	unsigned int n = 0;
-
-	for (target = session->targets; target; target = target->hh.next)
-		n += target->interp.state == CS_INTERP_READY ||
-		     target->interp.state == CS_INTERP_STARTING;
-	return n;
-}
-
 int cs_session_counters(const struct cs_session *session, uint64_t counters[CS_COUNTER_MAX_])
 {
 	int err = cs_probes_counters(session->probes, 0, counters);

@@ -53,9 +53,8 @@ uint64_t cs_session_next_ns(const struct cs_session *session);
 /* Stop the clocks, take the last records, write accounts and the end. Returns 0 or -errno of the spool. */
 int cs_session_finish(struct cs_session *session, enum cs_end_reason reason);
 
-/* Watched processes that still live, and those among them that are a supported Python. */
+/* Watched processes that still live. */
 unsigned int cs_session_alive(const struct cs_session *session);
-unsigned int cs_session_pythons(const struct cs_session *session);
 
 /* The accounts so far: the kernel's and the collector's. Returns 0 or -errno. */
 int cs_session_counters(const struct cs_session *session, uint64_t counters[CS_COUNTER_MAX_]);

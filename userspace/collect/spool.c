@@ -14,12 +14,14 @@
 
 #include "core/buf.h"
 #include "core/cleanup.h"
+#include "core/user.h"
 
 #define FLUSH_BYTES (256 * 1024)
 
 struct cs_spool {
 	int fd;
 	int err;        /* of the first failed write */
+	bool begun;     /* the file is truncated and has its header */
 	bool temporary; /* remove it at the end */
 	uint64_t whole; /* bytes on disk that end at a record's end */
 	struct cs_buf pending;
@@ -32,7 +34,11 @@ static int create_file(struct cs_spool *spool, const char *path)
 
 	if (path) {
 		snprintf(spool->path, sizeof(spool->path), "%s", path);
-		spool->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+		spool->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		if (spool->fd >= 0)
+			cs_give_to_user(spool->fd);
+		else if (errno == EEXIST)
+			spool->fd = open(path, O_RDWR | O_CLOEXEC);
 	} else {
 		snprintf(spool->path, sizeof(spool->path), "%s/coroscope-XXXXXX.raw",
 			 dir && *dir ? dir : "/var/tmp");
@@ -44,11 +50,6 @@ static int create_file(struct cs_spool *spool, const char *path)
 
 int cs_spool_new(const char *path, struct cs_spool **ret)
 {
-	const struct cs_raw_file_header header = {
-		.magic = CS_RAW_MAGIC,
-		.version = CS_RAW_VERSION,
-		.header_size = sizeof(header),
-	};
 	_cleanup_(cs_spool_freep) struct cs_spool *spool = calloc(1, sizeof(*spool));
 	int err;
 
@@ -56,14 +57,25 @@ int cs_spool_new(const char *path, struct cs_spool **ret)
 		return -ENOMEM;
 	spool->fd = -1;
 	err = create_file(spool, path);
-	if (!err)
-		err = cs_spool_append(spool, &header, sizeof(header));
-	if (!err)
-		err = cs_spool_flush(spool);
 	if (err)
 		return err;
 	*ret = TAKE_PTR(spool);
 	return 0;
+}
+
+/* The first record is there: only now may what the file held before go. */
+static int begin(struct cs_spool *spool)
+{
+	const struct cs_raw_file_header header = {
+		.magic = CS_RAW_MAGIC,
+		.version = CS_RAW_VERSION,
+		.header_size = sizeof(header),
+	};
+
+	spool->begun = true;
+	if (ftruncate(spool->fd, 0) < 0)
+		return -errno;
+	return cs_buf_append(&spool->pending, &header, sizeof(header));
 }
 
 void cs_spool_free(struct cs_spool *spool)
@@ -111,6 +123,8 @@ int cs_spool_flush(struct cs_spool *spool)
 
 int cs_spool_append(struct cs_spool *spool, const void *records, size_t size)
 {
+	if (!spool->err && !spool->begun)
+		spool->err = begin(spool);
 	if (spool->err)
 		return spool->err;
 	if (cs_buf_append(&spool->pending, records, size))
@@ -135,5 +149,7 @@ int cs_spool_fd(const struct cs_spool *spool)
 
 void cs_spool_keep(struct cs_spool *spool)
 {
+	if (spool->temporary)
+		cs_give_to_user(spool->fd);
 	spool->temporary = false;
 }

@@ -11,7 +11,7 @@
 struct cs_spool;
 
 /*
- * Create a capture file. path NULL: a private one (0600) under $TMPDIR or /var/tmp, removed by cs_spool_free
+ * Create or open a capture file; what it holds is replaced when the first record is appended. path NULL: a private one (0600) under $TMPDIR or /var/tmp, removed by cs_spool_free
  * unless cs_spool_keep was called. Returns 0 or -errno.
  */
 int cs_spool_new(const char *path, struct cs_spool **ret);

@@ -137,6 +137,8 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	attach_probe(target, probes, probe_pid, &target->asyncio.probe);
 	if (target->asyncio.current_tasks != target->interp.info.current_tasks) {
 		target->interp.info.current_tasks = target->asyncio.current_tasks;
+		cs_sleepers_free(
+			TAKE_PTR(target->sleepers)); /* their stacks were taken without tasks */
 		err = cs_probes_set_process(probes, target->pid, &target->interp.info);
 	}
 	if (err || !target->asyncio.loaded)

@@ -70,3 +70,11 @@ int cs_walk_thread(const struct cs_interp *interp, struct cs_mem *mem,
 	/* the frames follow the fixed part in the walk's memory, as the record wants them */
 	return cs_buf_append(out, &w->ev, size);
 }
+
+bool cs_walk_same(const struct cs_buf *a, const struct cs_buf *b)
+{
+	size_t from = offsetof(struct cs_ev_stack, nframes);
+
+	return a->len == b->len && a->len >= from &&
+	       !memcmp(a->data + from, b->data + from, a->len - from);
+}

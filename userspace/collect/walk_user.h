@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,9 @@ struct cs_tstate {
 /* List the thread states of a process into out (at most max). Returns how many, or -errno. */
 int cs_walk_list(const struct cs_interp *interp, struct cs_mem *mem, struct cs_tstate *out,
 		 unsigned int max);
+
+/* Do two such records tell of the same stack and running task? */
+bool cs_walk_same(const struct cs_buf *a, const struct cs_buf *b);
 
 /*
  * Append a CS_EV_STACK record (origin wall) of the thread. The caller makes sure that it does not run, or says that it

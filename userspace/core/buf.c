@@ -69,6 +69,22 @@ int cs_buf_printf(struct cs_buf *buf, const char *fmt, ...)
 	return 0;
 }
 
+int cs_buf_append_escaped(struct cs_buf *buf, const char *text, size_t len, const char *also)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+	int err = 0;
+
+	for (size_t i = 0; i < len && !err; i++) {
+		if (bytes[i] == 0xc2 && i + 1 < len && bytes[i + 1] < 0xa0)
+			err = cs_buf_printf(buf, "\\x%02x", bytes[++i]);
+		else if (bytes[i] < 0x20 || bytes[i] == 0x7f || strchr(also, bytes[i]))
+			err = cs_buf_printf(buf, "\\x%02x", bytes[i]);
+		else
+			err = cs_buf_append(buf, bytes + i, 1);
+	}
+	return err;
+}
+
 void *cs_buf_extend(struct cs_buf *buf, size_t n)
 {
 	char *at;

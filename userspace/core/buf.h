@@ -20,6 +20,12 @@ int cs_buf_append(struct cs_buf *buf, const void *bytes, size_t n);
 int cs_buf_append_str(struct cs_buf *buf, const char *str);
 int cs_buf_printf(struct cs_buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * Append text with what would steer a terminal or break a line as \xNN: the control characters, those of U+0080 to U+009F
+ * included, and the bytes in `also` ("" for none).
+ */
+int cs_buf_append_escaped(struct cs_buf *buf, const char *text, size_t len, const char *also);
+
 /* Append n zero bytes and return where they start, or NULL without memory. Valid until the next append. */
 void *cs_buf_extend(struct cs_buf *buf, size_t n);
 

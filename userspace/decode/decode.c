@@ -183,6 +183,7 @@ static int decode_stack(struct record *rec, struct cs_event *ret)
 	stack->running.task = running->task;
 	stack->running.coro = running->coro;
 	stack->running.root_frame = running->root_frame;
+	stack->running.name_cut = running->name_cut;
 	return running_name(rec->decoder, running, &stack->running.name);
 }
 

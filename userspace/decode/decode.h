@@ -29,6 +29,7 @@ struct cs_event_running {
 	uint32_t root_frame;
 	/* UTF-8; "Task-N" for numbers; empty if unknown; "..." appended if cut */
 	struct cs_text name;
+	bool name_cut; /* name is only the beginning, with "..." behind it */
 };
 
 struct cs_event_stack { /* CS_EV_STACK, CS_EV_TASK_CREATED */

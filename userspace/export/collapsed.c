@@ -53,29 +53,6 @@ static char *copy_text(const struct cs_buf *text)
 	return copy;
 }
 
-/*
- * Append a frame's text with what would end a frame or a line, or steer a terminal, as \xNN: ';'
- * and the control characters, those of U+0080 to U+009F included.
- */
-static int append_escaped(struct cs_buf *out, const struct cs_buf *text)
-{
-	const unsigned char *bytes = (const unsigned char *)text->data;
-	size_t i;
-	int err;
-
-	for (i = 0; i < text->len; i++) {
-		if (bytes[i] == 0xc2 && i + 1 < text->len && bytes[i + 1] < 0xa0)
-			err = cs_buf_printf(out, "\\x%02x", bytes[++i]);
-		else if (bytes[i] < 0x20 || bytes[i] == 0x7f || bytes[i] == ';')
-			err = cs_buf_printf(out, "\\x%02x", bytes[i]);
-		else
-			err = cs_buf_append(out, bytes + i, 1);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
 static int make_frames(const struct cs_profile *profile, struct texts *frames)
 {
 	_cleanup_buf_ struct cs_buf escaped = {0};
@@ -89,7 +66,7 @@ static int make_frames(const struct cs_profile *profile, struct texts *frames)
 		err = cs_export_frame_text(profile, cs_profile_get_frame(profile, (uint32_t)i),
 					   &text);
 		if (!err)
-			err = append_escaped(&escaped, &text);
+			err = cs_buf_append_escaped(&escaped, text.data, text.len, ";");
 		if (err)
 			return err;
 		frames->at[i] = copy_text(&escaped);

@@ -24,6 +24,7 @@ struct printer {
 	const struct cs_profile *profile;
 	struct cs_buf *out;
 	struct cs_buf prefix;
+	struct cs_buf text;    /* scratch for one frame */
 	struct cs_buf waiting; /* a stack of struct line */
 	uint64_t *totals;      /* by node index */
 	uint64_t threshold_ns;
@@ -115,8 +116,11 @@ static int print_line(struct printer *p, const struct line *line)
 		err = cs_buf_append(p->out, p->prefix.data, p->prefix.len);
 	if (!err && line->branch)
 		err = cs_buf_append_str(p->out, line->last ? "└─ " : "├─ ");
+	p->text.len = 0;
 	if (!err)
-		err = cs_export_frame_text(p->profile, &frame, p->out);
+		err = cs_export_frame_text(p->profile, &frame, &p->text);
+	if (!err)
+		err = cs_buf_append_escaped(p->out, p->text.data, p->text.len, "");
 	if (!err)
 		err = cs_buf_append_str(p->out, "\n");
 	if (!err && line->branch)
@@ -154,6 +158,7 @@ static int tree_write(const struct cs_profile *profile, struct cs_buf *out)
 	if (!err)
 		err = print_tree(&p, &tree);
 	cs_buf_free(&p.prefix);
+	cs_buf_free(&p.text);
 	cs_buf_free(&p.waiting);
 	free(p.totals);
 	cs_frame_tree_free(&tree);

@@ -5,12 +5,12 @@
  */
 #include <coroscope/limits.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "core/cleanup.h"
+#include "proc/file.h"
 #include "proc/maps.h"
 #include "python/objects.h"
 #include "python/task_site.h"
@@ -111,7 +111,7 @@ static void find_probe(pid_t pid, uint64_t init, struct cs_asyncio *ret)
 		reason = "the file that holds Task.__init__ cannot be opened from here";
 	} else {
 		offset = init - mapping->start + mapping->offset;
-		fd = open(ret->probe.path, O_RDONLY | O_CLOEXEC);
+		fd = cs_open_regular(ret->probe.path);
 		if (fd < 0 || fstat(fd, &st) < 0 ||
 		    pread(fd, insn, sizeof(insn), (off_t)offset) != sizeof(insn))
 			reason = "the file that holds Task.__init__ cannot be read";

@@ -11,7 +11,7 @@
 
 #include "python/objects.h"
 
-#define CS_LOOPS_MAX 32 /* running loops of one process; more count as not known */
+#define CS_LOOPS_MAX 256 /* running loops of one process; more count as not known */
 
 struct cs_loops {
 	size_t n;

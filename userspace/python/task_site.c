@@ -11,7 +11,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +18,7 @@
 
 #include "core/cleanup.h"
 #include "proc/elf.h"
+#include "proc/file.h"
 
 #define TASK_NAME   "_asyncio.Task"
 #define MAX_NAMES   4096 /* words before the right size that are looked up as names */
@@ -129,7 +129,7 @@ static int find_in_file(const char *path, const struct cs_py_offsets *off,
 {
 	_cleanup_elf_data_ struct cs_elf_data data = {0};
 	_cleanup_(cs_elf_closep) struct cs_elf *elf = NULL;
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = cs_open_regular(path);
 	uint8_t insn[CS_PROBE_BYTES];
 	char pinned[32];
 	uint64_t offset;

@@ -17,7 +17,7 @@
 struct cs_graph {
 	struct cs_task *tasks; /* by address; each holds one reference */
 	uint32_t pass;
-	uint32_t visit;
+	uint64_t visit;
 };
 
 int cs_graph_new(struct cs_graph **ret)
@@ -180,7 +180,8 @@ struct cs_task *cs_graph_running(struct cs_graph *graph, const struct cs_event_r
 {
 	struct cs_task *task = task_at(graph, running->task, running->coro);
 
-	if (!task || set_text(&task->name, running->name))
+	/* A pass reads names whole: one name for one task. */
+	if (!task || (!(running->name_cut && task->name) && set_text(&task->name, running->name)))
 		return NULL;
 	if (tid)
 		task->tid = tid;
@@ -266,7 +267,7 @@ static void link_awaiters(struct cs_graph *graph)
  */
 static void find_circles(struct cs_graph *graph)
 {
-	uint32_t before = graph->visit;
+	uint64_t before = graph->visit;
 	struct cs_task *start, *task, *member, *first;
 
 	for (start = graph->tasks; start; start = start->hh.next) {

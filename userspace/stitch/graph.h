@@ -44,7 +44,7 @@ struct cs_task {
 	 */
 	bool is_leaf;
 	uint32_t pass;  /* serial of the last pass that listed it */
-	uint32_t visit; /* of the last walk along links: ends cycles */
+	uint64_t visit; /* of the last walk along links: ends cycles */
 	UT_hash_handle hh;
 };
 

@@ -102,7 +102,6 @@ static void test_write(void **state)
 
 	assert_int_equal(cs_spool_new(f->path, &spool), 0);
 	assert_string_equal(cs_spool_path(spool), f->path);
-	check_file(f->path, 0); /* readable from the start */
 	record(&bytes, 64, 0);
 	record(&bytes, 128, 1);
 	assert_int_equal(cs_spool_append(spool, bytes.data, bytes.len), 0);
@@ -131,24 +130,34 @@ static void test_flushes_itself(void **state)
 	check_file(f->path, 256);
 }
 
+/* Only by a capture that gets as far as a first record. */
 static void test_an_old_file_is_replaced(void **state)
 {
 	_cleanup_(cs_spool_freep) struct cs_spool *spool = NULL;
+	_cleanup_buf_ struct cs_buf bytes = {0};
 	struct fixture *f = *state;
 	_cleanup_close_ int fd = open(f->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 
 	assert_int_equal(write(fd, "an old file that is longer", 26), 26);
 	assert_int_equal(cs_spool_new(f->path, &spool), 0);
-	check_file(f->path, 0);
+	cs_spool_free(TAKE_PTR(spool));
+	assert_int_equal(size_of(f->path), 26);
+	assert_int_equal(cs_spool_new(f->path, &spool), 0);
+	record(&bytes, 64, 0);
+	assert_int_equal(cs_spool_append(spool, bytes.data, bytes.len), 0);
+	assert_int_equal(cs_spool_flush(spool), 0);
+	check_file(f->path, 1);
 }
 
 static void test_private(void **state)
 {
 	_cleanup_(cs_spool_freep) struct cs_spool *spool = NULL;
+	_cleanup_buf_ struct cs_buf bytes = {0};
 	struct fixture *f = *state;
 	char path[4096];
 	struct stat st;
 
+	record(&bytes, 64, 0);
 	assert_int_equal(setenv("TMPDIR", f->dir, 1), 0);
 	assert_int_equal(cs_spool_new(NULL, &spool), 0);
 	snprintf(path, sizeof(path), "%s", cs_spool_path(spool));
@@ -160,9 +169,10 @@ static void test_private(void **state)
 
 	assert_int_equal(cs_spool_new(NULL, &spool), 0);
 	snprintf(path, sizeof(path), "%s", cs_spool_path(spool));
+	assert_int_equal(cs_spool_append(spool, bytes.data, bytes.len), 0);
 	cs_spool_keep(spool);
 	cs_spool_free(TAKE_PTR(spool));
-	check_file(path, 0);
+	check_file(path, 1);
 	unlink(path);
 	unsetenv("TMPDIR");
 }

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening files that a process may have put anything in place of. */
+#pragma once
+
+/*
+ * Open a regular file for reading; a FIFO or a device in its place neither blocks nor opens. Returns a file descriptor,
+ * -EINVAL (not a regular file) or -errno.
+ */
+int cs_open_regular(const char *path);
