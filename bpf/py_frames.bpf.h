@@ -94,7 +94,8 @@ static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *
 	__u8 owner;
 
 	if (!w->frame) {
-		w->ev.status = CS_STATUS_COMPLETE;
+		/* A generator runs on top of its caller: without one it was just being entered or left. */
+		w->ev.status = w->in_generator ? CS_STATUS_TORN : CS_STATUS_COMPLETE;
 		return 1;
 	}
 	if (n >= CS_MAX_PY_FRAMES) {
@@ -106,6 +107,7 @@ static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *
 		return 1;
 	}
 	owner = w->window[(w->chunk_at + w->off.frame_owner) & (CS_FRAME_WINDOW - 1)];
+	w->in_generator = owner == w->traits.owner_generator;
 	if (owner != w->traits.owner_skip) {
 		out = &w->frames[n & (CS_MAX_PY_FRAMES - 1)];
 		code = walk_chunk_u64(w, w->off.frame_executable);

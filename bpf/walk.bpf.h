@@ -53,6 +53,8 @@ struct cs_walk {
 	__u64 frame;
 	__u32 chunk_size;
 	__u32 chunk_at;     /* of the frame in the window */
+	__u32 in_generator; /* the last frame read belongs to a generator */
+	__u32 pad2;
 	__u64 window_at;    /* address that was read into the window */
 	__u64 window_bytes; /* 0: nothing was */
 	__u8 window[CS_FRAME_WINDOW];
@@ -101,6 +103,7 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 	w->frame = 0;
 	w->window_at = 0;
 	w->window_bytes = 0;
+	w->in_generator = 0;
 	w->chunk_size = walk_chunk_size(&w->off);
 	w->tstate_size = walk_max(w->off.tstate_thread_id, w->off.tstate_frame) + 8;
 }

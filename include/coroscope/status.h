@@ -6,14 +6,14 @@
 #pragma once
 
 /* X(name, id, sentence): how one walk of Python frames ended. */
-#define CS_STATUS(X)                                                  \
-	X(COMPLETE, 0, "the stack is complete")                       \
-	X(NOT_PYTHON, 1, "not a Python process")                      \
-	X(TRUNCATED, 2, "deeper than the frame limit")                \
-	X(UNREADABLE_FRAME, 3, "a Python frame could not be read")    \
-	X(UNREADABLE_TSTATE, 4, "the thread state could not be read") \
-	X(NO_TSTATE, 5, "the thread has no Python thread state")      \
-	X(TORN, 6, "the thread ran while it was being read")          \
+#define CS_STATUS(X)                                                                         \
+	X(COMPLETE, 0, "the stack is complete")                                              \
+	X(NOT_PYTHON, 1, "not a Python process")                                             \
+	X(TRUNCATED, 2, "deeper than the frame limit")                                       \
+	X(UNREADABLE_FRAME, 3, "a Python frame could not be read")                           \
+	X(UNREADABLE_TSTATE, 4, "the thread state could not be read")                        \
+	X(NO_TSTATE, 5, "the thread has no Python thread state")                             \
+	X(TORN, 6, "the thread ran while it was being read, or its stack was just changing") \
 	X(UNSUPPORTED, 7, "this interpreter is not supported")
 
 enum cs_status {

@@ -145,6 +145,24 @@ static void test_frame_cycles(void **state)
 	assert_in_range(f.py->reads, CS_FRAME_STEPS, CS_FRAME_STEPS + 10);
 }
 
+/* A generator's frame with nobody below it: it was just being entered or left. */
+static void test_generator_without_caller(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(13);
+	int generator = f.py->info.traits.owner_generator;
+	uint64_t first = made_frame(f.py, 0, 0x5000, 0, generator);
+
+	made_set_frame(f.py, f.tstate, made_frame(f.py, first, 0x5001, 0, 0));
+	walk_thread(f.w, f.py, 0);
+	assert_int_equal(f.w->ev.nframes, 2);
+	assert_int_equal(f.w->ev.status, CS_STATUS_TORN);
+
+	made_set_frame(f.py, f.tstate,
+		       made_frame(f.py, made_frame(f.py, 0, 0x5000, 0, 0), 0x5001, 0, generator));
+	walk_thread(f.w, f.py, 0);
+	assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
+}
+
 static void test_no_such_thread(void **state)
 {
 	_cleanup_fixture_ struct fixture f = setup(13);

@@ -81,13 +81,18 @@ def test_dump_of_many_threads():
 
 
 def test_dump_of_tasks():
-    """The thread runs a task at most times: a few looks are enough to meet one."""
+    """The thread burns in a task: a few looks are enough to meet it, and no look shows a torn stack."""
     looks = []
-    with live.target(live.interpreter(), "short_tasks.py", 60) as program:
-        while len(looks) < 50 and not any("in <task Task-" in look for look in looks):
+    with live.target(live.interpreter(), "burn_task.py", 60) as program:
+        while len(looks) < 50 and not any("in <task burner>" in look for look in looks):
             looks.append(live.coroscope("dump", program.pid).out)
-    live.check("the running task is named", "in <task Task-" in looks[-1], looks)
+    live.check("the running task is named", "in <task burner>" in looks[-1], looks)
     live.check("above the stack of its loop's thread", "BaseEventLoop.run_forever (" in looks[-1], looks[-1])
+    with live.target(live.interpreter(), "short_tasks.py", 60) as program:
+        looks = [live.coroscope("dump", program.pid).out for _ in range(20)]
+    live.check("a stack is whole, or said to have changed",
+               all("<module> (" in look or "changed while it was read" in look for look in looks), looks)
+    live.check("and has no name that is not sure", not any("[stale]" in look or "[unreadable]" in look for look in looks), looks)
 
 
 def test_nothing_to_show():

@@ -183,7 +183,8 @@ static void check_iterator(const struct cs_check_host *host, struct answer *answ
 
 	answer_value(answer, "task iterator %s bpf_copy_from_user_task", able ? "with" : "without");
 	if (!able)
-		answer_missing(answer, "sleeping threads are read from user space, which costs more",
+		answer_missing(answer,
+			       "sleeping threads are read from user space, which costs more",
 			       "boot a kernel of 5.18 or later");
 }
 

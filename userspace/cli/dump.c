@@ -26,6 +26,13 @@ struct dump {
 	bool torn;
 };
 
+/* Is the one record in records a stack from its root to its leaf (or to the limit)? */
+static bool is_whole(const struct cs_buf *records)
+{
+	return cs_walk_status(records) == CS_STATUS_COMPLETE ||
+	       cs_walk_status(records) == CS_STATUS_TRUNCATED;
+}
+
 /* Read one thread into records. Returns 0 or -ENOMEM; dump->running and ->torn say how sure it is. */
 static int read_thread(struct dump *dump, const struct cs_tstate *tstate, const char *comm,
 		       struct cs_buf *records)
@@ -51,28 +58,43 @@ static int read_thread(struct dump *dump, const struct cs_tstate *tstate, const 
 		cs_mem_forget(target->mem);
 		err = cs_walk_thread(&target->interp, target->mem, tstate, comm, cs_now_ns(), 0,
 				     &again);
-		dump->torn = err || !cs_walk_same(records, &again);
+		dump->torn = err || !is_whole(records) || !cs_walk_same(records, &again);
 	}
 	return err;
 }
 
-static int print_stack(void *ctx, const struct cs_event *event)
+/* A torn reading that looks the same twice still names code that is none. */
+static bool has_names(struct dump *dump, const struct cs_event_stack *stack)
+{
+	struct cs_snapshot *snapshot = &dump->snapshot;
+
+	for (uint32_t i = 0; i < stack->nframes; i++) {
+		int64_t index = cs_symbols_python(
+			snapshot->symbols, (uint32_t)snapshot->target->pid, &stack->frames[i]);
+
+		if (index < 0 || cs_profile_get_frame(snapshot->profile, (uint32_t)index)->kind !=
+					 CS_FRAME_PYTHON)
+			return false;
+	}
+	return stack->nframes > 0;
+}
+
+static int print_task(const struct cs_event_running *running)
+{
+	_cleanup_buf_ struct cs_buf name = {0};
+
+	if (!running->task)
+		return 0;
+	if (cs_buf_append_escaped(&name, running->name.str, running->name.len, ""))
+		return -ENOMEM;
+	printf("  in <task %s>\n", cs_buf_str(&name));
+	return 0;
+}
+
+static int print_frames(struct dump *dump, const struct cs_event_stack *stack)
 {
 	_cleanup_buf_ struct cs_buf text = {0}, shown = {0};
-	const struct cs_event_stack *stack = &event->stack;
-	struct dump *dump = ctx;
 
-	if (event->kind != CS_EV_STACK)
-		return 0;
-	printf("\nThread %u (%.*s) %s%s\n", event->tid, (int)stack->comm.len, stack->comm.str,
-	       dump->running ? "running" : "sleeping",
-	       dump->torn ? ", its stack changed while it was read" : "");
-	if (stack->running.task) {
-		if (cs_buf_append_escaped(&shown, stack->running.name.str, stack->running.name.len,
-					  ""))
-			return -ENOMEM;
-		printf("  in <task %s>\n", cs_buf_str(&shown));
-	}
 	for (uint32_t i = 0; i < stack->nframes; i++) {
 		text.len = shown.len = 0;
 		if (cs_snapshot_frame(&dump->snapshot, &stack->frames[i], &text) ||
@@ -84,6 +106,25 @@ static int print_stack(void *ctx, const struct cs_event *event)
 		printf("    [%s]\n",
 		       stack->status == CS_STATUS_TRUNCATED ? "truncated" : "unreadable");
 	return 0;
+}
+
+static int print_stack(void *ctx, const struct cs_event *event)
+{
+	const struct cs_event_stack *stack = &event->stack;
+	struct dump *dump = ctx;
+
+	if (event->kind != CS_EV_STACK)
+		return 0;
+	dump->torn = dump->torn || (dump->running && !has_names(dump, stack));
+	printf("\nThread %u (%.*s) %s%s\n", event->tid, (int)stack->comm.len, stack->comm.str,
+	       dump->running ? "running" : "sleeping",
+	       dump->torn ? ", its stack changed while it was read: try again" : "");
+	/* no stack is better than a wrong one */
+	if (dump->torn)
+		return 0;
+	if (print_task(&stack->running))
+		return -ENOMEM;
+	return print_frames(dump, stack);
 }
 
 static int dump_threads(struct dump *dump)

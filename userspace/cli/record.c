@@ -310,6 +310,11 @@ static int run_session(const struct options *options, struct cs_spool *spool,
 		return code;
 	run_ahead_of_load();
 	err = cs_session_start(session);
+	if (err && cs_spool_flush(spool)) {
+		cs_err("cannot write the capture file %s: %s", cs_spool_path(spool),
+		       strerror(-err));
+		return CS_EXIT_FAILURE;
+	}
 	if (err) {
 		cs_err("cannot start the clocks: %s: see coroscope check", strerror(-err));
 		return err == -EACCES || err == -EPERM ? CS_EXIT_PERMISSION : CS_EXIT_FAILURE;

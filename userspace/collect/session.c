@@ -166,6 +166,9 @@ int cs_session_start(struct cs_session *session)
 	if (!err)
 		err = cs_spool_append(session->spool, session->fresh.data, session->fresh.len);
 	session->fresh.len = 0;
+	/* A disk that has no room for this has none for the rest. */
+	if (!err)
+		err = cs_spool_flush(session->spool);
 	if (!err)
 		err = cs_due_start(session->options.interval_ns, &session->due);
 	if (!err)

@@ -78,3 +78,8 @@ bool cs_walk_same(const struct cs_buf *a, const struct cs_buf *b)
 	return a->len == b->len && a->len >= from &&
 	       !memcmp(a->data + from, b->data + from, a->len - from);
 }
+
+int cs_walk_status(const struct cs_buf *record)
+{
+	return ((const struct cs_ev_stack *)record->data)->status;
+}

@@ -23,6 +23,9 @@ struct cs_tstate {
 int cs_walk_list(const struct cs_interp *interp, struct cs_mem *mem, struct cs_tstate *out,
 		 unsigned int max);
 
+/* How the walk of such a record ended: enum cs_status. */
+int cs_walk_status(const struct cs_buf *record);
+
 /* Do two such records tell of the same stack and running task? */
 bool cs_walk_same(const struct cs_buf *a, const struct cs_buf *b);
 
