@@ -333,13 +333,20 @@ static void test_unreadable_frame(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_depths),           cmocka_unit_test(test_cframe),
-		cmocka_unit_test(test_entry_frames),     cmocka_unit_test(test_negative_lasti),
-		cmocka_unit_test(test_frame_cycles),     cmocka_unit_test(test_generator_without_caller),
-		cmocka_unit_test(test_frame_cycles),     cmocka_unit_test(test_no_such_thread),
-		cmocka_unit_test(test_search_cycles),    cmocka_unit_test(test_second_interpreter),
-		cmocka_unit_test(test_cached_tstate),    cmocka_unit_test(test_code_met),
-		cmocka_unit_test(test_code_unreadable),  cmocka_unit_test(test_fields_in_any_order),
+		cmocka_unit_test(test_depths),
+		cmocka_unit_test(test_cframe),
+		cmocka_unit_test(test_entry_frames),
+		cmocka_unit_test(test_negative_lasti),
+		cmocka_unit_test(test_frame_cycles),
+		cmocka_unit_test(test_generator_without_caller),
+		cmocka_unit_test(test_frame_cycles),
+		cmocka_unit_test(test_no_such_thread),
+		cmocka_unit_test(test_search_cycles),
+		cmocka_unit_test(test_second_interpreter),
+		cmocka_unit_test(test_cached_tstate),
+		cmocka_unit_test(test_code_met),
+		cmocka_unit_test(test_code_unreadable),
+		cmocka_unit_test(test_fields_in_any_order),
 		cmocka_unit_test(test_unreadable_frame),
 	};
 
