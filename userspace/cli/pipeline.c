@@ -258,7 +258,8 @@ static int feed(struct pipeline *p, const struct cs_event *event)
 {
 	int err = 0;
 
-	if (event->ts_ns > p->last_ns)
+	/* The end says until when the capture speaks; names may have been found later. */
+	if (event->ts_ns > p->last_ns || event->kind == CS_EV_END)
 		p->last_ns = event->ts_ns;
 	if (event->kind == CS_EV_CAPTURE)
 		err = learn_capture(p, event);

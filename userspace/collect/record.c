@@ -123,9 +123,9 @@ int cs_record_stats(struct cs_buf *out, uint64_t ts_ns, pid_t pid,
 	return 0;
 }
 
-int cs_record_end(struct cs_buf *out, enum cs_end_reason reason)
+int cs_record_end(struct cs_buf *out, uint64_t ts_ns, enum cs_end_reason reason)
 {
-	struct cs_ev_end *ev = cs_record_begin(out, CS_EV_END, cs_now_ns(), 0, sizeof(*ev), 0);
+	struct cs_ev_end *ev = cs_record_begin(out, CS_EV_END, ts_ns, 0, sizeof(*ev), 0);
 
 	if (!ev)
 		return -ENOMEM;

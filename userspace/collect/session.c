@@ -397,7 +397,8 @@ int cs_session_turn(struct cs_session *session)
 
 int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
 {
-	uint64_t counters[CS_COUNTER_MAX_];
+	/* the moment until which this capture speaks; what follows is tidying up */
+	uint64_t counters[CS_COUNTER_MAX_], end_ns = cs_now_ns();
 	struct cs_target *target, *tmp;
 	int err;
 
@@ -411,12 +412,12 @@ int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
 		err = write_fresh(session);
 	HASH_ITER (hh, session->targets, target, tmp) {
 		if (!err && !cs_probes_counters(session->probes, target->pid, counters))
-			err = cs_record_stats(&session->fresh, cs_now_ns(), target->pid, counters);
+			err = cs_record_stats(&session->fresh, end_ns, target->pid, counters);
 	}
 	if (!err && !cs_session_counters(session, counters))
-		err = cs_record_stats(&session->fresh, cs_now_ns(), 0, counters);
+		err = cs_record_stats(&session->fresh, end_ns, 0, counters);
 	if (!err)
-		err = cs_record_end(&session->fresh, reason);
+		err = cs_record_end(&session->fresh, end_ns, reason);
 	if (!err)
 		err = cs_spool_append(session->spool, session->fresh.data, session->fresh.len);
 	return err ? err : cs_spool_flush(session->spool);

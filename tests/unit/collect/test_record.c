@@ -188,7 +188,7 @@ static void test_end(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(cs_record_end(&f->out, CS_END_TARGETS_GONE), 0);
+	assert_int_equal(cs_record_end(&f->out, 7, CS_END_TARGETS_GONE), 0);
 	assert_int_equal(decode(f, CS_EV_END)->end_reason, CS_END_TARGETS_GONE);
 }
 
