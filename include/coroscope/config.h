@@ -10,6 +10,6 @@
 struct cs_config {
 	__u64 interval_ns;   /* CPU time between two ticks of one CPU, and the weight of a sample */
 	__u32 all_processes; /* 1: processes without a row in `procs` are sampled too */
-	__u32 has_task_pt_regs; /* reserved for kernels whose user registers need no guess */
+	__u32 pad;
 };
 CS_ASSERT_SIZE(struct cs_config, 16);

@@ -14,10 +14,6 @@ struct cs_quiet;
 
 int cs_quiet_new(pid_t pid, struct cs_quiet **ret); /* 0 or -ENOMEM */
 void cs_quiet_free(struct cs_quiet *quiet);
-static inline void cs_quiet_freep(struct cs_quiet **quiet)
-{
-	cs_quiet_free(*quiet);
-}
 
 /* Which threads matter: these, or with n 0 all that the process has when cs_quiet_begin is called. */
 void cs_quiet_watch(struct cs_quiet *quiet, const uint32_t *tids, size_t n);
