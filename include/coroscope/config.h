@@ -10,6 +10,14 @@
 struct cs_config {
 	__u64 interval_ns;   /* CPU time between two ticks of one CPU, and the weight of a sample */
 	__u32 all_processes; /* 1: processes without a row in `procs` are sampled too */
+	__u32 discover; /* 1: every process that execs is judged by the selection below; it gets a row if chosen */
+	__u32 want_gil; /* 1: tell in each stack whether its thread held the GIL */
+	/* The selection. A test that is off chooses everybody. */
+	__u32 by_user, uid; /* by_user 1: effective user id */
+	__u32 by_comm;      /* 1: the process's name must be `comm` */
+	char comm[16];
+	__u64 cgroup;       /* not 0: id of the cgroup (v2) that it must be in or below */
+	__u32 cgroup_level; /* depth of that cgroup: 1 is a child of the root */
 	__u32 pad;
 };
-CS_ASSERT_SIZE(struct cs_config, 16);
+CS_ASSERT_SIZE(struct cs_config, 64);

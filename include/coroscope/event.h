@@ -30,6 +30,9 @@ enum cs_ev_kind {
 	CS_EV_TASK_CREATED = 3, /* struct cs_ev_stack: `subject` is being created by this stack */
 	CS_EV_EXEC = 4,         /* struct cs_ev_hdr: the process has a new program */
 	CS_EV_EXIT = 5,         /* struct cs_ev_hdr: the process is gone */
+	CS_EV_CODE_SEEN = 6,    /* struct cs_ev_code_seen: stands before the stack that met it */
+	CS_EV_FORK = 7,         /* struct cs_ev_fork: a watched process has a child */
+	CS_EV_FILE = 8, /* struct cs_ev_file: a process runs a file that nobody has looked at */
 	/* from the collector */
 	CS_EV_CAPTURE = 16, /* struct cs_ev_capture: first record: how this capture was made */
 	CS_EV_PROCESS = 17, /* struct cs_ev_process */
@@ -86,6 +89,13 @@ struct cs_running_task {
 };
 CS_ASSERT_SIZE(struct cs_running_task, 88);
 
+/* Did the thread hold the interpreter's lock? */
+enum cs_gil {
+	CS_GIL_NOT_TOLD = 0, /* not asked for, or there is none */
+	CS_GIL_HELD = 1,
+	CS_GIL_NOT_HELD = 2,
+};
+
 struct cs_ev_stack {
 	struct cs_ev_hdr hdr;
 	__u64 weight_ns; /* time this stack stands for */
@@ -95,7 +105,8 @@ struct cs_ev_stack {
 	__u16 nframes;
 	__u16 nkernel;
 	__u8 status; /* enum cs_status: how the walk of Python frames ended */
-	__u8 pad[3];
+	__u8 gil;    /* enum cs_gil */
+	__u16 nskipped; /* CS_STATUS_CUT: frames left out behind frames[CS_LEAF_FRAMES - 1]; 65535: or more */
 	char comm[CS_COMM_BYTES];
 	struct cs_running_task running;
 	struct cs_py_frame frames[]; /* nframes, then __u64 kernel[nkernel], both newest first */
@@ -107,6 +118,44 @@ struct cs_ev_same {
 	__u64 weight_ns;
 };
 CS_ASSERT_SIZE(struct cs_ev_same, 32);
+
+/*
+ * A code object as the sampler met it: captured in the interrupt, because a short-lived process is gone when names are
+ * read, and so is a short-lived code object. Texts are in their storage kind (enum cs_name_kind). What did not fit is
+ * cut; what could not be read is empty (its kind is CS_NAME_NONE), and asked for later if the process still lives.
+ */
+struct cs_ev_code_seen {
+	struct cs_ev_hdr hdr;
+	__u64 code;
+	__u32 check; /* see code_check.h */
+	__u32 firstlineno;
+	__u32 name_chars, file_chars; /* whole lengths in characters; the text holds what fits */
+	__u32 linetable_len;          /* whole length in bytes */
+	__u16 name_bytes, file_bytes; /* in text */
+	__u16 linetable_bytes;
+	__u8 name_kind, file_kind;
+	__u32 pad;
+	char text
+		[]; /* name (co_qualname, else co_name), file, line table; each from a multiple of 8 */
+};
+CS_ASSERT_SIZE(struct cs_ev_code_seen, 64);
+
+/* hdr.pid is the parent. The child has a copy of the parent's row from here on. */
+struct cs_ev_fork {
+	struct cs_ev_hdr hdr;
+	__u32 child;
+	__u32 pad;
+};
+CS_ASSERT_SIZE(struct cs_ev_fork, 32);
+
+/* An executable mapping of a file that the map `files` does not know. Numbers as in /proc/PID/maps. */
+struct cs_ev_file {
+	struct cs_ev_hdr hdr;
+	__u64 start, offset; /* of the mapping */
+	__u64 ino;
+	__u32 dev_major, dev_minor;
+};
+CS_ASSERT_SIZE(struct cs_ev_file, 56);
 
 enum cs_capture_mode { CS_MODE_CPU = 0, CS_MODE_WALL = 1 };
 

@@ -5,8 +5,13 @@
  */
 #pragma once
 
-/* Python frames of one stack. 256 fit one per-CPU scratch of 4 KiB; deeper stacks are [truncated]. */
+/*
+ * Python frames of one stack: 256 fit one per-CPU scratch of 4 KiB. Of a deeper stack the newest CS_LEAF_FRAMES and the
+ * oldest (CS_MAX_PY_FRAMES - CS_LEAF_FRAMES) are kept and the middle is left out; beyond CS_MAX_DEPTH the root is not reached.
+ */
 #define CS_MAX_PY_FRAMES     256
+#define CS_LEAF_FRAMES       192
+#define CS_MAX_DEPTH         4096
 /* Kernel frames of one stack: PERF_MAX_STACK_DEPTH is 127, system calls stay below 40 in practice. */
 #define CS_MAX_KERNEL_FRAMES 64
 /* One read per thread state: its thread id and frame lie below it in every supported layout. */
@@ -17,10 +22,18 @@
 #define CS_FRAME_WINDOW      2048
 /* One read per asyncio Task: name, coroutine and waiter of every supported layout lie below it. */
 #define CS_TASK_CHUNK        192
-/* Thread states of one interpreter visited by the in-kernel search (a miss is counted). */
-#define CS_MAX_TSTATES       1024
+/* Thread states of one process visited by the search in an interrupt; user space tells the others (map `tstates`). */
+#define CS_MAX_TSTATES       256
 /* Interpreters of one process visited by that search. */
-#define CS_MAX_INTERPRETERS  8
+#define CS_MAX_INTERPRETERS  64
+/* Rows of that map, all processes together. */
+#define CS_MAX_TOLD_TSTATES  65536
+/* Files known to the kernel side: interpreters, and those that are none. */
+#define CS_MAX_FILES         16384
+/* Text of one CS_EV_CODE_SEEN: a name, a path and a line table of ordinary functions fit. */
+#define CS_SEEN_NAME_BYTES   128
+#define CS_SEEN_FILE_BYTES   256
+#define CS_SEEN_LINES_BYTES  1024
 /* Entries of asyncio's _current_tasks dict visited: one is alive per running event loop. */
 #define CS_MAX_CURRENT_TASKS 32
 /* Bytes of a task's name carried by a sample; longer names are cut. */

@@ -11,14 +11,44 @@
 enum cs_proc_flags {
 	CS_PROC_PYTHON = 1 << 0,      /* offsets are valid: walk Python frames */
 	CS_PROC_STALE = 1 << 1,       /* the process called exec: nothing below is true any more */
-	CS_PROC_UNSUPPORTED = 1 << 2, /* a Python, but of a version without a layout */
+	CS_PROC_UNSUPPORTED = 1 << 2, /* a Python that is not walked */
+	CS_PROC_FOLLOW = 1 << 3, /* its children get rows, and whatever it executes is looked at */
+	CS_PROC_MADE_HERE =
+		1 << 4, /* the kernel side made this row from `files`, or from a parent's */
+	CS_PROC_CHECK_ALL =
+		1
+		<< 5, /* it gives code objects' memory to others: check every frame of every stack */
 };
 
 struct cs_proc_info {
 	__u32 flags;
 	__u32 generation; /* of this description: a stack taken under another one may lack what this one knows */
+	__u64 mm;       /* identity of the address space that it describes; 0: user space made it */
+	__u64 since_ns; /* the program began (exec, fork) while we watched; 0: before, or not known */
 	__u64 interpreters_head; /* address of _PyRuntime.interpreters.head */
-	__u64 current_tasks;     /* address of _asyncio's _current_tasks dict; 0: not loaded */
+	__u64 current_tasks; /* address of _asyncio's _current_tasks dict; 0: none, or not loaded */
+	__u64 gil; /* address of the process's _gil_runtime_state; 0: each interpreter knows its own, or there is none */
 	struct cs_py_offsets off;
 	struct cs_py_traits traits;
+};
+
+/* A file in the sense of /proc/PID/maps: the key of the map `files`. */
+struct cs_file_id {
+	__u64 ino;
+	__u32 dev_major, dev_minor;
+};
+CS_ASSERT_SIZE(struct cs_file_id, 16);
+
+/*
+ * What is known of a file that processes execute, so that the next process that maps it has a row at once, without user
+ * space. row.flags without CS_PROC_PYTHON: no interpreter in there. Addresses in row (interpreters_head, gil) are the
+ * file's own; a mapping of the file's offset `o` at `start` adds start - o - vaddr_minus_offset.
+ */
+struct cs_file_info {
+	__u64 size; /* of the file when it was looked at: another size is another file */
+	__u64 mtime_ns;
+	__s64 vaddr_minus_offset; /* of the executable segment: p_vaddr - p_offset */
+	__u32 whole; /* 1: the interpreter is in this very file (mapping it is enough) */
+	__u32 pad;
+	struct cs_proc_info row;
 };

@@ -14,7 +14,8 @@
 	X(UNREADABLE_TSTATE, 4, "the thread state could not be read")                        \
 	X(NO_TSTATE, 5, "the thread has no Python thread state")                             \
 	X(TORN, 6, "the thread ran while it was being read, or its stack was just changing") \
-	X(UNSUPPORTED, 7, "this interpreter is not supported")
+	X(UNSUPPORTED, 7, "this interpreter is not supported")                               \
+	X(CUT, 8, "deeper than the frame limit: frames in the middle are left out")
 
 enum cs_status {
 #define X(name, id, text) CS_STATUS_##name = id,
@@ -29,36 +30,39 @@ enum cs_status {
  * WALL_TORN + WALL_RING_FULL. Passes over tasks: PASSES = PASSES_QUIET + PASSES_PER_TASK +
  * PASSES_FAILED, and the due ones are PASSES + PASSES_MISSED.
  */
-#define CS_COUNTER(X)                                                                       \
-	X(TICKS, 0, 0, "CPU ticks seen")                                                    \
-	X(SAMPLES, 1, 0, "CPU samples taken")                                               \
-	X(IDLE, 2, 0, "ticks of an idle CPU")                                               \
-	X(OTHER, 3, 0, "ticks of processes not asked for")                                  \
-	X(RING_FULL, 4, 1, "CPU samples lost: ring buffer full")                            \
-	X(MISSED, 5, 1, "CPU ticks that never came: the timer was late")                    \
-	X(NESTED, 6, 1, "CPU ticks lost: interrupted another tick")                         \
-	X(WALL_THREADS, 7, 0, "sleeping-thread visits")                                     \
-	X(WALL_SAMPLES, 8, 0, "sleeping threads read")                                      \
-	X(WALL_SAME, 9, 0, "sleeping threads that had not moved")                           \
-	X(WALL_RUNNING, 10, 0, "visited threads that were on a CPU")                        \
-	X(WALL_TORN, 11, 1, "sleeping threads lost: woke while being read")                 \
-	X(WALL_RING_FULL, 12, 1, "sleeping threads lost: ring buffer full")                 \
-	X(CREATES, 13, 0, "task creations seen")                                            \
-	X(CREATES_RING_FULL, 14, 1, "task creations lost: ring buffer full")                \
-	X(CREATES_NESTED, 15, 1, "task creations lost: interrupted another creation")       \
-	X(PROC_EVENTS_RING_FULL, 16, 1, "process events lost: ring buffer full")            \
-	X(PASSES, 17, 0, "passes over suspended tasks")                                     \
-	X(PASSES_QUIET, 18, 0, "passes with the loop asleep throughout")                    \
-	X(PASSES_PER_TASK, 19, 0, "passes confirmed task by task")                          \
-	X(PASSES_FAILED, 20, 1, "passes given up: memory changed or could not be read")     \
-	X(PASSES_MISSED, 21, 1, "passes missed: the previous one was late")                 \
-	X(TASKS, 22, 0, "task readings")                                                    \
-	X(TASKS_DROPPED, 23, 1, "task readings lost: changed or unreadable")                \
-	X(CODES_UNREADABLE, 24, 1, "code objects that could not be read")                   \
-	X(SPOOL_FULL, 25, 1, "records lost: the capture file could not grow")               \
-	X(FRAMES_STALE, 26, 1,                                                              \
-	  "frames without a name: their code was gone or replaced before it could be read") \
-	X(IDLE_ASLEEP, 27, 0, "ticks of an idle CPU whose timer slept, by the kernel's idle time")
+#define CS_COUNTER(X)                                                                              \
+	X(TICKS, 0, 0, "CPU ticks seen")                                                           \
+	X(SAMPLES, 1, 0, "CPU samples taken")                                                      \
+	X(IDLE, 2, 0, "ticks of an idle CPU")                                                      \
+	X(OTHER, 3, 0, "ticks of processes not asked for")                                         \
+	X(RING_FULL, 4, 1, "CPU samples lost: ring buffer full")                                   \
+	X(MISSED, 5, 1, "CPU ticks that never came: the timer was late")                           \
+	X(NESTED, 6, 1, "CPU ticks lost: interrupted another tick")                                \
+	X(WALL_THREADS, 7, 0, "sleeping-thread visits")                                            \
+	X(WALL_SAMPLES, 8, 0, "sleeping threads read")                                             \
+	X(WALL_SAME, 9, 0, "sleeping threads that had not moved")                                  \
+	X(WALL_RUNNING, 10, 0, "visited threads that were on a CPU")                               \
+	X(WALL_TORN, 11, 1, "sleeping threads lost: woke while being read")                        \
+	X(WALL_RING_FULL, 12, 1, "sleeping threads lost: ring buffer full")                        \
+	X(CREATES, 13, 0, "task creations seen")                                                   \
+	X(CREATES_RING_FULL, 14, 1, "task creations lost: ring buffer full")                       \
+	X(CREATES_NESTED, 15, 1, "task creations lost: interrupted another creation")              \
+	X(PROC_EVENTS_RING_FULL, 16, 1, "process events lost: ring buffer full")                   \
+	X(PASSES, 17, 0, "passes over suspended tasks")                                            \
+	X(PASSES_QUIET, 18, 0, "passes with the loop asleep throughout")                           \
+	X(PASSES_PER_TASK, 19, 0, "passes confirmed task by task")                                 \
+	X(PASSES_FAILED, 20, 1, "passes given up: memory changed or could not be read")            \
+	X(PASSES_MISSED, 21, 1, "passes missed: the previous one was late")                        \
+	X(TASKS, 22, 0, "task readings")                                                           \
+	X(TASKS_DROPPED, 23, 1, "task readings lost: changed or unreadable")                       \
+	X(CODES_UNREADABLE, 24, 1, "code objects that could not be read")                          \
+	X(SPOOL_FULL, 25, 1, "records lost: the capture file could not grow")                      \
+	X(FRAMES_STALE, 26, 1,                                                                     \
+	  "frames without a name: their code was gone or replaced before it could be read")        \
+	X(IDLE_ASLEEP, 27, 0, "ticks of an idle CPU whose timer slept, by the kernel's idle time") \
+	X(CODES_AT_SIGHT, 28, 0, "code objects named by the kernel when first met")                \
+	X(CODES_RING_FULL, 29, 0, "code objects not named at first sight: ring buffer full")       \
+	X(PROCS_FULL, 30, 1, "processes not followed: the table of processes is full")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,
