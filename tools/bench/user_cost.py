@@ -11,13 +11,15 @@ from recording import Recording
 ELSEWHERE = ("on_cpu", "task_init", "proc_exec", "proc_exit")
 
 
-def own_share(python, work, mode, seconds, everything=False):
-    """coroscope at 99 Hz with a busy program on every CPU.
+def own_share(python, work, mode, seconds, everything=False, sleepers=0):
+    """coroscope at 99 Hz with a busy program on every CPU, and so many programs whose event loop mostly sleeps.
 
     A dict: cpu and bpf in CPUs, creations a second, capture_kb, peak_kb, start_cpu_s, export_cpu_s, export_s.
     """
     with ExitStack() as stack:
         targets = [stack.enter_context(Target(python, *work, cpu=cpu)) for cpu in CPUS]
+        for _ in range(sleepers):
+            targets.append(stack.enter_context(Target(python, TARGETS / "idle_loop.py")))
         recording = stack.enter_context(Recording([target.pid for target in targets], mode=mode,
                                                   form="collapsed", everything=everything))
         recording.settle()
