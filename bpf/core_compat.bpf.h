@@ -55,3 +55,45 @@ static __always_inline __u64 core_run_delay(struct task_struct *task)
 		return 0;
 	return BPF_CORE_READ(task, sched_info.run_delay);
 }
+
+/*
+ * Is the running thread within exec, its new program's files being mapped? The new address space is in place by then, but
+ * load_elf_binary() has not said yet where its code ends.
+ */
+static __always_inline bool core_in_exec(struct task_struct *task)
+{
+	return !BPF_CORE_READ(task, mm, end_code);
+}
+
+/* The kernel's device numbers as /proc/PID/maps prints them. */
+static __always_inline __u32 core_dev_major(const struct inode *inode)
+{
+	return BPF_CORE_READ(inode, i_sb, s_dev) >> 20;
+}
+
+static __always_inline __u32 core_dev_minor(const struct inode *inode)
+{
+	return BPF_CORE_READ(inode, i_sb, s_dev) & ((1u << 20) - 1);
+}
+
+/* i_mtime became __i_mtime in 6.7 (commit 12cd44023651) and two integers in 6.11 (commit 3aa63a569c64). */
+static __always_inline __u64 core_mtime_ns(const struct inode *inode)
+{
+	const struct inode___6_11 *since_6_11 = (const void *)inode;
+	const struct inode___6_7 *since_6_7 = (const void *)inode;
+
+	if (bpf_core_field_exists(since_6_11->i_mtime_sec))
+		return BPF_CORE_READ(since_6_11, i_mtime_sec) * 1000000000ull +
+		       BPF_CORE_READ(since_6_11, i_mtime_nsec);
+	if (bpf_core_field_exists(since_6_7->__i_mtime))
+		return BPF_CORE_READ(since_6_7, __i_mtime.tv_sec) * 1000000000ull +
+		       BPF_CORE_READ(since_6_7, __i_mtime.tv_nsec);
+	return BPF_CORE_READ(inode, i_mtime.tv_sec) * 1000000000ull +
+	       BPF_CORE_READ(inode, i_mtime.tv_nsec);
+}
+
+/* Where in its file a mapping begins. */
+static __always_inline __u64 core_file_offset(const struct vm_area_struct *vma)
+{
+	return (__u64)BPF_CORE_READ(vma, vm_pgoff) << 12; /* x86-64 has pages of 4 KiB */
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The only way into the ring buffer. Nothing wakes the reader: it drains on a timer, because a wake-up
+ * The only way into the ring buffer. No sample wakes the reader: it drains on a timer, because a wake-up
  * from an interrupt costs some 7 us in a virtual machine, more than the sample itself.
  */
 #pragma once
@@ -42,16 +42,38 @@ static __always_inline void *emit_kernel_room(struct cs_walk *w)
 	return (void *)w->frames + n * sizeof(struct cs_py_frame);
 }
 
-static __always_inline void emit_header(__u16 kind, __u64 pid_tgid)
+/* Push the code object that py_code_describe has put into w->seen, with so many bytes of text. 0 or an error. */
+static __always_inline long emit_code_seen(struct cs_walk *w, __u64 text)
 {
-	struct cs_ev_hdr hdr = {
-		.size = sizeof(hdr),
-		.kind = kind,
-		.ts_ns = bpf_ktime_get_ns(),
-		.pid = pid_tgid >> 32,
-		.tid = (__u32)pid_tgid,
-	};
+	__u64 size = sizeof(w->seen) + text;
+	long err;
 
-	if (bpf_ringbuf_output(&ring, &hdr, sizeof(hdr), BPF_RB_NO_WAKEUP))
-		count(hdr.pid, CS_COUNTER_PROC_EVENTS_RING_FULL);
+	w->seen.hdr.kind = CS_EV_CODE_SEEN;
+	w->seen.hdr.flags = 0;
+	w->seen.hdr.ts_ns = bpf_ktime_get_ns();
+	w->seen.hdr.pid = w->tgid;
+	w->seen.hdr.tid = 0;
+	asm volatile("" : "+r"(size));
+	if (size > sizeof(w->seen) + sizeof(w->seen_text))
+		return -1;
+	w->seen.hdr.size = size;
+	err = bpf_ringbuf_output(&ring, &w->seen, size, BPF_RB_NO_WAKEUP);
+	count(w->tgid, err ? CS_COUNTER_CODES_RING_FULL : CS_COUNTER_CODES_AT_SIGHT);
+	return err;
+}
+
+/*
+ * Fill a record's header and push it. `flags`: BPF_RB_NO_WAKEUP, or BPF_RB_FORCE_WAKEUP where the reader must act at once and
+ * the event is rare.
+ */
+static __always_inline void emit_event(struct cs_ev_hdr *hdr, __u32 size, __u16 kind,
+				       __u64 pid_tgid, __u64 flags)
+{
+	hdr->size = size;
+	hdr->kind = kind;
+	hdr->ts_ns = bpf_ktime_get_ns();
+	hdr->pid = pid_tgid >> 32;
+	hdr->tid = (__u32)pid_tgid;
+	if (bpf_ringbuf_output(&ring, hdr, size, flags))
+		count(hdr->pid, CS_COUNTER_PROC_EVENTS_RING_FULL);
 }

@@ -2,7 +2,8 @@
 /*
  * The maps and knobs that several programs share, declared once; weak, so that the static linker
  * (bpftool gen object) makes one of them. Rule for the interrupt programs: lookups, per-CPU writes and
- * ring output only; whatever is inserted into a hash is inserted by user space or by the iterator.
+ * ring output only; whatever is inserted into a hash is inserted by user space, the iterator, or a program that runs in
+ * the process it is about (fork, exec, mmap).
  */
 #pragma once
 
@@ -20,7 +21,7 @@ struct {
 	__uint(max_entries, 1 << 20);
 } ring __weak SEC(".maps");
 
-/* tgid -> what is known of the process. Filled by user space. */
+/* tgid -> what is known of the process. Filled by user space, and by proc_events from `files` and from parents' rows. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, CS_MAX_PROCS);
@@ -48,6 +49,24 @@ struct {
 	__type(value, struct cs_counters);
 } proc_counters __weak SEC(".maps");
 
+/* Thread -> PyThreadState where the search in an interrupt would be too long. Filled by user space only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CS_MAX_TOLD_TSTATES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct cs_tstate_key);
+	__type(value, __u64);
+} tstates __weak SEC(".maps");
+
+/* File -> what is in it. Filled by user space only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CS_MAX_FILES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct cs_file_id);
+	__type(value, struct cs_file_info);
+} files __weak SEC(".maps");
+
 const volatile struct cs_config config __weak = {};
 
 /* Add one to an account of the machine and, where the process has a row, of the process. */
@@ -64,4 +83,13 @@ static __always_inline void count(__u32 tgid, enum cs_counter id)
 	own = bpf_map_lookup_elem(&proc_counters, &tgid);
 	if (own)
 		__sync_fetch_and_add(&own->v[id], 1);
+}
+
+/* What user space told of a thread, or 0. */
+static __always_inline __u64 told_tstate(__u32 tgid, __u64 thread_pointer)
+{
+	struct cs_tstate_key key = {.tgid = tgid, .thread_pointer = thread_pointer};
+	__u64 *tstate = bpf_map_lookup_elem(&tstates, &key);
+
+	return tstate ? *tstate : 0;
 }

@@ -8,11 +8,16 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#define CS_READ(task, dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
-
 #include "core_compat.bpf.h"
-#include "emit.bpf.h"
 #include "maps.bpf.h"
+
+#define CS_READ(task, dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
+#define CS_TOLD_TSTATE(w)             told_tstate((w)->tgid, (w)->thread_pointer)
+#define CS_WANT_GIL                   config.want_gil
+#define CS_MEET_CODE(w, task)         on_cpu_meet_code(0)
+int on_cpu_meet_code(__u32 slot);
+
+#include "emit.bpf.h"
 #include "py_frames.bpf.h"
 #include "py_task.bpf.h"
 #include "py_thread.bpf.h"
@@ -71,12 +76,25 @@ __noinline int on_cpu_frame_step(__u32 slot)
 {
 	struct on_cpu_state *s = on_cpu_state(slot);
 
-	return s ? py_frame_step(&s->walk, NULL) : 1;
+	if (!s)
+		return 1;
+	for (__u32 i = 0; i < CS_FRAME_BATCH; i++)
+		if (py_frame_step(&s->walk, NULL))
+			return 1;
+	return 0;
+}
+
+__noinline int on_cpu_meet_code(__u32 slot)
+{
+	struct on_cpu_state *s = on_cpu_state(slot);
+
+	return s ? emit_code_seen(&s->walk, py_code_describe(&s->walk, NULL)) != 0 : 1;
 }
 
 #define CS_REPEAT_THREAD(w, task, slot) CS_REPEAT(CS_THREAD_STEPS, on_cpu_thread_step(slot))
 #define CS_REPEAT_TASK(w, task, slot)   CS_REPEAT(CS_MAX_CURRENT_TASKS, on_cpu_task_step(i))
-#define CS_REPEAT_FRAME(w, task, slot)  CS_REPEAT(CS_FRAME_STEPS, on_cpu_frame_step(slot))
+#define CS_REPEAT_FRAME(w, task, slot) \
+	CS_REPEAT(CS_FRAME_STEPS / CS_FRAME_BATCH, on_cpu_frame_step(slot))
 #include "py_stack.bpf.h"
 
 static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
@@ -97,8 +115,9 @@ static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
 		py_stack_thread(w, NULL, 0, known);
 		slot->pid_tgid = pid_tgid;
 		slot->tstate = w->tstate;
+		/* A search that did not see every thread proves nothing. */
 		if (!w->tstate)
-			slot->none_until_ns = bpf_ktime_get_ns() + NO_TSTATE_NS;
+			slot->none_until_ns = w->searched ? bpf_ktime_get_ns() + NO_TSTATE_NS : 0;
 	}
 	py_stack_walk(w, NULL, 0);
 }
@@ -117,7 +136,7 @@ static __always_inline void take_sample(struct bpf_perf_event_data *ctx, struct 
 	else
 		bpf_get_stack(ctx, &w->ev.user_ip, sizeof(w->ev.user_ip), BPF_F_USER_STACK);
 	if (info && (info->flags & CS_PROC_PYTHON) && !(info->flags & CS_PROC_STALE)) {
-		walk_begin(w, info, pid_tgid >> 32);
+		walk_begin(w, info, pid_tgid >> 32, info->since_ns ? bpf_ktime_get_ns() : 0);
 		walk_python(w, pid_tgid);
 	} else if (info && (info->flags & CS_PROC_UNSUPPORTED)) {
 		w->ev.status = CS_STATUS_UNSUPPORTED;

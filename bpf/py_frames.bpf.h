@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Interpreter frames, newest first. The interpreter's own stack grows upwards without gaps, so what lies below a frame
- * is the frames that called it: one read serves several. A frame that belongs to a generator or coroutine is
- * embedded in it, so its address tells whose it is: that is how the root frame of the running task is
+ * Interpreter frames, newest first. A frame that belongs to a generator or coroutine tells whose it is by its address (it
+ * is embedded in it, or, where frames are objects, known to it): that is how the root frame of the running task is
  * recognised while passing by (see py_task.bpf.h).
+ *
+ * The interpreter's own stack grows upwards without gaps, so what lies below a frame is the frames that called it: one read
+ * serves several. Where frames are objects (trait frame_is_object) each takes a read of its own.
+ *
+ * Of a deep stack the newest CS_LEAF_FRAMES are kept and the oldest; those take turns in the rest of the record and are put
+ * in order at the end.
  */
 #pragma once
 
-#include <coroscope/code_check.h>
-
+#include "py_code.bpf.h"
 #include "walk.bpf.h"
 
 /* The smallest page of all architectures. */
 #define CS_FRAME_PAGE 4096
+/* Copies of a code object's bytecode that are believed in: one a thread. */
+#define CS_MAX_TLBC   65536
 
 static __always_inline void py_frame_match_task(struct cs_walk *w, __u32 index)
 {
@@ -24,33 +30,10 @@ static __always_inline void py_frame_match_task(struct cs_walk *w, __u32 index)
 		if (w->candidate_frame[i] != w->frame)
 			continue;
 		w->ev.running.task = w->candidate_task[i];
-		w->ev.running.coro = w->frame - w->off.gen_iframe;
-		w->ev.running.root_frame = index;
+		w->ev.running.coro = w->candidate_coro[i];
+		w->root_index = index;
 		break;
 	}
-}
-
-/*
- * A code object's check value the first time it is met together with these globals (an object that takes over freed memory
- * usually comes from another module): four reads then, none afterwards. CS_CODE_NOT_CHECKED if it was met before, or could
- * not be read.
- */
-static __always_inline __u32 py_frame_check(struct cs_walk *w, struct task_struct *task, __u64 code)
-{
-	__u64 globals = walk_chunk_u64(w, w->off.frame_globals), line = 0, qualname = 0, name = 0,
-	      hash = 0;
-	__u64 key = (code ^ (globals << 17 | globals >> 47) ^ w->met_salt) | 1;
-	__u64 *slot = &w->met[(key * 0x9e3779b97f4a7c15ull >> 48) & (CS_MET_CODES - 1)];
-
-	if (*slot == key)
-		return CS_CODE_NOT_CHECKED;
-	if (CS_READ(task, &line, sizeof(line), code + w->off.code_firstlineno) ||
-	    CS_READ(task, &qualname, sizeof(qualname), code + w->off.code_qualname) ||
-	    CS_READ(task, &name, sizeof(name), code + w->off.code_name) ||
-	    CS_READ(task, &hash, sizeof(hash), name + w->off.unicode_hash))
-		return CS_CODE_NOT_CHECKED;
-	*slot = key;
-	return cs_code_check(line, qualname, hash);
 }
 
 /* Read up to `below` bytes below w->frame, and the frame. 0 or an error. */
@@ -81,24 +64,103 @@ static __always_inline long py_frame_fetch(struct cs_walk *w, struct task_struct
 		return 0;
 	}
 	if (w->window_bytes && w->window_at - w->frame < CS_FRAME_WINDOW &&
-	    !py_frame_read(w, task, w->frame & (CS_FRAME_PAGE - 8)))
+	    !w->traits.frame_is_object && !py_frame_read(w, task, w->frame & (CS_FRAME_PAGE - 8)))
 		return 0;
 	return py_frame_read(w, task, 0);
+}
+
+/* Is the frame in the window one of Python code? Notes whether it belongs to a generator. */
+static __always_inline bool py_frame_is_python(struct cs_walk *w)
+{
+	__u8 owner = w->window[(w->chunk_at + w->off.frame_owner) & (CS_FRAME_WINDOW - 1)];
+
+	if (w->unusual && w->traits.frame_is_object) {
+		w->in_generator = walk_chunk_u64(w, w->off.frame_gen) != 0;
+		return true;
+	}
+	w->in_generator = owner == w->traits.owner_generator;
+	return owner < w->traits.owner_skip;
+}
+
+/*
+ * Where the bytecode begins that the frame runs; 0 if it cannot be read. A free-threaded interpreter gives each thread a copy of its
+ * own, listed in a _PyCodeArray: its length, then the addresses. Number 0 is the code object's.
+ */
+static __always_inline __u64 py_frame_bytecode(struct cs_walk *w, struct task_struct *task,
+					       __u64 code)
+{
+	__u64 copies = 0, at = 0;
+	__u32 index;
+
+	if (!w->off.code_tlbc || !w->off.frame_tlbc_index)
+		return code + w->off.code_instructions;
+	index = walk_chunk_u32(w, w->off.frame_tlbc_index);
+	if (!index)
+		return code + w->off.code_instructions;
+	if (index >= CS_MAX_TLBC ||
+	    CS_READ(task, &copies, sizeof(copies), code + w->off.code_tlbc) ||
+	    CS_READ(task, &at, sizeof(at), copies + 8 + 8ull * index))
+		return 0;
+	return at;
+}
+
+static __always_inline __s32 py_frame_lasti(struct cs_walk *w, struct task_struct *task, __u64 code)
+{
+	__u64 begin;
+
+	if (!w->unusual)
+		return walk_chunk_u64(w, w->off.frame_instr_ptr) -
+		       (code + w->off.code_instructions);
+	if (w->traits.lasti_kind == CS_LASTI_BYTES)
+		return walk_chunk_u32(w, w->off.frame_instr_ptr);
+	if (w->traits.lasti_kind == CS_LASTI_UNITS)
+		return 2 * walk_chunk_u32(w, w->off.frame_instr_ptr);
+	begin = py_frame_bytecode(w, task, code);
+	return begin ? (__s32)(walk_chunk_u64(w, w->off.frame_instr_ptr) - begin) : -1;
+}
+
+/* Where the n-th frame from the newest goes. */
+static __always_inline __u32 py_frame_place(__u32 n)
+{
+	return n < CS_LEAF_FRAMES ? n
+				  : CS_LEAF_FRAMES + ((n - CS_LEAF_FRAMES) & (CS_ROOT_FRAMES - 1));
+}
+
+/* Take the frame in the window as the n-th. */
+static __always_inline void py_frame_record(struct cs_walk *w, struct task_struct *task, __u32 n)
+{
+	struct cs_py_frame *out = &w->frames[py_frame_place(n) & (CS_MAX_PY_FRAMES - 1)];
+	__u64 code = walk_chunk_u64(w, w->off.frame_executable) & w->code_mask;
+
+	out->code = code;
+	out->lasti = py_frame_lasti(w, task, code);
+	out->check = py_code_meet(w, task, code);
+	if (w->in_generator)
+		py_frame_match_task(w, n);
+	w->nseen = n + 1;
+}
+
+/* Has the n-th frame been passed before? One frame is remembered to compare with, another one ever less often. */
+static __always_inline bool py_frame_cycles(struct cs_walk *w, __u32 n)
+{
+	if (w->frame == w->cycle_frame)
+		return true;
+	if (!(n & (n - 1)))
+		w->cycle_frame = w->frame;
+	return false;
 }
 
 /* One step: 0 go on, 1 stop with w->ev.status set. */
 static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *task)
 {
-	struct cs_py_frame *out;
-	__u64 n = w->ev.nframes, code;
-	__u8 owner;
+	__u32 n = w->nseen;
 
 	if (!w->frame) {
 		/* A generator runs on top of its caller: without one it was just being entered or left. */
 		w->ev.status = w->in_generator ? CS_STATUS_TORN : CS_STATUS_COMPLETE;
 		return 1;
 	}
-	if (n >= CS_MAX_PY_FRAMES) {
+	if (n >= CS_MAX_PY_FRAMES && py_frame_cycles(w, n)) {
 		w->ev.status = CS_STATUS_TRUNCATED;
 		return 1;
 	}
@@ -106,19 +168,37 @@ static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *
 		w->ev.status = CS_STATUS_UNREADABLE_FRAME;
 		return 1;
 	}
-	owner = w->window[(w->chunk_at + w->off.frame_owner) & (CS_FRAME_WINDOW - 1)];
-	w->in_generator = owner == w->traits.owner_generator;
-	if (owner != w->traits.owner_skip) {
-		out = &w->frames[n & (CS_MAX_PY_FRAMES - 1)];
-		code = walk_chunk_u64(w, w->off.frame_executable);
-		out->code = code;
-		out->lasti = walk_chunk_u64(w, w->off.frame_instr_ptr) -
-			     (code + w->off.code_instructions);
-		out->check = py_frame_check(w, task, code);
-		if (owner == w->traits.owner_generator)
-			py_frame_match_task(w, n);
-		w->ev.nframes = n + 1;
-	}
+	if (py_frame_is_python(w))
+		py_frame_record(w, task, n);
 	w->frame = walk_chunk_u64(w, w->off.frame_previous);
 	return 0;
+}
+
+/* The task's root frame among the frames kept. If it was left out, the last one before the gap stands for it. */
+static __always_inline __u32 py_frame_root(__u32 index, __u32 nskipped)
+{
+	if (index < CS_LEAF_FRAMES)
+		return index;
+	return index - CS_LEAF_FRAMES < nskipped ? CS_LEAF_FRAMES - 1 : index - nskipped;
+}
+
+/* After the last step: bring the oldest frames into order and say what was left out. */
+static __always_inline void py_frames_finish(struct cs_walk *w)
+{
+	__u32 n = w->nseen, nskipped = 0, i;
+
+	if (n > CS_MAX_PY_FRAMES) {
+		nskipped = n - CS_MAX_PY_FRAMES;
+		for (i = 0; i < CS_ROOT_FRAMES; i++)
+			w->root[i] = w->frames[CS_LEAF_FRAMES +
+					       ((n - CS_LEAF_FRAMES + i) & (CS_ROOT_FRAMES - 1))];
+		__builtin_memcpy(w->frames + CS_LEAF_FRAMES, w->root, sizeof(w->root));
+		if (w->ev.status == CS_STATUS_COMPLETE)
+			w->ev.status = CS_STATUS_CUT;
+		n = CS_MAX_PY_FRAMES;
+	}
+	w->ev.nframes = n;
+	w->ev.nskipped = nskipped > 65535 ? 65535 : nskipped;
+	if (w->ev.running.task)
+		w->ev.running.root_frame = py_frame_root(w->root_index, nskipped);
 }

@@ -12,8 +12,8 @@
 #include "py_thread.bpf.h"
 
 #define CS_THREAD_STEPS (CS_MAX_TSTATES + CS_MAX_INTERPRETERS)
-/* Frames that are no Python frames alternate with some that are: twice the limit reaches it. */
-#define CS_FRAME_STEPS  (2 * CS_MAX_PY_FRAMES)
+/* Entry frames of C code count too: nothing that a program maps as frames may cost more. */
+#define CS_FRAME_STEPS  CS_MAX_DEPTH
 
 /* Call step up to n times; i counts. */
 #define CS_REPEAT(n, step)                      \
@@ -37,6 +37,11 @@ static __always_inline void py_stack_thread(struct cs_walk *w, struct task_struc
 		w->tstate = known;
 		return;
 	}
+	known = CS_TOLD_TSTATE(w);
+	if (py_thread_check(w, task, known)) {
+		w->tstate = known;
+		return;
+	}
 	if (py_thread_first(w, task))
 		return;
 	CS_REPEAT_THREAD(w, task, slot);
@@ -48,11 +53,14 @@ static __always_inline void py_stack_thread(struct cs_walk *w, struct task_struc
 /* Walk the stack of w->tstate into the record. Needs walk_begin, walk_record and py_stack_thread. */
 static __always_inline void py_stack_walk(struct cs_walk *w, struct task_struct *task, __u32 slot)
 {
+	w->slot = slot;
 	w->ev.tstate = w->tstate;
 	if (!w->tstate) {
 		w->ev.status = CS_STATUS_NO_TSTATE;
 		return;
 	}
+	if (CS_WANT_GIL)
+		py_thread_gil(w, task);
 	if (py_thread_frame(w, task)) {
 		w->ev.status = CS_STATUS_UNREADABLE_TSTATE;
 		return;
@@ -62,5 +70,6 @@ static __always_inline void py_stack_walk(struct cs_walk *w, struct task_struct 
 	/* Overwritten by the step that ends the walk; it stays if the steps run out: a cycle. */
 	w->ev.status = CS_STATUS_TRUNCATED;
 	CS_REPEAT_FRAME(w, task, slot);
+	py_frames_finish(w);
 	py_task_name(w, task);
 }

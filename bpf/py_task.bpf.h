@@ -2,37 +2,84 @@
 /*
  * The asyncio task that the thread is running, in the same breath as its stack.
  *
- * _asyncio keeps a dict {event loop: current task}. Its values are the candidates; the one whose coroutine's
+ * _asyncio keeps a dict {event loop: current task}, or a field of the thread state. These are the candidates; the one whose coroutine's
  * frame lies on this stack is the thread's task, which makes the answer check itself: a stale or foreign
  * entry matches no frame. Candidates are collected before the frames are walked, matched while passing.
  * The task's name is read here too: a task may be gone, and its memory another's, a millisecond later.
  */
 #pragma once
 
+#include "py_str.bpf.h"
 #include "walk.bpf.h"
 
+/* Of a dict's hash table; one entry is used for every running event loop. */
+#define CS_MAX_DICT_INDICES 65536
 /* Py_TPFLAGS_LONG_SUBCLASS and Py_TPFLAGS_UNICODE_SUBCLASS of Include/object.h */
-#define CS_TPFLAGS_LONG    (1ull << 24)
-#define CS_TPFLAGS_UNICODE (1ull << 28)
-#define CS_DICT_GENERAL    0  /* DICT_KEYS_GENERAL of pycore_dict.h: keys of any type */
-#define CS_DICT_ENTRY      24 /* sizeof(PyDictKeyEntry): hash, key, value */
+#define CS_TPFLAGS_LONG     (1ull << 24)
+#define CS_TPFLAGS_UNICODE  (1ull << 28)
+#define CS_DICT_GENERAL     0  /* DICT_KEYS_GENERAL of pycore_dict.h: keys of any type */
+#define CS_DICT_ENTRY       24 /* sizeof(PyDictKeyEntry): hash, key, value */
+
+/* Add a task whose root frame may lie on this stack. */
+static __always_inline void py_task_candidate(struct cs_walk *w, struct task_struct *task,
+					      __u64 value)
+{
+	__u32 n = w->ncandidates & (CS_MAX_CURRENT_TASKS - 1);
+	__u64 coro = 0, frame;
+
+	if (CS_READ(task, &coro, sizeof(coro), value + w->off.task_coro) || !coro)
+		return;
+	frame = coro + w->off.gen_iframe;
+	if (w->traits.frame_is_object &&
+	    (CS_READ(task, &frame, sizeof(frame), coro + w->off.gen_frame) || !frame))
+		return;
+	w->candidate_task[n] = value;
+	w->candidate_coro[n] = coro;
+	w->candidate_frame[n] = frame;
+	w->ncandidates = n + 1;
+}
+
+/* Where a dict's entries begin behind its keys' head; 0 if it is none that _asyncio makes. */
+static __always_inline __u64 py_task_indices(struct cs_walk *w, struct task_struct *task,
+					     __u64 keys)
+{
+	__u64 size = 0;
+	__u8 kind = 0, log2_bytes = 0;
+
+	if (w->traits.keys_by_size) {
+		/* one, two or four bytes an index: DK_IXSIZE of Objects/dict-common.h and dictobject.c */
+		if (CS_READ(task, &size, sizeof(size), keys + w->off.keys_size) ||
+		    size > CS_MAX_DICT_INDICES)
+			return 0;
+		return size <= 0xff ? size : size <= 0xffff ? 2 * size : 4 * size;
+	}
+	if (CS_READ(task, &kind, sizeof(kind), keys + w->off.keys_kind) || kind != CS_DICT_GENERAL)
+		return 0;
+	if (CS_READ(task, &log2_bytes, sizeof(log2_bytes), keys + w->off.keys_log2_index_bytes) ||
+	    log2_bytes > 16)
+		return 0;
+	return 1ull << (log2_bytes & 31);
+}
 
 /* Find the dict's entries. Returns 0, or 1 if there is nothing to look at. */
 static __always_inline int py_task_first(struct cs_walk *w, struct task_struct *task)
 {
-	__u64 keys = 0, nentries = 0, dict = w->current_tasks;
-	__u8 kind = 0, log2_bytes = 0;
+	__u64 keys = 0, nentries = 0, dict = w->current_tasks, running = 0, indices;
 
+	if (w->off.tstate_running_task) {
+		/* the thread says itself what it runs */
+		if (!CS_READ(task, &running, sizeof(running),
+			     w->tstate + w->off.tstate_running_task) &&
+		    running)
+			py_task_candidate(w, task, running);
+		return 1;
+	}
 	if (!dict || CS_READ(task, &keys, sizeof(keys), dict + w->off.dict_keys) || !keys)
 		return 1;
-	if (CS_READ(task, &kind, sizeof(kind), keys + w->off.keys_kind) || kind != CS_DICT_GENERAL)
+	indices = py_task_indices(w, task, keys);
+	if (!indices || CS_READ(task, &nentries, sizeof(nentries), keys + w->off.keys_nentries))
 		return 1;
-	if (CS_READ(task, &log2_bytes, sizeof(log2_bytes), keys + w->off.keys_log2_index_bytes) ||
-	    log2_bytes > 16)
-		return 1;
-	if (CS_READ(task, &nentries, sizeof(nentries), keys + w->off.keys_nentries))
-		return 1;
-	w->entries = keys + w->off.keys_indices + (1ull << (log2_bytes & 31));
+	w->entries = keys + w->off.keys_indices + indices;
 	w->nentries = nentries > CS_MAX_CURRENT_TASKS ? CS_MAX_CURRENT_TASKS : nentries;
 	return 0;
 }
@@ -40,19 +87,13 @@ static __always_inline int py_task_first(struct cs_walk *w, struct task_struct *
 /* Look at one entry. Returns 0, or 1 when there are no more. */
 static __always_inline int py_task_step(struct cs_walk *w, struct task_struct *task, __u32 i)
 {
-	__u64 value = 0, coro = 0;
-	__u32 n = w->ncandidates;
+	__u64 value = 0;
 
-	if (i >= w->nentries || n >= CS_MAX_CURRENT_TASKS)
+	if (i >= w->nentries || w->ncandidates >= CS_MAX_CURRENT_TASKS)
 		return 1;
-	if (CS_READ(task, &value, sizeof(value), w->entries + (__u64)i * CS_DICT_ENTRY + 16) ||
-	    !value)
-		return 0;
-	if (CS_READ(task, &coro, sizeof(coro), value + w->off.task_coro) || !coro)
-		return 0;
-	w->candidate_task[n & (CS_MAX_CURRENT_TASKS - 1)] = value;
-	w->candidate_frame[n & (CS_MAX_CURRENT_TASKS - 1)] = coro + w->off.gen_iframe;
-	w->ncandidates = n + 1;
+	if (!CS_READ(task, &value, sizeof(value), w->entries + (__u64)i * CS_DICT_ENTRY + 16) &&
+	    value)
+		py_task_candidate(w, task, value);
 	return 0;
 }
 
@@ -81,26 +122,20 @@ static __always_inline void py_name_number(struct cs_walk *w, struct task_struct
 static __always_inline void py_name_str(struct cs_walk *w, struct task_struct *task, __u64 obj)
 {
 	struct cs_running_task *out = &w->ev.running;
-	__u64 length = 0, data;
-	__u32 state = 0, kind, bytes;
+	struct py_str str = {};
+	__u32 bytes;
 
-	if (CS_READ(task, &state, sizeof(state), obj + w->off.unicode_state) ||
-	    CS_READ(task, &length, sizeof(length), obj + w->off.unicode_length))
+	if (py_str_open(w, task, obj, &str))
 		return;
-	/* state: interned 2 bits (8 before a later layout), kind 3, compact 1, ascii 1 */
-	kind = (state >> 2) & 7;
-	if (!((state >> 5) & 1) || (kind != 1 && kind != 2 && kind != 4))
-		return;
-	data = obj + (((state >> 6) & 1) ? w->off.unicode_ascii_data : w->off.unicode_compact_data);
-	if (length > CS_TASK_NAME_BYTES / kind) {
-		length = CS_TASK_NAME_BYTES / kind;
+	if (str.length > CS_TASK_NAME_BYTES / str.kind) {
+		str.length = CS_TASK_NAME_BYTES / str.kind;
 		out->name_cut = 1;
 	}
-	bytes = length * kind;
-	if (bytes > CS_TASK_NAME_BYTES || CS_READ(task, out->name, bytes, data))
+	bytes = str.length * str.kind;
+	if (bytes > CS_TASK_NAME_BYTES || CS_READ(task, out->name, bytes, str.data))
 		return;
 	out->name_bytes = bytes;
-	out->name_kind = kind;
+	out->name_kind = str.kind;
 }
 
 /* Read the name of the task found on the stack. Call after the frames; leaves CS_NAME_NONE on failure. */

@@ -16,18 +16,32 @@ static __always_inline __u64 tstate_u64(const struct cs_walk *w, __u32 offset)
 	return *(const __u64 *)(w->window + (offset & (CS_TSTATE_CHUNK - 8)));
 }
 
-/* Is this the thread's state? One read, which also brings its frame: 1 yes, 0 no or unreadable. */
-static __always_inline int py_thread_check(struct cs_walk *w, struct task_struct *task,
+/* Read a thread state, and with it its frame. 0 or an error. */
+static __always_inline long py_thread_read(struct cs_walk *w, struct task_struct *task,
 					   __u64 tstate)
 {
 	__u64 size = w->tstate_size;
+	long err;
 
 	if (size > CS_TSTATE_CHUNK)
 		size = CS_TSTATE_CHUNK;
-	if (!tstate || CS_READ(task, w->window, size, tstate))
-		return 0;
-	w->frame = tstate_u64(w, w->off.tstate_frame);
+	err = CS_READ(task, w->window, size, tstate);
+	if (!err)
+		w->frame = tstate_u64(w, w->off.tstate_frame);
+	return err;
+}
+
+/* Is the state just read the thread's? */
+static __always_inline bool py_thread_is_mine(const struct cs_walk *w)
+{
 	return tstate_u64(w, w->off.tstate_thread_id) == w->thread_pointer;
+}
+
+/* Is this the thread's state? 1 yes, 0 no or unreadable. */
+static __always_inline int py_thread_check(struct cs_walk *w, struct task_struct *task,
+					   __u64 tstate)
+{
+	return tstate && !py_thread_read(w, task, tstate) && py_thread_is_mine(w);
 }
 
 /* Begin the search. Returns 0, or 1 if there is nothing to search. */
@@ -35,6 +49,7 @@ static __always_inline int py_thread_first(struct cs_walk *w, struct task_struct
 {
 	w->tstate = 0;
 	w->interp = 0;
+	/* An interpreter that is just starting has no states yet, but will have. */
 	if (CS_READ(task, &w->interp, sizeof(w->interp), w->interpreters_head) || !w->interp)
 		return 1;
 	if (CS_READ(task, &w->tstate, sizeof(w->tstate), w->interp + w->off.interp_threads_head)) {
@@ -50,18 +65,19 @@ static __always_inline int py_thread_step(struct cs_walk *w, struct task_struct 
 	__u64 next = 0;
 
 	if (w->tstate) {
-		if (py_thread_check(w, task, w->tstate))
-			return 1;
-		if (CS_READ(task, &next, sizeof(next), w->tstate + w->off.tstate_next)) {
+		if (py_thread_read(w, task, w->tstate)) {
 			w->tstate = 0;
 			return 1;
 		}
-		w->tstate = next;
+		if (py_thread_is_mine(w))
+			return 1;
+		w->tstate = tstate_u64(w, w->off.tstate_next);
 		return 0;
 	}
-	if (!w->interp || CS_READ(task, &next, sizeof(next), w->interp + w->off.interp_next) ||
-	    !next) {
-		w->interp = 0;
+	if (CS_READ(task, &next, sizeof(next), w->interp + w->off.interp_next))
+		return 1;
+	if (!next) {
+		w->searched = 1;
 		return 1;
 	}
 	w->interp = next;
@@ -70,6 +86,22 @@ static __always_inline int py_thread_step(struct cs_walk *w, struct task_struct 
 		return 1;
 	}
 	return 0;
+}
+
+/* Does the thread whose state was just read hold its interpreter's lock? Says nothing where there is none. */
+static __always_inline void py_thread_gil(struct cs_walk *w, struct task_struct *task)
+{
+	__u64 gil = w->gil, holder = 0;
+	__u32 locked = 0;
+
+	if (!gil && (!w->off.interp_gil ||
+		     CS_READ(task, &gil, sizeof(gil),
+			     tstate_u64(w, w->off.tstate_interp) + w->off.interp_gil)))
+		return;
+	if (!gil || CS_READ(task, &holder, sizeof(holder), gil + w->off.gil_last_holder) ||
+	    CS_READ(task, &locked, sizeof(locked), gil + w->off.gil_locked))
+		return;
+	w->ev.gil = locked && holder == w->tstate ? CS_GIL_HELD : CS_GIL_NOT_HELD;
 }
 
 /* From what py_thread_check left in w->frame to the newest frame (0: the thread runs no Python code). 0 or an error. */

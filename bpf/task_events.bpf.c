@@ -14,11 +14,15 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#define CS_READ(task, dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
-
 #include "core_compat.bpf.h"
-#include "emit.bpf.h"
 #include "maps.bpf.h"
+
+#define CS_READ(task, dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
+#define CS_TOLD_TSTATE(w)             told_tstate((w)->tgid, (w)->thread_pointer)
+#define CS_MEET_CODE(w, task)         task_events_meet_code((w)->slot)
+int task_events_meet_code(__u32 slot);
+
+#include "emit.bpf.h"
 #include "py_frames.bpf.h"
 #include "py_task.bpf.h"
 #include "py_thread.bpf.h"
@@ -64,13 +68,33 @@ __noinline int task_events_frame_step(__u32 slot)
 {
 	struct task_events_state *s = state_at(slot);
 
-	return s ? py_frame_step(&s->walk, NULL) : 1;
+	if (!s)
+		return 1;
+	for (__u32 i = 0; i < CS_FRAME_BATCH; i++)
+		if (py_frame_step(&s->walk, NULL))
+			return 1;
+	return 0;
+}
+
+__noinline int task_events_meet_code(__u32 slot)
+{
+	struct task_events_state *s = state_at(slot);
+	__u64 text;
+
+	if (!s)
+		return 1;
+	text = py_code_describe(&s->walk, NULL);
+	/* Shared with another use: whose name this is nobody knows. */
+	if (s->owner != bpf_get_current_pid_tgid())
+		return 1;
+	return emit_code_seen(&s->walk, text) != 0;
 }
 
 #define CS_REPEAT_THREAD(w, task, slot) CS_REPEAT(CS_THREAD_STEPS, task_events_thread_step(slot))
 #define CS_REPEAT_TASK(w, task, slot) \
 	CS_REPEAT(CS_MAX_CURRENT_TASKS, task_events_task_step(i *SLOTS + (slot)))
-#define CS_REPEAT_FRAME(w, task, slot) CS_REPEAT(CS_FRAME_STEPS, task_events_frame_step(slot))
+#define CS_REPEAT_FRAME(w, task, slot) \
+	CS_REPEAT(CS_FRAME_STEPS / CS_FRAME_BATCH, task_events_frame_step(slot))
 #include "py_stack.bpf.h"
 
 static __always_inline void walk_python(struct task_events_state *s, __u32 slot, __u64 pid_tgid)
@@ -92,7 +116,7 @@ static __always_inline void record_creation(struct pt_regs *ctx, struct task_eve
 	walk_record(&s->walk, CS_EV_TASK_CREATED, 0);
 	s->walk.ev.subject = PT_REGS_PARM1(ctx);
 	bpf_get_current_comm(s->walk.ev.comm, sizeof(s->walk.ev.comm));
-	walk_begin(&s->walk, info, pid_tgid >> 32);
+	walk_begin(&s->walk, info, pid_tgid >> 32, info->since_ns ? bpf_ktime_get_ns() : 0);
 	walk_python(s, slot, pid_tgid);
 	if (s->owner != pid_tgid)
 		count(pid_tgid >> 32, CS_COUNTER_CREATES_NESTED);

@@ -11,9 +11,15 @@
  * which each program defines before it includes them: no-fault reads in an interrupt, faulting reads of
  * another task in the iterator, process_vm_readv in user space, made-up memory in the tests. It returns 0 or
  * a negative error. They hold no interpreter version: only offsets and traits.
+ *
+ * What only a program can do it may define likewise:
+ *   CS_TOLD_TSTATE(w)           the PyThreadState that user space told for the thread, or 0
+ *   CS_WANT_GIL                 tell whether the thread holds the interpreter's lock
+ *   CS_MEET_CODE(w, task)       tell user space about w->seen.code, met for the first time; 0 if it was told
  */
 #pragma once
 
+#include <coroscope/code_check.h>
 #include <coroscope/event.h>
 #include <coroscope/limits.h>
 #include <coroscope/proc_info.h>
@@ -23,6 +29,25 @@
 #error "define CS_READ(task, dst, size, src) before including a walker"
 #endif
 
+#ifndef CS_TOLD_TSTATE
+#define CS_TOLD_TSTATE(w) 0
+#endif
+#ifndef CS_WANT_GIL
+#define CS_WANT_GIL 0
+#endif
+#ifndef CS_MEET_CODE
+#define CS_MEET_CODE(w, task) 0
+#endif
+
+/* A process younger than this may be gone before its names are read. */
+#define CS_YOUNG_NS    2000000000ull
+#define CS_SEEN_TEXT   (CS_SEEN_NAME_BYTES + CS_SEEN_FILE_BYTES + CS_SEEN_LINES_BYTES)
+/* What a stack's oldest frames take turns in. */
+#define CS_ROOT_FRAMES (CS_MAX_PY_FRAMES - CS_LEAF_FRAMES)
+/* Frames in one call of a global function: finding the scratch again and the call cost a sixth of a frame; the verifier sees each. */
+#define CS_FRAME_BATCH 4
+#define CS_NO_INDEX    (~0u)
+
 struct task_struct;
 
 struct cs_walk {
@@ -31,13 +56,16 @@ struct cs_walk {
 	struct cs_py_traits traits;
 	__u64 interpreters_head;
 	__u64 current_tasks;
+	__u64 gil;
+	__u32 tgid;
+	__u32 slot; /* of the program's scratch that holds this walk */
 
 	/* thread search */
 	__u64 thread_pointer;
 	__u64 interp;
 	__u64 tstate;
 	__u32 tstate_size;
-	__u32 pad;
+	__u32 searched; /* the search saw every thread: one that it did not find has no state */
 
 	/* running task */
 	__u64 entries; /* address of the dict's entries */
@@ -45,19 +73,35 @@ struct cs_walk {
 	__u32 ncandidates;
 	/* what the process's event loops call their current tasks */
 	__u64 candidate_task[CS_MAX_CURRENT_TASKS];
+	__u64 candidate_coro[CS_MAX_CURRENT_TASKS];
 	__u64 candidate_frame[CS_MAX_CURRENT_TASKS];
 
+	/* code objects, kept from walk to walk: which were met, and as what */
+	__u64 met_salt; /* keeps processes apart in met[] */
+	__u64 met[CS_MET_CODES];
+	__u32 met_check[CS_MET_CODES];
+	__u64 code_words[CS_CODE_CHUNK / 8];
+	__u32 code_size; /* of the bytes that a check value is made of; 0: they cannot be checked */
+	__u32 exact;     /* names are to be exact: check every frame, tell what is met */
+
 	/* frames */
-	__u64 met_salt;          /* keeps processes apart in met[] */
-	__u64 met[CS_MET_CODES]; /* kept from walk to walk */
+	__u32 nseen; /* Python frames so far */
+	__u32 unusual; /* frames are objects, or their positions are not simply addresses in the code object */
+	__u64 code_mask; /* bits of a reference to a code object that are its address */
 	__u64 frame;
+	__u64 cycle_frame; /* one of the frames passed; met again, they go in a circle */
+	__u32 root_index;  /* of the running task's root frame, counted from the newest */
 	__u32 chunk_size;
 	__u32 chunk_at;     /* of the frame in the window */
 	__u32 in_generator; /* the last frame read belongs to a generator */
-	__u32 pad2;
 	__u64 window_at;    /* address that was read into the window */
 	__u64 window_bytes; /* 0: nothing was */
 	__u8 window[CS_FRAME_WINDOW];
+	struct cs_py_frame root[CS_ROOT_FRAMES]; /* the oldest ones while they are put in order */
+
+	/* a code object met; its texts are put one behind the other */
+	struct cs_ev_code_seen seen;
+	__u8 seen_text[CS_SEEN_TEXT];
 
 	/* the record; kernel frames are put right behind the last Python frame */
 	struct cs_ev_stack ev;
@@ -71,6 +115,12 @@ static __always_inline __u64 walk_chunk_u64(const struct cs_walk *w, __u32 offse
 	return *(const __u64 *)(w->window + ((w->chunk_at + offset) & (CS_FRAME_WINDOW - 8)));
 }
 
+/* Likewise of four bytes. */
+static __always_inline __u32 walk_chunk_u32(const struct cs_walk *w, __u32 offset)
+{
+	return *(const __u32 *)(w->window + ((w->chunk_at + offset) & (CS_FRAME_WINDOW - 4)));
+}
+
 static __always_inline __u32 walk_max(__u32 a, __u32 b)
 {
 	return a > b ? a : b;
@@ -82,30 +132,52 @@ static __always_inline __u32 walk_chunk_size(const struct cs_py_offsets *off)
 	__u32 last = walk_max(walk_max(off->frame_owner, off->frame_executable),
 			      walk_max(off->frame_previous, off->frame_instr_ptr));
 
-	last = walk_max(last, off->frame_globals);
+	last = walk_max(last, walk_max(off->frame_globals, off->frame_gen));
+	last = walk_max(last, off->frame_tlbc_index);
 
 	return last >= CS_FRAME_CHUNK - 8 ? CS_FRAME_CHUNK : (last + 8) & ~7u;
 }
 
+static __always_inline __u32 walk_tstate_size(const struct cs_py_offsets *off)
+{
+	return walk_max(walk_max(off->tstate_thread_id, off->tstate_frame),
+			walk_max(off->tstate_next, off->tstate_interp)) +
+	       8;
+}
+
+/* Prepare for a thread of this process; now_ns is the time, to tell how old the process is. */
 static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_info *info,
-				       __u32 tgid)
+				       __u32 tgid, __u64 now_ns)
 {
 	w->off = info->off;
 	w->traits = info->traits;
 	w->interpreters_head = info->interpreters_head;
 	w->current_tasks = info->current_tasks;
+	w->gil = info->gil;
+	w->tgid = tgid;
 	w->interp = 0;
 	w->tstate = 0;
+	w->searched = 0;
 	w->entries = 0;
 	w->nentries = 0;
 	w->ncandidates = 0;
-	w->met_salt = (__u64)tgid << 40;
+	w->met_salt =
+		((__u64)tgid << 40) ^ (info->since_ns << 8); /* another program, other objects */
+	w->code_size = cs_code_check_size(&w->off);
+	w->exact = (info->flags & CS_PROC_CHECK_ALL) ||
+		   (info->since_ns && now_ns - info->since_ns < CS_YOUNG_NS);
 	w->frame = 0;
+	w->cycle_frame = 0;
+	w->root_index = CS_NO_INDEX;
+	w->nseen = 0;
+	w->unusual = w->traits.frame_is_object || w->traits.lasti_kind != CS_LASTI_POINTER ||
+		     (w->off.code_tlbc && w->off.frame_tlbc_index);
+	w->code_mask = ~(__u64)(__u16)w->traits.executable_mask;
 	w->window_at = 0;
 	w->window_bytes = 0;
 	w->in_generator = 0;
 	w->chunk_size = walk_chunk_size(&w->off);
-	w->tstate_size = walk_max(w->off.tstate_thread_id, w->off.tstate_frame) + 8;
+	w->tstate_size = walk_tstate_size(&w->off);
 }
 
 /* Start an empty record. */
@@ -120,6 +192,8 @@ static __always_inline void walk_record(struct cs_walk *w, enum cs_ev_kind kind,
 	w->ev.nframes = 0;
 	w->ev.nkernel = 0;
 	w->ev.status = CS_STATUS_NOT_PYTHON;
+	w->ev.gil = CS_GIL_NOT_TOLD;
+	w->ev.nskipped = 0;
 	w->ev.running.task = 0;
 	w->ev.running.coro = 0;
 	w->ev.running.root_frame = 0;

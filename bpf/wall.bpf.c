@@ -13,12 +13,18 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "core_compat.bpf.h"
+#include "maps.bpf.h"
+
 #define CS_READ(task, dst, size, src) \
 	bpf_copy_from_user_task(dst, size, (const void *)(src), task, 0)
+#define CS_TOLD_TSTATE(w)     told_tstate((w)->tgid, (w)->thread_pointer)
+#define CS_WANT_GIL           config.want_gil
+#define CS_MEET_CODE(w, task) meet_code(w, task)
+struct cs_walk;
+static int meet_code(struct cs_walk *w, struct task_struct *task);
 
-#include "core_compat.bpf.h"
 #include "emit.bpf.h"
-#include "maps.bpf.h"
 #include "py_frames.bpf.h"
 #include "py_task.bpf.h"
 #include "py_thread.bpf.h"
@@ -59,6 +65,11 @@ struct wall_step {
 	struct cs_walk *w;
 	struct task_struct *task;
 };
+
+static __noinline int meet_code(struct cs_walk *w, struct task_struct *task)
+{
+	return emit_code_seen(w, py_code_describe(w, task)) != 0;
+}
 
 static long thread_step(__u64 i, struct wall_step *step)
 {
@@ -114,7 +125,7 @@ static __always_inline void visit(struct task_struct *task, const struct cs_proc
 	walk_record(w, CS_EV_STACK, weight_ns);
 	w->ev.hdr.flags = CS_ORIGIN_WALL;
 	bpf_probe_read_kernel(w->ev.comm, sizeof(w->ev.comm), task->comm);
-	walk_begin(w, info, task->tgid);
+	walk_begin(w, info, task->tgid, info->since_ns ? bpf_ktime_get_ns() : 0);
 	w->thread_pointer = core_thread_pointer(task);
 	py_stack_thread(w, task, 0, known);
 	py_stack_walk(w, task, 0);

@@ -25,6 +25,57 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct mm_struct {
+	unsigned long start_code;
+	unsigned long end_code;
+	struct file *exe_file;
+};
+
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+struct cred {
+	kuid_t euid;
+};
+
+struct super_block {
+	unsigned int s_dev;
+};
+
+struct timespec64 {
+	long long tv_sec;
+	long tv_nsec;
+};
+
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	long long i_size;
+	struct timespec64 i_mtime; /* until 6.7 */
+};
+
+struct inode___6_7 {
+	struct timespec64 __i_mtime;
+};
+
+struct inode___6_11 {
+	long long i_mtime_sec;
+	unsigned int i_mtime_nsec;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_pgoff;
+	unsigned long vm_flags;
+	struct mm_struct *vm_mm;
+	struct file *vm_file;
+};
+
 struct sched_info {
 	unsigned long long run_delay;
 };
@@ -39,6 +90,8 @@ struct task_struct {
 	unsigned long nivcsw;
 	__u64 start_time;
 	char comm[16];
+	struct mm_struct *mm;
+	const struct cred *cred;
 	struct signal_struct *signal;
 	struct thread_struct thread;
 };

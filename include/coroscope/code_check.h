@@ -2,27 +2,58 @@
 /*
  * Is this still the code object that was sampled? An interpreter frees code objects (a module's body right after its
  * import) and gives their memory to others within milliseconds, while names are read some milliseconds after the sample.
- * So the sampler notes a check value of a code object when it first meets it, and the reader of names computes the same:
+ * So the sampler notes a check value of a code object when it meets it, and the reader of names computes the same:
  * a name under another value is another object's.
+ *
+ * The value is made of everything between co_firstlineno and the last of co_filename, co_name and co_qualname: counts of
+ * arguments and variables, pointers to their names, to the texts and (up to 3.10) to the instructions and constants, and from 3.12
+ * on co_version, which no other code object of the process has. None of it changes while the object lives. One
+ * read, whatever the version; and a second for the hash of co_name, which tells names apart where memory is reused pointer by pointer.
  */
 #pragma once
 
+#include <coroscope/py_offsets.h>
 #include <coroscope/types.h>
 
 #define CS_CODE_NOT_CHECKED 0
 /* In place of a code object's address: it was gone before its name could be read. */
 #define CS_CODE_STALE       1ull
+/* Likewise, in stitched stacks only: frames were left out here, as many as lasti says. */
+#define CS_CODE_LEFT_OUT    2ull
+/* Most bytes of a code object that a check value is made of; the layouts in use need 64 to 88. */
+#define CS_CODE_CHUNK       128
 
-/*
- * line_word: the 8 bytes at co_firstlineno (the line and whatever integer follows); qualname: the pointer co_qualname;
- * name_hash: PyASCIIObject.hash of co_name, which is interned and so always hashed: it tells names apart even where all
- * pointers are reused. Never CS_CODE_NOT_CHECKED.
- */
-static inline __attribute__((always_inline)) __u32 cs_code_check(__u64 line_word, __u64 qualname,
-								 __u64 name_hash)
+/* Where they begin in the code object. */
+static inline __attribute__((always_inline)) __u32 cs_code_check_at(const struct cs_py_offsets *off)
 {
-	__u64 x = line_word * 0x9e3779b97f4a7c15ull ^ qualname * 0xc2b2ae3d27d4eb4full ^
-		  name_hash * 0x165667b19e3779f9ull;
+	return off->code_firstlineno & ~7u;
+}
 
-	return (__u32)(x >> 32) | 1;
+/* How many they are, a multiple of 8; 0: this layout cannot be checked. */
+static inline __attribute__((always_inline)) __u32
+cs_code_check_size(const struct cs_py_offsets *off)
+{
+	__u32 last = off->code_name, at = cs_code_check_at(off);
+
+	if (last < off->code_qualname)
+		last = off->code_qualname;
+	if (last < off->code_filename)
+		last = off->code_filename;
+	last &= ~7u;
+	return off->code_name >= at && last - at <= CS_CODE_CHUNK - 8 ? last - at + 8 : 0;
+}
+
+/* The value; words: those bytes, name_hash: PyASCIIObject.hash of co_name. Never CS_CODE_NOT_CHECKED. */
+static inline __attribute__((always_inline)) __u32 cs_code_check_value(const __u64 *words,
+								       __u32 size, __u64 name_hash)
+{
+	__u64 x = name_hash;
+
+	for (__u32 i = 0; i < CS_CODE_CHUNK / 8; i++) {
+		if (i >= size / 8)
+			break;
+		x = (x ^ words[i]) * 0x9e3779b97f4a7c15ull;
+		x ^= x >> 32;
+	}
+	return (__u32)x | 1;
 }

@@ -104,9 +104,9 @@ struct cs_ev_stack {
 	__u64 user_ip;   /* user-space instruction pointer, or 0 */
 	__u16 nframes;
 	__u16 nkernel;
-	__u8 status; /* enum cs_status: how the walk of Python frames ended */
-	__u8 gil;    /* enum cs_gil */
-	__u16 nskipped; /* CS_STATUS_CUT: frames left out behind frames[CS_LEAF_FRAMES - 1]; 65535: or more */
+	__u8 status;    /* enum cs_status: how the walk of Python frames ended */
+	__u8 gil;       /* enum cs_gil */
+	__u16 nskipped; /* frames left out behind frames[CS_LEAF_FRAMES - 1], whatever the status */
 	char comm[CS_COMM_BYTES];
 	struct cs_running_task running;
 	struct cs_py_frame frames[]; /* nframes, then __u64 kernel[nkernel], both newest first */
@@ -148,7 +148,10 @@ struct cs_ev_fork {
 };
 CS_ASSERT_SIZE(struct cs_ev_fork, 32);
 
-/* An executable mapping of a file that the map `files` does not know. Numbers as in /proc/PID/maps. */
+/*
+ * An executable mapping of a file that the map `files` does not know, or not well enough. Numbers as in /proc/PID/maps; start and
+ * offset are 0 for a program's own file where mappings are not followed.
+ */
 struct cs_ev_file {
 	struct cs_ev_hdr hdr;
 	__u64 start, offset; /* of the mapping */

@@ -23,7 +23,7 @@ enum cs_proc_flags {
 struct cs_proc_info {
 	__u32 flags;
 	__u32 generation; /* of this description: a stack taken under another one may lack what this one knows */
-	__u64 mm;       /* identity of the address space that it describes; 0: user space made it */
+	__u64 mm; /* identity of the address space that it describes; 0: the kernel side has not told it */
 	__u64 since_ns; /* the program began (exec, fork) while we watched; 0: before, or not known */
 	__u64 interpreters_head; /* address of _PyRuntime.interpreters.head */
 	__u64 current_tasks; /* address of _asyncio's _current_tasks dict; 0: none, or not loaded */
@@ -31,6 +31,14 @@ struct cs_proc_info {
 	struct cs_py_offsets off;
 	struct cs_py_traits traits;
 };
+
+/* A thread of a process: the key of the map `tstates`, whose value is the address of its PyThreadState. */
+struct cs_tstate_key {
+	__u32 tgid;
+	__u32 pad;
+	__u64 thread_pointer; /* PyThreadState.thread_id */
+};
+CS_ASSERT_SIZE(struct cs_tstate_key, 16);
 
 /* A file in the sense of /proc/PID/maps: the key of the map `files`. */
 struct cs_file_id {
@@ -45,10 +53,11 @@ CS_ASSERT_SIZE(struct cs_file_id, 16);
  * file's own; a mapping of the file's offset `o` at `start` adds start - o - vaddr_minus_offset.
  */
 struct cs_file_info {
-	__u64 size; /* of the file when it was looked at: another size is another file */
-	__u64 mtime_ns;
+	__u64 size;     /* of the file when it was looked at: another size is another file */
+	__u64 mtime_ns; /* 0: not compared */
 	__s64 vaddr_minus_offset; /* of the executable segment: p_vaddr - p_offset */
-	__u32 whole; /* 1: the interpreter is in this very file (mapping it is enough) */
+	__u64 text_vaddr;         /* p_vaddr of the file's lowest executable segment */
+	__u32 whole; /* 1: the row says all; 0: user space looks at each process that maps the file (CS_EV_FILE) */
 	__u32 pad;
 	struct cs_proc_info row;
 };

@@ -43,6 +43,7 @@
 	X(frame_tlbc_index, _PyInterpreterFrame, tlbc_index)             \
 	X(frame_gen, PyFrameObject, f_gen)                               \
 	X(frame_state, PyFrameObject, f_state)                           \
+	X(frame_valuestack, PyFrameObject, f_valuestack)                 \
 	X(code_filename, PyCodeObject, co_filename)                      \
 	X(code_name, PyCodeObject, co_name)                              \
 	X(code_qualname, PyCodeObject, co_qualname)                      \
@@ -116,27 +117,29 @@
  * unicode_kind_shift    of PyASCIIObject.state: kind is 3 bits from here, then compact, then ascii
  * keys_by_size          1: a dict's keys tell dk_size, not its logarithms, and have no kind: all entries are
  *                       {hash, key, value} (up to 3.10)
+ * managed_dict_before   bytes from an instance back to the word that holds its dict (or values), from 3.11 on
  * attrs_at              where a plain instance keeps its attributes: one of enum cs_py_attrs_at
  * linetable_kind        encoding of co_linetable: one of enum cs_py_linetable
  */
-#define CS_PY_TRAITS(X)       \
-	X(frame_via_cframe)   \
-	X(frame_is_object)    \
-	X(lasti_kind)         \
-	X(executable_mask)    \
-	X(owner_generator)    \
-	X(owner_skip)         \
-	X(gen_created)        \
-	X(gen_yield_from)     \
-	X(gen_executing)      \
-	X(gen_ended)          \
-	X(awaited_slot)       \
-	X(resume_opcode)      \
-	X(yield_from_opcode)  \
-	X(long_tag_shift)     \
-	X(unicode_kind_shift) \
-	X(keys_by_size)       \
-	X(attrs_at)           \
+#define CS_PY_TRAITS(X)        \
+	X(frame_via_cframe)    \
+	X(frame_is_object)     \
+	X(lasti_kind)          \
+	X(executable_mask)     \
+	X(owner_generator)     \
+	X(owner_skip)          \
+	X(gen_created)         \
+	X(gen_yield_from)      \
+	X(gen_executing)       \
+	X(gen_ended)           \
+	X(awaited_slot)        \
+	X(resume_opcode)       \
+	X(yield_from_opcode)   \
+	X(long_tag_shift)      \
+	X(unicode_kind_shift)  \
+	X(keys_by_size)        \
+	X(managed_dict_before) \
+	X(attrs_at)            \
 	X(linetable_kind)
 
 enum cs_py_lasti {

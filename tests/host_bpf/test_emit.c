@@ -23,6 +23,7 @@ static struct {
 	bool no_row; /* the process has none in proc_counters */
 	unsigned int calls;
 	size_t size;
+	uint64_t flags;
 	unsigned char data[sizeof(struct cs_walk)] __attribute__((aligned(8)));
 } fake;
 static struct cs_counters all_counts, own_counts;
@@ -43,7 +44,7 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 long bpf_ringbuf_output(void *map, void *data, __u64 size, __u64 flags)
 {
 	assert_ptr_equal(map, &ring);
-	assert_int_equal(flags, BPF_RB_NO_WAKEUP);
+	fake.flags = flags;
 	assert_in_range(size, sizeof(struct cs_ev_hdr), sizeof(fake.data));
 	fake.calls++;
 	if (fake.full)
@@ -145,27 +146,126 @@ static void test_sizes_beyond_the_scratch(void **state)
 
 static void test_ring_full(void **state)
 {
+	struct cs_ev_hdr hdr = {};
+
 	fake.full = true;
 	walk_record(*state, CS_EV_STACK, 1000);
 	assert_int_equal(emit_stack(*state, PID_TGID, 0), -1);
-	emit_header(CS_EV_EXIT, PID_TGID);
+	emit_event(&hdr, sizeof(hdr), CS_EV_EXIT, PID_TGID, BPF_RB_NO_WAKEUP);
 	assert_int_equal(all_counts.v[CS_COUNTER_PROC_EVENTS_RING_FULL], 1);
 	assert_int_equal(own_counts.v[CS_COUNTER_PROC_EVENTS_RING_FULL], 1);
 }
 
-static void test_header(void **state)
+static void test_event(void **state)
 {
-	const struct cs_ev_hdr *hdr = (const struct cs_ev_hdr *)fake.data;
+	const struct cs_ev_fork *fork = (const struct cs_ev_fork *)fake.data;
+	struct cs_ev_fork ev = {.child = 12};
 
-	emit_header(CS_EV_EXEC, PID_TGID);
-	assert_int_equal(fake.size, sizeof(*hdr));
-	assert_int_equal(hdr->size, sizeof(*hdr));
-	assert_int_equal(hdr->kind, CS_EV_EXEC);
-	assert_int_equal(hdr->flags, 0);
-	assert_int_equal(hdr->ts_ns, NOW);
-	assert_int_equal(hdr->pid, 7);
-	assert_int_equal(hdr->tid, 9);
+	emit_event(&ev.hdr, sizeof(ev), CS_EV_FORK, PID_TGID, BPF_RB_NO_WAKEUP);
+	assert_int_equal(fake.size, sizeof(ev));
+	assert_int_equal(fake.flags, BPF_RB_NO_WAKEUP);
+	assert_int_equal(fork->hdr.size, sizeof(ev));
+	assert_int_equal(fork->hdr.kind, CS_EV_FORK);
+	assert_int_equal(fork->hdr.flags, 0);
+	assert_int_equal(fork->hdr.ts_ns, NOW);
+	assert_int_equal(fork->hdr.pid, 7);
+	assert_int_equal(fork->hdr.tid, 9);
+	assert_int_equal(fork->child, 12);
+	emit_event(&ev.hdr, sizeof(ev), CS_EV_FILE, PID_TGID, BPF_RB_FORCE_WAKEUP);
+	assert_int_equal(fake.flags, BPF_RB_FORCE_WAKEUP);
 	assert_int_equal(all_counts.v[CS_COUNTER_PROC_EVENTS_RING_FULL], 0);
+}
+
+/* What a str of n characters of that kind, each 'x', should be in a record: whole or cut at a character. */
+static void expect_text(const char *text, unsigned int bytes, unsigned int kind, size_t n,
+			size_t max)
+{
+	size_t shown = n < max / kind ? n : max / kind;
+
+	assert_int_equal(bytes, shown * kind);
+	for (size_t i = 0; i < shown; i++)
+		assert_memory_equal(text + i * kind, "x\0\0", kind);
+}
+
+/* Meet a code object with a name and a path of so many characters, and a line table; check the record. */
+static void see_and_check(struct cs_walk *w, int minor, int kind, size_t nname, size_t nfile,
+			  size_t nlines)
+{
+	_cleanup_(made_freep) struct made_python *py = made_python(minor);
+	const struct cs_ev_code_seen *seen = (const struct cs_ev_code_seen *)fake.data;
+	static unsigned char text[8192], lines[2048];
+	const char *at = seen->text;
+	uint64_t code;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = i % (size_t)kind ? 0 : 'x';
+	memset(lines, 0x81, sizeof(lines));
+	code = made_code_texts(py, 77, made_str(py, text, nname, kind, kind == 1),
+			       made_str(py, text, nfile, kind, false), lines, nlines);
+	walk_begin(w, &py->info, 7, 0);
+	w->seen.code = code;
+	w->seen.check = py_code_check(w, (struct task_struct *)py, code);
+	assert_int_not_equal(w->seen.check, CS_CODE_NOT_CHECKED);
+	assert_int_equal(emit_code_seen(w, py_code_describe(w, (struct task_struct *)py)), 0);
+
+	assert_int_equal(seen->hdr.kind, CS_EV_CODE_SEEN);
+	assert_int_equal(seen->hdr.size, fake.size);
+	assert_int_equal(fake.size % 8, 0);
+	assert_int_equal(seen->hdr.pid, 7);
+	assert_int_equal(seen->code, code);
+	assert_int_equal(seen->firstlineno, 77);
+	assert_int_equal(seen->name_chars, nname);
+	assert_int_equal(seen->file_chars, nfile);
+	assert_int_equal(seen->linetable_len, nlines);
+	assert_int_equal(seen->name_kind, kind);
+	assert_int_equal(seen->file_kind, kind);
+	expect_text(at, seen->name_bytes, seen->name_kind, nname, CS_SEEN_NAME_BYTES);
+	at += (seen->name_bytes + 7) & ~7;
+	expect_text(at, seen->file_bytes, seen->file_kind, nfile, CS_SEEN_FILE_BYTES);
+	at += (seen->file_bytes + 7) & ~7;
+	assert_int_equal(seen->linetable_bytes,
+			 nlines < CS_SEEN_LINES_BYTES ? nlines : CS_SEEN_LINES_BYTES);
+	assert_memory_equal(at, lines, seen->linetable_bytes);
+	assert_ptr_equal(at + ((seen->linetable_bytes + 7) & ~7), fake.data + fake.size);
+}
+
+static void test_code_seen(void **state)
+{
+	static const size_t sizes[] = {0, 1, 7, 8, 31, 32, 33, 64, 127, 128, 129, 256, 257, 1000};
+	unsigned int n = 0;
+
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++)
+		for (int kind = 1; kind <= 4; kind *= 2)
+			for (size_t i = 0; i < ARRAY_SIZE(sizes); i++, n++)
+				see_and_check(*state, made_minors[m], kind, sizes[i],
+					      sizes[(i * 5) % ARRAY_SIZE(sizes)], 2 * sizes[i]);
+	assert_int_equal(all_counts.v[CS_COUNTER_CODES_AT_SIGHT], n);
+	assert_int_equal(own_counts.v[CS_COUNTER_CODES_AT_SIGHT], n);
+}
+
+/* Texts that cannot be read are empty; so is the line table. */
+static void test_code_seen_unreadable(void **state)
+{
+	_cleanup_(made_freep) struct made_python *py = made_python(13);
+	struct task_struct *task = (struct task_struct *)py;
+	uint64_t name = made_str(py, "name", 4, 1, true);
+	uint64_t code = made_code_texts(py, 5, name, MADE_NOWHERE, "", 0);
+	struct cs_walk *w = *state;
+
+	made_put_u64(py, name + py->info.off.unicode_length, UINT64_MAX);
+	made_put_u64(py, code + py->info.off.code_linetable, MADE_NOWHERE);
+	walk_begin(w, &py->info, 7, 0);
+	w->seen.code = code;
+	py_code_check(w, task, code);
+	assert_int_equal(py_code_describe(w, task), 0);
+	assert_int_equal(w->seen.name_kind, CS_NAME_NONE);
+	assert_int_equal(w->seen.file_kind, CS_NAME_NONE);
+	assert_int_equal(w->seen.name_bytes + w->seen.file_bytes + w->seen.linetable_bytes, 0);
+	fake.full = true;
+	assert_int_equal(emit_code_seen(w, 0), -1);
+	assert_int_equal(all_counts.v[CS_COUNTER_CODES_RING_FULL], 1);
+	assert_int_equal(emit_code_seen(w, sizeof(w->seen_text) + 8), -1);
+	assert_int_equal(fake.calls, 1);
 }
 
 static void test_count(void **state)
@@ -190,7 +290,9 @@ int main(void)
 		TEST(test_no_kernel_stack),
 		TEST(test_sizes_beyond_the_scratch),
 		TEST(test_ring_full),
-		TEST(test_header),
+		TEST(test_event),
+		TEST(test_code_seen),
+		TEST(test_code_seen_unreadable),
 		TEST(test_count),
 	};
 

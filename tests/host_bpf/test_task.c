@@ -16,19 +16,19 @@
 struct fixture {
 	struct made_python *py;
 	struct cs_walk *w;
-	uint64_t coro, task;
+	uint64_t tstate, coro, task;
 };
 
 static struct fixture setup(int minor)
 {
 	struct fixture f = {.py = made_python(minor), .w = calloc(1, sizeof(*f.w))};
-	uint64_t tstate = made_tstate(f.py, f.py->interp, MADE_THREAD_POINTER);
 
 	assert_non_null(f.w);
+	f.tstate = made_tstate(f.py, f.py->interp, MADE_THREAD_POINTER);
 	f.coro = made_coro(f.py, made_frames(f.py, 2, 0x5000), 0x5002);
 	f.task = made_task(f.py, f.coro, made_str(f.py, "fetch", 5, 1, true));
-	made_set_frame(f.py, tstate,
-		       made_frame(f.py, f.coro + f.py->info.off.gen_iframe, 0x5003, 0, 0));
+	made_set_frame(f.py, f.tstate,
+		       made_frame(f.py, made_coro_frame(f.py, f.coro), 0x5003, 0, 0));
 	return f;
 }
 
@@ -69,10 +69,10 @@ static void expect_name(struct fixture *f, uint64_t name, enum cs_name_kind kind
 
 static void test_match(void **state)
 {
-	for (int minor = 11; minor <= 13; minor++) {
-		_cleanup_fixture_ struct fixture f = setup(minor);
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
 
-		made_current_tasks(f.py, &f.task, 1);
+		made_run_task(f.py, f.tstate, f.task);
 		walk_and_expect(&f, f.task);
 		assert_int_equal(f.w->ev.running.name_kind, CS_NAME_LATIN1);
 		assert_memory_equal(f.w->ev.running.name, "fetch", 5);
@@ -81,14 +81,50 @@ static void test_match(void **state)
 
 static void test_no_match(void **state)
 {
-	_cleanup_fixture_ struct fixture f = setup(12);
-	uint64_t other = made_task(f.py, made_coro(f.py, 0, 0x7000), 0);
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		uint64_t other = made_task(f.py, made_coro(f.py, 0, 0x7000), 0);
 
-	walk_and_expect(&f, 0); /* asyncio is not loaded */
-	made_current_tasks(f.py, NULL, 0);
-	walk_and_expect(&f, 0);
-	made_current_tasks(f.py, &other, 1); /* another thread's */
-	walk_and_expect(&f, 0);
+		walk_and_expect(&f, 0); /* asyncio is not loaded */
+		made_run_task(f.py, f.tstate, 0);
+		walk_and_expect(&f, 0);
+		made_run_task(f.py, f.tstate, other); /* another thread's */
+		walk_and_expect(&f, 0);
+		made_run_task(f.py, f.tstate, MADE_NOWHERE);
+		walk_and_expect(&f, 0);
+	}
+}
+
+/* The task's root frame is where it was, or, if it was left out, just before the gap. */
+static void test_deep_tasks(void **state)
+{
+	static const struct {
+		unsigned int above, below, root;
+	} cases[] = {
+		{100, 1000, 100}, {191, 1000, 191}, {192, 1000, 191}, {600, 1000, 191},
+		{1000, 63, 192},  {1000, 20, 235},  {1000, 0, 255},   {190, 10, 190},
+	};
+
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		_cleanup_fixture_ struct fixture f =
+			setup(i % 2 ? MADE_OBJECT_FRAMES : MADE_TAGGED);
+		unsigned int above = cases[i / 2].above, below = cases[i / 2].below;
+		uint64_t coro = made_coro(f.py, made_frames(f.py, below, 0x5000), 0x7000);
+		uint64_t task = made_task(f.py, coro, 0), frame = made_coro_frame(f.py, coro);
+
+		for (unsigned int k = 0; k < above; k++)
+			frame = made_frame(f.py, frame, 0x6000, 0, 0);
+		made_set_frame(f.py, f.tstate, frame);
+		made_run_task(f.py, f.tstate, task);
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->ev.status, !below                ? CS_STATUS_TORN
+						 : above + below > 255 ? CS_STATUS_CUT
+								       : CS_STATUS_COMPLETE);
+		assert_int_equal(f.w->ev.running.task, task);
+		assert_int_equal(f.w->ev.running.root_frame, cases[i / 2].root);
+		if (cases[i / 2].root != CS_LEAF_FRAMES - 1 || above == CS_LEAF_FRAMES - 1)
+			assert_int_equal(f.w->frames[cases[i / 2].root].code, 0x7000);
+	}
 }
 
 /* A frame's address matches only if the frame is a generator's. */
@@ -266,6 +302,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_match),
 		cmocka_unit_test(test_no_match),
+		cmocka_unit_test(test_deep_tasks),
 		cmocka_unit_test(test_frame_of_another_owner),
 		cmocka_unit_test(test_several_candidates),
 		cmocka_unit_test(test_more_candidates_than_room),

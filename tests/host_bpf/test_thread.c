@@ -12,8 +12,6 @@
 #include "core/cleanup.h"
 #include "walk_host.h"
 
-static const int minors[] = {11, 12, 13};
-
 struct fixture {
 	struct made_python *py;
 	struct cs_walk *w;
@@ -47,8 +45,10 @@ static unsigned int walk_frames(struct fixture *f, unsigned int n)
 	assert_int_equal(f->w->ev.tstate, f->tstate);
 	assert_int_equal(f->w->ev.running.task, 0);
 	for (unsigned int i = 0; i < f->w->ev.nframes; i++) {
-		assert_int_equal(f->w->frames[i].code, 0x5000 + n - 1 - i);
-		assert_int_equal(f->w->frames[i].lasti, 2 * (n - 1 - i));
+		unsigned int oldness = i < CS_LEAF_FRAMES ? i : i + f->w->ev.nskipped;
+
+		assert_int_equal(f->w->frames[i].code, 0x5000 + 8 * (n - 1 - oldness));
+		assert_int_equal(f->w->frames[i].lasti, 2 * (n - 1 - oldness));
 		assert_int_equal(f->w->frames[i].check, CS_CODE_NOT_CHECKED); /* not there */
 	}
 	return f->w->ev.nframes;
@@ -57,71 +57,168 @@ static unsigned int walk_frames(struct fixture *f, unsigned int n)
 static void test_depths(void **state)
 {
 	static const struct {
-		unsigned int frames, recorded;
+		unsigned int frames, recorded, skipped;
 		enum cs_status status;
 	} cases[] = {
-		{0, 0, CS_STATUS_COMPLETE},      {1, 1, CS_STATUS_COMPLETE},
-		{10, 10, CS_STATUS_COMPLETE},    {256, 256, CS_STATUS_COMPLETE},
-		{257, 256, CS_STATUS_TRUNCATED}, {600, 256, CS_STATUS_TRUNCATED},
+		{0, 0, 0, CS_STATUS_COMPLETE},
+		{1, 1, 0, CS_STATUS_COMPLETE},
+		{10, 10, 0, CS_STATUS_COMPLETE},
+		{192, 192, 0, CS_STATUS_COMPLETE},
+		{193, 193, 0, CS_STATUS_COMPLETE},
+		{256, 256, 0, CS_STATUS_COMPLETE},
+		{257, 256, 1, CS_STATUS_CUT},
+		{319, 256, 63, CS_STATUS_CUT},
+		{320, 256, 64, CS_STATUS_CUT},
+		{2000, 256, 1744, CS_STATUS_CUT},
+		{CS_MAX_DEPTH - 1, 256, CS_MAX_DEPTH - 257, CS_STATUS_CUT},
+		{CS_MAX_DEPTH + 1, 256, CS_MAX_DEPTH - 256, CS_STATUS_TRUNCATED},
 	};
 
-	for (size_t m = 0; m < ARRAY_SIZE(minors); m++) {
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
 		for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-			_cleanup_fixture_ struct fixture f = setup(minors[m]);
+			_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
 
 			assert_int_equal(walk_frames(&f, cases[i].frames), cases[i].recorded);
 			assert_int_equal(f.w->ev.status, cases[i].status);
+			assert_int_equal(f.w->ev.nskipped, cases[i].skipped);
 		}
 	}
 }
 
-/* 3.11 and 3.12 reach the frame through a _PyCFrame, 3.13 does not: the rows say so and are followed. */
+/* Some reach the frame through a _PyCFrame (3.11, 3.12), some do not: the rows say so and are followed. */
 static void test_cframe(void **state)
 {
-	for (size_t m = 0; m < ARRAY_SIZE(minors); m++) {
-		_cleanup_fixture_ struct fixture f = setup(minors[m]);
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
 		uint64_t frame = made_frame(f.py, 0, 0x5000, 0, 0);
+		bool via = f.py->info.traits.frame_via_cframe;
 
-		assert_int_equal(f.py->info.traits.frame_via_cframe, minors[m] < 13);
+		assert_int_equal(via, made_minors[m] == 11 || made_minors[m] == 12);
 		made_put_u64(f.py, f.tstate + f.py->info.off.tstate_frame, frame);
-		if (minors[m] < 13) /* a frame where a _PyCFrame should be: read as one */
+		if (via) /* a frame where a _PyCFrame should be: read as one */
 			made_put_u64(f.py, frame + f.py->info.off.cframe_current_frame,
 				     MADE_NOWHERE);
 		walk_thread(f.w, f.py, 0);
 		assert_int_equal(f.w->ev.status,
-				 minors[m] < 13 ? CS_STATUS_UNREADABLE_FRAME : CS_STATUS_COMPLETE);
-		assert_int_equal(f.w->ev.nframes, minors[m] < 13 ? 0 : 1);
+				 via ? CS_STATUS_UNREADABLE_FRAME : CS_STATUS_COMPLETE);
+		assert_int_equal(f.w->ev.nframes, via ? 0 : 1);
 	}
 }
 
-/* The frame between C and Python of 3.12 and later is no Python frame; 3.11 has none. */
+/* The frame between C and Python of 3.12 and later is no Python frame; before there is none. */
 static void test_entry_frames(void **state)
 {
-	for (size_t m = 0; m < ARRAY_SIZE(minors); m++) {
-		_cleanup_fixture_ struct fixture f = setup(minors[m]);
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		bool none = f.py->info.traits.owner_skip == 255;
 		uint64_t frame = 0;
 
 		for (unsigned int i = 0; i < 3; i++) {
-			frame = made_frame(f.py, frame, 0x5000 + i, 0, 0);
-			frame = made_frame(f.py, frame, 0x6000 + i, 0, 3);
+			frame = made_frame(f.py, frame, 0x5000 + 8 * i, 0, 0);
+			frame = made_frame(f.py, frame, 0x6000 + 8 * i, 0, 3 + (i & 1));
 		}
 		made_set_frame(f.py, f.tstate, frame);
 		walk_thread(f.w, f.py, 0);
 		assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
-		assert_int_equal(f.w->ev.nframes, minors[m] == 11 ? 6 : 3);
-		assert_int_equal(f.w->frames[0].code, minors[m] == 11 ? 0x6002 : 0x5002);
+		assert_int_equal(f.w->ev.nframes, none ? 6 : 3);
+		assert_int_equal(f.w->frames[0].code, none ? 0x6010 : 0x5010);
 		assert_int_equal(f.w->frames[f.w->ev.nframes - 1].code, 0x5000);
 	}
 }
 
-static void test_negative_lasti(void **state)
+/* A stack of thousands of frames, with C code between any two: as deep as steps go. */
+static void test_deep_with_entry_frames(void **state)
 {
 	_cleanup_fixture_ struct fixture f = setup(13);
+	uint64_t frame = 0;
 
-	made_set_frame(f.py, f.tstate, made_frame(f.py, 0, 0x5000, -2, 0));
+	for (unsigned int i = 0; i < 2000; i++)
+		frame = made_frame(f.py, made_frame(f.py, frame, 0x5000 + 8 * i, 0, 0), 0x6000, 0,
+				   3);
+	made_set_frame(f.py, f.tstate, frame);
 	walk_thread(f.w, f.py, 0);
-	assert_int_equal(f.w->ev.nframes, 1);
-	assert_int_equal(f.w->frames[0].lasti, -2);
+	assert_int_equal(f.w->ev.status, CS_STATUS_CUT);
+	assert_int_equal(f.w->ev.nskipped, 2000 - CS_MAX_PY_FRAMES);
+	assert_int_equal(f.w->frames[0].code, 0x5000 + 8 * 1999);
+	assert_int_equal(f.w->frames[CS_MAX_PY_FRAMES - 1].code, 0x5000);
+}
+
+/* What is below a deep stack's readable frames is not known; what is there stays in order. */
+static void test_deep_unreadable(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(12);
+	uint64_t frame = MADE_NOWHERE;
+
+	for (unsigned int i = 0; i < 300; i++)
+		frame = made_frame(f.py, frame, 0x5000 + 8 * i, 0, 0);
+	made_set_frame(f.py, f.tstate, frame);
+	walk_thread(f.w, f.py, 0);
+	assert_int_equal(f.w->ev.status, CS_STATUS_UNREADABLE_FRAME);
+	assert_int_equal(f.w->ev.nskipped, 44);
+	assert_int_equal(f.w->frames[CS_LEAF_FRAMES - 1].code, 0x5000 + 8 * 108);
+	assert_int_equal(f.w->frames[CS_LEAF_FRAMES].code, 0x5000 + 8 * 63);
+	assert_int_equal(f.w->frames[CS_MAX_PY_FRAMES - 1].code, 0x5000);
+}
+
+static void test_negative_lasti(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+
+		made_set_frame(f.py, f.tstate, made_frame(f.py, 0, 0x5000, -2, 0));
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->ev.nframes, 1);
+		assert_int_equal(f.w->frames[0].lasti, -2);
+	}
+}
+
+/* The instruction as a number of bytes (3.8, 3.9) or of units (3.10), at an offset that is a multiple of four only. */
+static void test_lasti_numbers(void **state)
+{
+	static const int given[] = {-1, 0, 6, INT32_MAX, INT32_MIN};
+	static const int units[] = {-2, 0, 12, -2, 0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
+		_cleanup_fixture_ struct fixture f = setup(MADE_OBJECT_FRAMES);
+		uint64_t frame = made_frame(f.py, 0, 0x5000, 0, 0);
+
+		made_put(f.py, frame + f.py->info.off.frame_instr_ptr, &given[i], sizeof(given[i]));
+		made_set_frame(f.py, f.tstate, frame);
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->frames[0].lasti, units[i]);
+		f.py->info.traits.lasti_kind = CS_LASTI_BYTES;
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->frames[0].lasti, given[i]);
+		assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
+	}
+}
+
+/* A thread of a free-threaded interpreter runs a copy of the bytecode: positions count from there. */
+static void test_bytecode_copies(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(MADE_TAGGED);
+	const struct cs_py_offsets *off = &f.py->info.off;
+	uint64_t code = made_code(f.py, 10, 0xabc, 5), copies = made_alloc(f.py, 8 + 3 * 8);
+	uint64_t frame = made_frame(f.py, 0, code, 6, 0);
+	uint32_t index = 2, beyond = 3, absurd = UINT32_MAX;
+
+	made_put_u64(f.py, code + off->code_tlbc, copies);
+	made_put_u64(f.py, copies, 3);
+	made_put_u64(f.py, copies + 8 + 2 * 8, 0x90000);
+	made_set_frame(f.py, f.tstate, frame);
+	walk_thread(f.w, f.py, 0);
+	assert_int_equal(f.w->frames[0].lasti, 6); /* number 0: its own */
+	made_put(f.py, frame + off->frame_tlbc_index, &index, sizeof(index));
+	made_put_u64(f.py, frame + off->frame_instr_ptr, 0x90000 + 14);
+	walk_thread(f.w, f.py, 0);
+	assert_int_equal(f.w->frames[0].lasti, 14);
+	made_put(f.py, frame + off->frame_tlbc_index, &beyond, sizeof(beyond));
+	walk_thread(f.w, f.py, 0);
+	assert_int_equal(f.w->frames[0].lasti, -1);
+	made_put(f.py, frame + off->frame_tlbc_index, &absurd, sizeof(absurd));
+	walk_thread(f.w, f.py, 0);
+	assert_int_equal(f.w->frames[0].lasti, -1);
+	assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
 }
 
 static void test_frame_cycles(void **state)
@@ -135,6 +232,8 @@ static void test_frame_cycles(void **state)
 	walk_thread(f.w, f.py, 0);
 	assert_int_equal(f.w->ev.nframes, CS_MAX_PY_FRAMES);
 	assert_int_equal(f.w->ev.status, CS_STATUS_TRUNCATED);
+	/* noticed soon, not after as many frames as a stack may have */
+	assert_in_range(f.py->reads, CS_MAX_PY_FRAMES, 3 * CS_MAX_PY_FRAMES);
 
 	/* entry frames only: nothing is recorded, the steps run out */
 	made_frame_at(f.py, first, second, 0x5000, 0, f.py->info.traits.owner_skip);
@@ -148,19 +247,21 @@ static void test_frame_cycles(void **state)
 /* A generator's frame with nobody below it: it was just being entered or left. */
 static void test_generator_without_caller(void **state)
 {
-	_cleanup_fixture_ struct fixture f = setup(13);
-	int generator = f.py->info.traits.owner_generator;
-	uint64_t first = made_frame(f.py, 0, 0x5000, 0, generator);
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		int generator = f.py->info.traits.owner_generator;
+		uint64_t first = made_frame(f.py, 0, 0x5000, 0, generator);
 
-	made_set_frame(f.py, f.tstate, made_frame(f.py, first, 0x5001, 0, 0));
-	walk_thread(f.w, f.py, 0);
-	assert_int_equal(f.w->ev.nframes, 2);
-	assert_int_equal(f.w->ev.status, CS_STATUS_TORN);
+		made_set_frame(f.py, f.tstate, made_frame(f.py, first, 0x5008, 0, 0));
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->ev.nframes, 2);
+		assert_int_equal(f.w->ev.status, CS_STATUS_TORN);
 
-	made_set_frame(f.py, f.tstate,
-		       made_frame(f.py, made_frame(f.py, 0, 0x5000, 0, 0), 0x5001, 0, generator));
-	walk_thread(f.w, f.py, 0);
-	assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
+		first = made_frame(f.py, 0, 0x5000, 0, 0);
+		made_set_frame(f.py, f.tstate, made_frame(f.py, first, 0x5008, 0, generator));
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
+	}
 }
 
 static void test_no_such_thread(void **state)
@@ -172,6 +273,76 @@ static void test_no_such_thread(void **state)
 	assert_int_equal(f.w->ev.status, CS_STATUS_NO_TSTATE);
 	assert_int_equal(f.w->ev.tstate, 0);
 	assert_int_equal(f.w->ev.nframes, 0);
+	assert_true(f.w->searched); /* for sure */
+
+	/* an interpreter that has just begun: it may yet get one */
+	made_put_u64(f.py, f.py->info.interpreters_head, 0);
+	walk_thread(f.w, f.py, 0);
+	assert_int_equal(f.w->ev.status, CS_STATUS_NO_TSTATE);
+	assert_false(f.w->searched);
+}
+
+/* A state told by user space is believed if it is the thread's, and saves the search. */
+static void test_told(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(13);
+	uint64_t last = f.tstate;
+
+	for (unsigned int i = 0; i < CS_THREAD_STEPS + 10; i++)
+		last = made_tstate(f.py, f.py->interp, 0x10000 + i);
+	made_set_frame(f.py, f.tstate, made_frames(f.py, 2, 0x5000));
+	walk_thread(f.w, f.py, 0);
+	assert_int_equal(f.w->ev.status, CS_STATUS_NO_TSTATE);
+	assert_false(f.w->searched);
+	walk_host.told = f.tstate;
+	walk_thread(f.w, f.py, 0);
+	assert_int_equal(f.w->ev.tstate, f.tstate);
+	assert_int_equal(f.w->ev.nframes, 2);
+	assert_in_range(f.py->reads, 1, 12);
+	walk_host.told = last; /* another thread's by now */
+	walk_thread(f.w, f.py, 0);
+	assert_int_equal(f.w->ev.status, CS_STATUS_NO_TSTATE);
+	walk_host.told = MADE_NOWHERE;
+	walk_thread(f.w, f.py, f.tstate);
+	assert_int_equal(f.w->ev.nframes, 2); /* the cache comes first */
+	walk_host.told = 0;
+}
+
+static void expect_gil(struct fixture *f, enum cs_gil gil)
+{
+	walk_thread(f->w, f->py, 0);
+	assert_int_equal(f->w->ev.gil, gil);
+	assert_int_equal(f->w->ev.nframes, 1);
+}
+
+static void test_gil(void **state)
+{
+	_cleanup_fixture_ struct fixture f = setup(MADE_TAGGED);
+	uint64_t own = made_alloc(f.py, 24), all = made_alloc(f.py, 24);
+	uint32_t locked = 1;
+
+	made_set_frame(f.py, f.tstate, made_frame(f.py, 0, 0x5000, 0, 0));
+	made_put_u64(f.py, f.py->interp + 8, own);
+	made_put_u64(f.py, own + 8, f.tstate);
+	expect_gil(&f, CS_GIL_NOT_TOLD); /* nobody asked */
+	walk_host.want_gil = true;
+	expect_gil(&f, CS_GIL_NOT_HELD); /* it was the last holder */
+	made_put(f.py, own + 16, &locked, sizeof(locked));
+	expect_gil(&f, CS_GIL_HELD);
+	made_put_u64(f.py, own + 8, 0x1234);
+	expect_gil(&f, CS_GIL_NOT_HELD);
+	/* one for the process */
+	f.py->info.gil = all;
+	made_put_u64(f.py, all + 8, f.tstate);
+	made_put(f.py, all + 16, &locked, sizeof(locked));
+	expect_gil(&f, CS_GIL_HELD);
+	f.py->info.gil = MADE_NOWHERE;
+	expect_gil(&f, CS_GIL_NOT_TOLD);
+	/* none at all */
+	f.py->info.gil = 0;
+	f.py->info.off.interp_gil = 0;
+	expect_gil(&f, CS_GIL_NOT_TOLD);
+	walk_host.want_gil = false;
 }
 
 /* The lists of threads and of interpreters may lead in circles: the search gives up. */
@@ -236,13 +407,13 @@ static void test_cached_tstate(void **state)
 	assert_int_equal(f.w->ev.nframes, 2);
 }
 
-#define CODE_READS 4 /* firstlineno, qualname, name, the name's hash */
+#define CODE_READS 2 /* the object, its name's hash */
 
 /* A code object is read when it is met, and not again: not in the same walk, not in the next. */
 static void test_code_met(void **state)
 {
-	for (size_t m = 0; m < ARRAY_SIZE(minors); m++) {
-		_cleanup_fixture_ struct fixture f = setup(minors[m]);
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
 		uint64_t a = made_code(f.py, 10, 0xabc, 5), b = made_code(f.py, 20, 0xdef, 6);
 		uint64_t frame = made_frame(f.py, made_frame(f.py, 0, a, 0, 0), b, 0, 0);
 		unsigned int reads;
@@ -251,8 +422,8 @@ static void test_code_met(void **state)
 		walk_thread(f.w, f.py, 0);
 		reads = f.py->reads;
 		assert_int_equal(f.w->ev.nframes, 3);
-		assert_int_equal(f.w->frames[0].check, cs_code_check(10, 0xabc, 5));
-		assert_int_equal(f.w->frames[1].check, cs_code_check(20, 0xdef, 6));
+		assert_int_equal(f.w->frames[0].check, made_check(f.py, a, 5));
+		assert_int_equal(f.w->frames[1].check, made_check(f.py, b, 6));
 		assert_int_equal(f.w->frames[2].check, CS_CODE_NOT_CHECKED);
 		assert_int_not_equal(f.w->frames[0].check, f.w->frames[1].check);
 		walk_thread(f.w, f.py, 0);
@@ -263,13 +434,100 @@ static void test_code_met(void **state)
 		/* another process has another object there */
 		f.py->tgid++;
 		walk_thread(f.w, f.py, 0);
-		assert_int_equal(f.w->frames[0].check, cs_code_check(10, 0xabc, 5));
+		assert_int_equal(f.w->frames[0].check, made_check(f.py, a, 5));
 		/* so has another module: other globals */
 		made_put_u64(f.py, frame + f.py->info.off.frame_globals, 0x777);
-		made_put_u64(f.py, b + f.py->info.off.code_qualname, 0x999);
+		made_put_u64(f.py, b + f.py->info.off.code_filename, 0x999);
 		walk_thread(f.w, f.py, 0);
 		assert_int_equal(f.w->frames[0].check, CS_CODE_NOT_CHECKED);
-		assert_int_equal(f.w->frames[1].check, cs_code_check(20, 0x999, 6));
+		assert_int_equal(f.w->frames[1].check, made_check(f.py, b, 6));
+		assert_int_equal(walk_host.nseen, 0); /* it is old: names can wait */
+	}
+}
+
+/* Whatever of the object differs, or only its name's hash, the value does. */
+static void test_check_values(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		const struct cs_py_offsets *off = &f.py->info.off;
+		uint64_t code = made_code(f.py, 10, 0xabc, 5);
+		uint32_t before = made_check(f.py, code, 5), value = 11;
+
+		assert_int_not_equal(before, CS_CODE_NOT_CHECKED);
+		assert_int_not_equal(before, made_check(f.py, code, 6));
+		made_put_u64(f.py, code + off->code_filename, 0x777);
+		assert_int_not_equal(before, made_check(f.py, code, 5));
+		before = made_check(f.py, code, 5);
+		made_put(f.py, code + off->code_firstlineno, &value, sizeof(value));
+		assert_int_not_equal(before, made_check(f.py, code, 5));
+		/* what lies outside does not count: it may change while the object lives */
+		before = made_check(f.py, code, 5);
+		made_put_u64(f.py, code, 0x777);
+		made_put_u64(f.py, code + off->code_linetable, 0x777);
+		assert_int_equal(before, made_check(f.py, code, 5));
+	}
+}
+
+/* Layouts whose fields lie too far apart, or the other way round, have no check values. */
+static void test_no_check_value(void **state)
+{
+	struct cs_py_offsets off = {.code_firstlineno = 68, .code_name = 120};
+
+	assert_int_equal(cs_code_check_size(&off), 64);
+	off.code_filename = 64 + CS_CODE_CHUNK - 8;
+	assert_int_equal(cs_code_check_size(&off), CS_CODE_CHUNK);
+	off.code_filename += 8;
+	assert_int_equal(cs_code_check_size(&off), 0);
+	off.code_filename = 0;
+	off.code_name = 56;
+	assert_int_equal(cs_code_check_size(&off), 0);
+	off.code_firstlineno = off.code_name = UINT32_MAX;
+	assert_in_range(cs_code_check_size(&off), 0, CS_CODE_CHUNK);
+}
+
+/* In a young process every frame is checked, and each code object is told of once, and again when it is another. */
+static void test_young(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		uint64_t code = made_code(f.py, 10, 0xabc, 5);
+		uint64_t frame = made_frame(f.py, made_frame(f.py, 0, code, 0, 0), code, 0, 0);
+
+		made_set_frame(f.py, f.tstate, frame);
+		f.py->info.since_ns = 1000;
+		f.py->now_ns = 2000;
+		walk_host.nseen = 0;
+		walk_host.ring_full = true;
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(walk_host.nseen, 2); /* tried again: the first was lost */
+		walk_host.ring_full = false;
+		for (unsigned int turn = 0; turn < 3; turn++) {
+			walk_thread(f.w, f.py, 0);
+			assert_int_equal(f.w->frames[0].check, made_check(f.py, code, 5));
+			assert_int_equal(f.w->frames[1].check, made_check(f.py, code, 5));
+			assert_int_equal(walk_host.nseen, 3);
+			assert_int_equal(f.w->seen.code, code);
+			assert_int_equal(f.w->seen.check, f.w->frames[0].check);
+			assert_int_equal(f.w->seen.firstlineno, 10);
+		}
+		/* its memory is another object's */
+		made_put_u64(f.py, code + f.py->info.off.code_filename, 0x999);
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->frames[0].check, made_check(f.py, code, 5));
+		assert_int_equal(walk_host.nseen, 4);
+		/* another program of the same process */
+		f.py->info.since_ns = 1500;
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(walk_host.nseen, 5);
+		/* grown up: what was met is not checked */
+		f.py->now_ns = 1500 + CS_YOUNG_NS;
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->frames[0].check, CS_CODE_NOT_CHECKED);
+		f.py->info.flags |= CS_PROC_CHECK_ALL;
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->frames[0].check, made_check(f.py, code, 5));
+		assert_int_equal(walk_host.nseen, 5);
 	}
 }
 
@@ -293,7 +551,7 @@ static void test_code_unreadable(void **state)
 	}
 	f.py->fail_at = 0;
 	walk_thread(f.w, f.py, f.tstate);
-	assert_int_equal(f.w->frames[0].check, cs_code_check(10, 0xabc, 5));
+	assert_int_equal(f.w->frames[0].check, made_check(f.py, code, 5));
 }
 
 /* Published offsets may put the fields in any order: nothing is taken from what the last walk left. */
@@ -337,14 +595,22 @@ int main(void)
 		cmocka_unit_test(test_cframe),
 		cmocka_unit_test(test_entry_frames),
 		cmocka_unit_test(test_negative_lasti),
+		cmocka_unit_test(test_lasti_numbers),
+		cmocka_unit_test(test_bytecode_copies),
+		cmocka_unit_test(test_deep_with_entry_frames),
+		cmocka_unit_test(test_deep_unreadable),
 		cmocka_unit_test(test_frame_cycles),
 		cmocka_unit_test(test_generator_without_caller),
-		cmocka_unit_test(test_frame_cycles),
 		cmocka_unit_test(test_no_such_thread),
+		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_gil),
 		cmocka_unit_test(test_search_cycles),
 		cmocka_unit_test(test_second_interpreter),
 		cmocka_unit_test(test_cached_tstate),
 		cmocka_unit_test(test_code_met),
+		cmocka_unit_test(test_check_values),
+		cmocka_unit_test(test_no_check_value),
+		cmocka_unit_test(test_young),
 		cmocka_unit_test(test_code_unreadable),
 		cmocka_unit_test(test_fields_in_any_order),
 		cmocka_unit_test(test_unreadable_frame),

@@ -10,13 +10,36 @@
 
 #include "made_python.h"
 
+static struct {
+	bool want_gil;
+	__u64 told;         /* the state that user space told */
+	unsigned int nseen; /* code objects told of */
+	bool ring_full;
+	__u64 seen_bytes; /* of text of the last one */
+} walk_host;
+
+struct cs_walk;
+struct task_struct;
+static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task);
+
 #define CS_READ(task, dst, size, src) made_read((struct made_python *)(task), dst, size, src)
+#define CS_TOLD_TSTATE(w)             walk_host.told
+#define CS_WANT_GIL                   walk_host.want_gil
+#define CS_MEET_CODE(w, task)         walk_meet_code(w, task)
 #include "bpf/py_stack.bpf.h"
 
 /* The fields that a read may fill. */
 #define WALK_TARGETS(X) \
 	X(window)       \
-	X(ev.running.name) X(interp) X(tstate) X(frame)
+	X(ev.running.name) X(interp) X(tstate) X(frame) X(code_words) X(seen_text)
+
+/* What a program pushes into the ring. */
+static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task)
+{
+	walk_host.seen_bytes = py_code_describe(w, task);
+	walk_host.nseen++;
+	return walk_host.ring_full;
+}
 
 static inline bool walk_dst_allowed(const void *ctx, const void *dst, size_t size)
 {
@@ -43,7 +66,7 @@ static inline void walk_thread(struct cs_walk *w, struct made_python *py, __u64 
 	py->dst_ctx = w;
 	py->reads = 0;
 	walk_record(w, CS_EV_STACK, 1000);
-	walk_begin(w, &py->info, py->tgid);
+	walk_begin(w, &py->info, py->tgid, py->now_ns);
 	w->thread_pointer = MADE_THREAD_POINTER;
 	py_stack_thread(w, task, 0, known);
 	py_stack_walk(w, task, 0);

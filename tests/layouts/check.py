@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare what coroscope believes of CPython with the interpreters that are installed.
 
-    check.py 3.X DETECT         layouts.inc against the headers, debug information and (3.13) the published
-                                offsets of every 3.X found; DETECT against a running one
-    check.py unsupported DETECT every other version found must be named, and refused
+    check.py NAME DETECT        the interpreter that `tools/pythons --path NAME` prints: its row of layouts.inc against
+                                its headers, debug information and published offsets; DETECT against a running one
+    check.py unsupported DETECT every version found that is not supported must be named, and refused
 
-Interpreters: ~/.pyenv (or $PYENV_ROOT) and $PATH. Exit 77: none found, or none that can be asked.
+Exit 77: it is not there, or cannot be asked.
 """
 import glob
 import json
@@ -27,8 +27,9 @@ LAYOUT_C = os.path.join(ROOT, "userspace", "python", "layout.c")
 PUBLISHED = """\
 import ctypes, json
 runtime = ctypes.c_uint64.in_dll(ctypes.pythonapi, "_PyRuntime")
-print(json.dumps(list((ctypes.c_uint64 * 73).from_address(ctypes.addressof(runtime)))))
+print(json.dumps(list((ctypes.c_uint64 * 111).from_address(ctypes.addressof(runtime)))))
 """
+FIRST_PUBLISHING_MINOR = 13
 
 
 def find(version):
@@ -44,22 +45,26 @@ def find(version):
 
 def check_published(python):
     """The words that layout.c names are those of the header, and say what the row says."""
-    with open(LAYOUT_C, encoding="utf-8") as file:
-        text = file.read()
-    fields = re.findall(r"X\((\d+), (\w+), (\w+), \d, (\w+)\)", text)
-    sizes = re.findall(r"X\((\w+), (\d+), [^)]*\)", text)
-    assert len(fields) > 20 and len(sizes) > 8, "layout.c is not understood"
-    names = [(int(word), f"{struct}.{member}") for word, struct, member, _ in fields]
-    names += [(int(word), f"{struct}.size") for struct, word in sizes if word.isdigit()]
-    questions = {name: f"offsetof(_Py_DebugOffsets, {name})" for _, name in names}
     facts = gen.interpreter_facts(python)
+    _, minor, _ = facts["version"]
+    with open(LAYOUT_C, encoding="utf-8") as file:
+        text = re.sub(r"\\\n\s*", "", file.read())
+    column = minor - FIRST_PUBLISHING_MINOR
+    fields = re.findall(r"X\((\w+), (\w+), \d, (\w+), (\d+), (\d+), (\d+)\)", text)
+    sizes = re.findall(r"X\((\w+), [^,()]+, (\d+), (\d+), (\d+)\)", text)
+    assert len(fields) > 30 and len(sizes) > 10, "layout.c is not understood"
+    fields = [(int(words[column]), f"{struct}.{member}", field) for struct, member, field, *words in fields]
+    fields = [field for field in fields if field[0]]
+    names = [(word, name) for word, name, _ in fields]
+    names += [(int(words[column]), f"{struct}.size") for struct, *words in sizes if int(words[column])]
+    questions = {name: f"offsetof(_Py_DebugOffsets, {name})" for _, name in names}
     answers = gen.ask_headers(facts, questions, [])
     wrong = [f"{name} is at byte {answers[name]} of _Py_DebugOffsets, not word {word}"
              for word, name in names if answers[name] != 8 * word]
     words = json.loads(gen.run([python, "-c", PUBLISHED]))
-    row = gen.committed_rows()[facts["version"][1]]
-    wrong += [f"{field}: published {words[int(word)]}, layouts.inc {row['off.' + field]}"
-              for word, _, _, field in fields if str(words[int(word)]) != row["off." + field]]
+    row = gen.committed_rows()[minor, facts["flavour"]]
+    wrong += [f"{field}: published {words[word]}, layouts.inc {row['off.' + field]}"
+              for word, _, field in fields if str(words[word]) != row["off." + field]]
     if wrong:
         raise gen.Failure("\n".join(wrong))
     print(f"{python}: all {len(fields)} published offsets agree with layouts.inc")
@@ -71,32 +76,33 @@ def detect(tool, python):
     return out.split("|")
 
 
-def check_supported(version, tool, python):
+def check_supported(tool, python):
     """Returns whether the interpreter's own words could be compared."""
+    version = gen.run([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).strip()
     state, found, same, _, reason = detect(tool, python)
     if state != "READY" or not found.startswith(version + ".") or same != "yes":
         raise gen.Failure(f"{python}: detected as {state} {found}, offsets as in the row: {same}, "
                           f"reason: {reason}")
     try:
         gen.check_row(python)
+        if int(version.split(".")[1]) >= FIRST_PUBLISHING_MINOR:
+            check_published(python)
     except gen.NotAskable as lack:
         print(f"{python}: its layout cannot be compared: {lack}")
         return False
-    if version == "3.13":
-        check_published(python)
     return True
 
 
 def check_unsupported(tool, python, version):
     state, found, _, _, reason = detect(tool, python)
-    expected = f"Python {version} is not supported yet"
+    expected = f"Python {version} is not supported"
     if state != "UNSUPPORTED" or reason != expected or not found.startswith(version + "."):
         raise gen.Failure(f"{python}: detected as {state} {found}: {reason!r}, expected {expected!r}")
 
 
 def main():
     _, wanted, tool = sys.argv
-    asked = 0
+    asked, lack = 0, "no Python of a version that is not supported was found"
     try:
         if wanted == "unsupported":
             versions = ["2.7"] + [f"3.{minor}" for minor in range(6, 20)
@@ -106,14 +112,15 @@ def main():
                     check_unsupported(tool, python, version)
                     asked += 1
         else:
-            asked = sum(check_supported(wanted, tool, python) for python in find(wanted))
+            path = subprocess.run([os.path.join(ROOT, "tools", "pythons"), "--path", wanted],
+                                  capture_output=True, text=True, check=False)
+            lack = path.stderr.strip() or "it lacks headers or debug information (see above)"
+            asked = not path.returncode and check_supported(tool, path.stdout.strip())
     except gen.Failure as failure:
         print(f"FAILED: {failure}")
         return 1
     if not asked:
-        print("SKIP: no Python of a version that is not supported was found" if wanted == "unsupported" else
-              f"SKIP: no Python {wanted} with headers and debug information was found; "
-              f"`pyenv install {wanted}` builds one")
+        print(f"SKIP: {lack}")
         return SKIP
     return 0
 

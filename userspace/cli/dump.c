@@ -30,6 +30,7 @@ struct dump {
 static bool is_whole(const struct cs_buf *records)
 {
 	return cs_walk_status(records) == CS_STATUS_COMPLETE ||
+	       cs_walk_status(records) == CS_STATUS_CUT ||
 	       cs_walk_status(records) == CS_STATUS_TRUNCATED;
 }
 
@@ -96,13 +97,15 @@ static int print_frames(struct dump *dump, const struct cs_event_stack *stack)
 	_cleanup_buf_ struct cs_buf text = {0}, shown = {0};
 
 	for (uint32_t i = 0; i < stack->nframes; i++) {
+		if (stack->nskipped && i == CS_LEAF_FRAMES)
+			printf("    [%u frames left out]\n", stack->nskipped);
 		text.len = shown.len = 0;
 		if (cs_snapshot_frame(&dump->snapshot, &stack->frames[i], &text) ||
 		    cs_buf_append_escaped(&shown, text.data, text.len, ""))
 			return -ENOMEM;
 		printf("    %s\n", cs_buf_str(&shown));
 	}
-	if (stack->status != CS_STATUS_COMPLETE)
+	if (stack->status != CS_STATUS_COMPLETE && stack->status != CS_STATUS_CUT)
 		printf("    [%s]\n",
 		       stack->status == CS_STATUS_TRUNCATED ? "truncated" : "unreadable");
 	return 0;

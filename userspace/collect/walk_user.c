@@ -16,11 +16,40 @@
 #include "core/cleanup.h"
 #include "proc/threads.h"
 
+/*
+ * The C library's own note of a thread's id, in the descriptor that pthread_self() points to on x86-64: glibc's struct pthread.tid
+ * (nptl/descr.h: behind a tcbhead_t of 704 bytes and a list_t), musl's (src/internal/pthread_impl.h).
+ */
+static const uint32_t pthread_tid_at[] = {0x2d0, 0x30};
+
+/* Kernel id of the thread with this state, 0 if it cannot be told. Interpreters up to 3.10 do not note it. */
+static pid_t state_tid(const struct cs_interp *interp, struct cs_mem *mem, uint64_t tstate)
+{
+	const struct cs_py_offsets *off = &interp->info.off;
+	uint64_t value = 0;
+	pid_t tid = 0;
+
+	if (off->tstate_native_thread_id)
+		return cs_mem_read_u64(mem, tstate + off->tstate_native_thread_id, &value)
+			       ? 0
+			       : cs_thread_outer(interp->pid, value);
+	if (cs_mem_read_u64(mem, tstate + off->tstate_thread_id, &value))
+		return 0;
+	for (size_t i = 0; !tid && i < ARRAY_SIZE(pthread_tid_at); i++) {
+		uint32_t noted = 0;
+
+		/* a number that is no thread of the process is not believed */
+		if (!cs_mem_read(mem, value + pthread_tid_at[i], &noted, sizeof(noted)) && noted)
+			tid = cs_thread_outer(interp->pid, noted);
+	}
+	return tid;
+}
+
 int cs_walk_list(const struct cs_interp *interp, struct cs_mem *mem, struct cs_tstate *out,
 		 unsigned int max)
 {
 	const struct cs_py_offsets *off = &interp->info.off;
-	uint64_t at = 0, tstate = 0, native = 0;
+	uint64_t at = 0, tstate = 0;
 	unsigned int n = 0;
 
 	if (cs_mem_read_u64(mem, interp->info.interpreters_head, &at))
@@ -30,10 +59,10 @@ int cs_walk_list(const struct cs_interp *interp, struct cs_mem *mem, struct cs_t
 			break;
 		while (tstate && n < max) {
 			out[n].addr = tstate;
-			if (cs_mem_read_u64(mem, tstate + off->tstate_native_thread_id, &native) ||
-			    cs_mem_read_u64(mem, tstate + off->tstate_next, &tstate))
+			out[n].tid = state_tid(interp, mem, tstate);
+			if (cs_mem_read_u64(mem, tstate + off->tstate_next, &tstate))
 				return (int)n;
-			out[n++].tid = cs_thread_outer(interp->pid, native);
+			n++;
 		}
 		if (cs_mem_read_u64(mem, at + off->interp_next, &at))
 			break;
@@ -53,7 +82,7 @@ int cs_walk_thread(const struct cs_interp *interp, struct cs_mem *mem,
 	if (!w)
 		return -ENOMEM;
 	walk_record(w, CS_EV_STACK, weight_ns);
-	walk_begin(w, &interp->info, (__u32)interp->pid);
+	walk_begin(w, &interp->info, (__u32)interp->pid, 0);
 	/* the thread is known by its state here, not by its thread pointer */
 	if (!cs_mem_read_u64(mem, tstate->addr + w->off.tstate_thread_id, &thread_pointer)) {
 		w->thread_pointer = thread_pointer;

@@ -4,7 +4,8 @@
  * a fixed part, whose size the table at the end guarantees, and a tail that is consumed only
  * through take(), which is where every length meets the end of the record. Bytes left over in a
  * tail are ignored: the ring may pad. An enum value that is not in include/coroscope/ makes a
- * record malformed; unknown flag bits are dropped.
+ * record malformed; unknown flag bits are dropped. What only the collector acts on (CS_EV_CODE_SEEN, CS_EV_FORK, CS_EV_FILE)
+ * is passed over like a kind that is not known.
  */
 #include "decode/decode.h"
 
@@ -161,7 +162,8 @@ static int decode_stack(struct record *rec, struct cs_event *ret)
 	int err;
 
 	if (wire->nframes > CS_MAX_PY_FRAMES || wire->nkernel > CS_MAX_KERNEL_FRAMES ||
-	    !status_known(wire->status) || wire->hdr.flags > CS_ORIGIN_WALL)
+	    !status_known(wire->status) || wire->hdr.flags > CS_ORIGIN_WALL ||
+	    wire->gil > CS_GIL_NOT_HELD || (wire->nskipped && wire->nframes <= CS_LEAF_FRAMES))
 		return -EBADMSG;
 	stack->weight_ns = wire->weight_ns;
 	stack->subject = wire->subject;
@@ -169,6 +171,8 @@ static int decode_stack(struct record *rec, struct cs_event *ret)
 	stack->user_ip = wire->user_ip;
 	stack->origin = wire->hdr.flags;
 	stack->status = wire->status;
+	stack->gil = wire->gil;
+	stack->nskipped = wire->nskipped;
 	stack->nframes = wire->nframes;
 	stack->nkernel = wire->nkernel;
 	stack->frames = take(rec, wire->nframes, sizeof(*stack->frames));
@@ -234,8 +238,7 @@ static int decode_code(struct record *rec, struct cs_event *ret)
 	struct cs_event_code *code = &ret->code;
 	int err;
 
-	if (wire->linetable_kind != CS_LINETABLE_LOCATIONS ||
-	    wire->linetable_len > CS_MAX_LINETABLE)
+	if (wire->linetable_kind > CS_LINETABLE_LINES || wire->linetable_len > CS_MAX_LINETABLE)
 		return -EBADMSG;
 	code->code = wire->code;
 	code->firstlineno = wire->firstlineno;

@@ -36,10 +36,13 @@ struct cs_event_stack { /* CS_EV_STACK, CS_EV_TASK_CREATED */
 	uint64_t weight_ns, subject, tstate, user_ip;
 	enum cs_stack_origin origin;
 	enum cs_status status;
+	enum cs_gil gil;
 	struct cs_text comm; /* bytes, repaired to UTF-8 */
 	struct cs_event_running running;
 	const struct cs_py_frame *frames; /* nframes, newest first, 8-byte aligned */
 	uint32_t nframes;
+	/* Frames left out behind frames[CS_LEAF_FRAMES - 1], which is there then and not the last; 65535: or more. */
+	uint32_t nskipped;
 	const uint64_t *kernel; /* nkernel, newest first */
 	uint32_t nkernel;
 };

@@ -44,7 +44,7 @@ int cs_mem_read(struct cs_mem *mem, uint64_t addr, void *dst, size_t size);
 /* Like cs_mem_read, but past the cache: one system call, for a value that must be fresh. */
 int cs_mem_read_now(struct cs_mem *mem, uint64_t addr, void *dst, size_t size);
 
-/* The same for one unsigned 64-bit word. */
+/* One unsigned 64-bit word, through the cache. */
 int cs_mem_read_u64(struct cs_mem *mem, uint64_t addr, uint64_t *ret);
 
 /* A terminated string of at most size - 1 bytes, cut there. The end of a mapping ends it too. */

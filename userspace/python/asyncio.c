@@ -15,7 +15,10 @@
 #include "python/objects.h"
 #include "python/task_site.h"
 
-/* The module-level names that hold tasks: 3.11 has the first, 3.12 and 3.13 the other two. */
+/*
+ * The names in asyncio.tasks that hold tasks: the first up to 3.11, the other two from 3.12 on. From 3.14 on they hold only tasks
+ * that are not the C module's own, which are in lists (walk.c).
+ */
 static const struct {
 	const char *name;
 	bool weak; /* a WeakSet, else a plain set */
@@ -88,7 +91,7 @@ static int find_sets(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct cs_as
 		if (err && err != -ENOENT)
 			return err;
 	}
-	return ret->ntask_sets ? 0 : -ENOENT;
+	return ret->ntask_sets || ctx->interp->info.off.task_node ? 0 : -ENOENT;
 }
 
 /* Where to probe Task.__init__. The bytes come from the file: memory shows probes that are attached. */
@@ -128,6 +131,19 @@ static void find_probe(pid_t pid, uint64_t init, struct cs_asyncio *ret)
 	ret->probe.ino = st.st_ino;
 }
 
+/* The dict of running tasks, where the thread states do not tell (3.14+ do). */
+static int find_current_tasks(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct cs_asyncio *ret)
+{
+	int err;
+
+	if (ctx->interp->info.off.tstate_running_task)
+		return 0;
+	err = cs_pyobj_dict_get(ctx, dict, "_current_tasks", &ret->current_tasks);
+	if (!err && !cs_pyobj_has_flag(ctx, ret->current_tasks, CS_PYTYPE_DICT))
+		return -EINVAL;
+	return err;
+}
+
 /*
  * Look into one interpreter. Returns 0 when everything was found, -ENOENT when asyncio is not (fully) there: the C type is
  * there (ret->task_type) some milliseconds before the package is imported.
@@ -145,11 +161,9 @@ static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct 
 	if (!modules)
 		return -ENOENT;
 	if ((err = module_dict(ctx, modules, "_asyncio", &c_dict)) ||
-	    (err = cs_pyobj_dict_get(ctx, c_dict, "_current_tasks", &ret->current_tasks)) ||
+	    (err = find_current_tasks(ctx, c_dict, ret)) ||
 	    (err = find_task_type(ctx, c_dict, ret, ret_init)))
 		return err;
-	if (!cs_pyobj_has_flag(ctx, ret->current_tasks, CS_PYTYPE_DICT))
-		return -EINVAL;
 	if ((err = module_dict(ctx, modules, "asyncio.tasks", &tasks_dict)))
 		return err;
 	return find_sets(ctx, tasks_dict, ret);

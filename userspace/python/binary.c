@@ -58,27 +58,51 @@ static bool parse_version(const char *text, struct cs_py_binary *binary)
 
 	if (!at || sscanf(at, "python%1d.%2d%n", &binary->major, &binary->minor, &n) != 2)
 		return false;
-	if (at[n] && strchr("tdm", at[n]) && !isalnum((unsigned char)at[n + 1]))
-		binary->flavour = at[n];
+	binary->free_threaded = at[n] == 't' && !isalnum((unsigned char)at[n + 1]);
 	return true;
+}
+
+/* Of an interpreter without Py_Version: the name is no proof, but it and the library's path are two witnesses. */
+static void find_old_version(struct cs_elf *elf, const char *name, struct cs_py_binary *binary)
+{
+	static const char *const needles[] = {"lib/python3.", "python3."};
+	struct cs_py_binary by_path = {0};
+	char text[64];
+
+	/* one piece until 3.8; put together at run time since */
+	for (size_t i = 0; i < ARRAY_SIZE(needles) && !by_path.major; i++) {
+		if (!cs_elf_find_rodata(elf, needles[i], text, sizeof(text)))
+			parse_version(text, &by_path);
+	}
+	/* Python 2 is refused anyway: its name will do */
+	if (!by_path.major && (!parse_version(base_name(name), binary) || binary->major != 2))
+		binary->major = binary->minor = 0;
+	if (!by_path.major)
+		return;
+	if (parse_version(base_name(name), binary) &&
+	    (binary->major != by_path.major || binary->minor != by_path.minor))
+		binary->major = binary->minor = 0;
+	else if (!binary->major) {
+		binary->major = by_path.major;
+		binary->minor = by_path.minor;
+	}
 }
 
 static void find_version(struct cs_elf *elf, const char *name, struct cs_py_binary *binary)
 {
 	uint64_t at, size, version;
-	char text[64];
 
 	binary->micro = -1;
-	if (!parse_version(base_name(name), binary) &&
-	    !cs_elf_find_rodata(elf, "lib/python", text, sizeof(text)))
-		parse_version(text, binary);
-	if (!cs_elf_symbol(elf, "Py_Version", &at, &size) &&
-	    !cs_elf_read(elf, at, &version, sizeof(version))) {
-		binary->major = version >> 24 & 0xff;
-		binary->minor = version >> 16 & 0xff;
-		binary->micro = version >> 8 & 0xff;
-		binary->prerelease = (version & 0xf0) < 0xc0;
+	if (cs_elf_symbol(elf, "Py_Version", &at, &size) ||
+	    cs_elf_read(elf, at, &version, sizeof(version))) {
+		find_old_version(elf, name, binary);
+		return;
 	}
+	parse_version(base_name(name), binary);
+	binary->major = version >> 24 & 0xff;
+	binary->minor = version >> 16 & 0xff;
+	binary->micro = version >> 8 & 0xff;
+	binary->prerelease = (version & 0xf0) < 0xc0;
 }
 
 static uint64_t symbol_or_0(struct cs_elf *elf, const char *name)
@@ -97,6 +121,8 @@ static void look_into(struct cs_elf *elf, const char *name, struct cs_py_binary 
 	binary->type_coro = symbol_or_0(elf, "PyCoro_Type");
 	binary->type_gen = symbol_or_0(elf, "PyGen_Type");
 	binary->type_async_gen = symbol_or_0(elf, "PyAsyncGen_Type");
+	binary->debug =
+		symbol_or_0(elf, "_Py_RefTotal") || symbol_or_0(elf, "_Py_NegativeRefcount");
 	find_version(elf, name, binary);
 }
 

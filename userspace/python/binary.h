@@ -14,7 +14,8 @@ struct cs_py_binary {
 	bool is_32bit;           /* ... of which nothing below is known */
 	int major, minor, micro; /* 0: unknown; micro -1: unknown */
 	bool prerelease;         /* alpha or beta: layouts were still moving */
-	char flavour; /* 't' free-threaded, 'd' debug, 'm' of old builds; 0: plain or not told */
+	bool debug;              /* built with Py_DEBUG */
+	bool free_threaded;      /* its name says so; the published table of offsets knows better */
 	/* addresses of the file, 0: no such symbol */
 	uint64_t runtime, type_coro, type_gen, type_async_gen;
 };
@@ -23,7 +24,9 @@ struct cs_py_binary {
  * Look into the file that opens at path; the process knows it as name. Returns 0 whether or not it is a
  * Python (a file that is no ELF file is none), or -errno if it cannot be opened.
  *
- * Source: Py_Version (3.11+) and _PyRuntime (3.7+) are exported data of Python/; Py_Main is in all.
+ * Source: Py_Version (3.11+) and _PyRuntime (3.7+) are exported data of Python/; Py_Main is in all; _Py_RefTotal or
+ * _Py_NegativeRefcount are there in builds with Py_DEBUG. Where there is no Py_Version, the file's name and the path of the
+ * standard library in its data must agree.
  */
 int cs_py_binary_probe(const char *path, const char *name, struct cs_py_binary *ret);
 

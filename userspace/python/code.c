@@ -15,7 +15,7 @@
 #include "core/cleanup.h"
 #include "python/objects.h"
 
-/* The part of a code object before its instructions, in all supported versions. */
+/* The part of a code object that is read, in all supported versions. */
 #define CODE_CHUNK 256
 /* What most names and line tables take. The rest is read through. */
 #define TEXT_CHUNK 256
@@ -24,13 +24,16 @@
 
 /*
  * The functions of asyncio below which tasks hang. A stack may hold several (asyncio.run is above all):
- * the innermost counts. Source: Lib/asyncio/base_events.py, runners.py of 3.11 to 3.13.
+ * the innermost counts. Up to 3.10 code objects know only their bare names.
+ * Source: Lib/asyncio/base_events.py, runners.py of 3.8 to 3.15.
  */
 static const struct {
 	const char *file, *qualname;
 } loop_functions[] = {
 	{"base_events.py", "BaseEventLoop.run_forever"},
 	{"base_events.py", "BaseEventLoop.run_until_complete"},
+	{"base_events.py", "run_forever"},
+	{"base_events.py", "run_until_complete"},
 	{"runners.py", "Runner.run"},
 	{"runners.py", "run"},
 };
@@ -95,15 +98,28 @@ static bool read_check(const struct cs_interp *interp, struct cs_mem *mem, uint6
 		       uint32_t *ret)
 {
 	const struct cs_py_offsets *off = &interp->info.off;
-	uint64_t line, qualname, name, hash;
+	uint64_t name, hash;
+	__u64 words[CS_CODE_CHUNK / 8] = {0};
+	uint32_t size = cs_code_check_size(off);
 
-	if (cs_mem_read_u64(mem, code + off->code_firstlineno, &line) ||
-	    cs_mem_read_u64(mem, code + off->code_qualname, &qualname) ||
+	if (!size || cs_mem_read(mem, code + cs_code_check_at(off), words, size) ||
 	    cs_mem_read_u64(mem, code + off->code_name, &name) ||
 	    cs_mem_read_u64(mem, name + off->unicode_hash, &hash))
 		return false;
-	*ret = cs_code_check(line, qualname, hash);
+	*ret = cs_code_check_value(words, size, hash);
 	return true;
+}
+
+/* Bytes of a code object that hold all that is read of it. */
+static size_t code_bytes(const struct cs_py_offsets *off)
+{
+	const uint32_t fields[] = {off->code_filename, off->code_name, off->code_qualname,
+				   off->code_linetable, off->code_firstlineno};
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		last = fields[i] > last ? fields[i] : last;
+	return last + 8;
 }
 
 static struct parts read_parts(const struct cs_pyobj_ctx *ctx, uint64_t code, uint64_t *code_type)
@@ -113,14 +129,14 @@ static struct parts read_parts(const struct cs_pyobj_ctx *ctx, uint64_t code, ui
 	struct parts parts;
 	int32_t line;
 
-	if (off->code_instructions > sizeof(chunk) ||
-	    cs_mem_read(ctx->mem, code, chunk, off->code_instructions) ||
-	    !is_code(ctx, chunk, code_type))
+	if (code_bytes(off) > sizeof(chunk) ||
+	    cs_mem_read(ctx->mem, code, chunk, code_bytes(off)) || !is_code(ctx, chunk, code_type))
 		return (struct parts){0};
 	memcpy(&line, chunk + off->code_firstlineno, sizeof(line));
 	parts = (struct parts){
 		.code = code,
-		.qualname = cs_pyobj_word(chunk, off->code_qualname),
+		.qualname = cs_pyobj_word(chunk,
+					  off->code_qualname ? off->code_qualname : off->code_name),
 		.filename = cs_pyobj_word(chunk, off->code_filename),
 		.linetable = cs_pyobj_word(chunk, off->code_linetable),
 		.firstlineno = line > 0 ? (uint32_t)line : 0,
@@ -134,7 +150,7 @@ static struct parts read_parts(const struct cs_pyobj_ctx *ctx, uint64_t code, ui
 }
 
 /* Append an empty record with room for text bytes. Valid until the next append. */
-static struct cs_ev_code *append_record(const struct cs_pyobj_ctx *ctx, uint64_t code, size_t text,
+static struct cs_ev_code *append_record(const struct cs_interp *interp, uint64_t code, size_t text,
 					uint64_t ts_ns, struct cs_buf *out)
 {
 	size_t size = (sizeof(struct cs_ev_code) + text + 7) & ~(size_t)7;
@@ -145,7 +161,7 @@ static struct cs_ev_code *append_record(const struct cs_pyobj_ctx *ctx, uint64_t
 			.size = (uint32_t)size,
 			.kind = CS_EV_CODE,
 			.ts_ns = ts_ns,
-			.pid = (uint32_t)ctx->interp->pid,
+			.pid = (uint32_t)interp->pid,
 		};
 		ev->code = code;
 	}
@@ -170,7 +186,7 @@ static int append_code(const struct cs_pyobj_ctx *ctx, const struct parts *parts
 	lines_cut = lines_len > CS_MAX_LINETABLE;
 	if (lines_cut)
 		lines_len = CS_MAX_LINETABLE;
-	ev = append_record(ctx, parts->code, name_len + file_len + lines_len, ts_ns, out);
+	ev = append_record(ctx->interp, parts->code, name_len + file_len + lines_len, ts_ns, out);
 	if (!ev)
 		return -ENOMEM;
 	ev->hdr.flags = asyncio_flags(file, name);
@@ -199,7 +215,7 @@ static int read_batch(const struct cs_pyobj_ctx *ctx, const uint64_t *codes, siz
 
 	cs_mem_forget(ctx->mem);
 	for (size_t i = 0; i < n; i++)
-		cs_mem_want(ctx->mem, codes[i], ctx->interp->info.off.code_instructions);
+		cs_mem_want(ctx->mem, codes[i], code_bytes(&ctx->interp->info.off));
 	cs_mem_fetch(ctx->mem);
 	for (size_t i = 0; i < n; i++)
 		parts[i] = read_parts(ctx, codes[i], &code_type);
@@ -212,7 +228,7 @@ static int read_batch(const struct cs_pyobj_ctx *ctx, const uint64_t *codes, siz
 			return err;
 		if (!err)
 			continue;
-		ev = append_record(ctx, codes[i], 0, ts_ns, out);
+		ev = append_record(ctx->interp, codes[i], 0, ts_ns, out);
 		if (!ev)
 			return -ENOMEM;
 		ev->hdr.flags = CS_CODE_UNREADABLE;
@@ -246,7 +262,7 @@ void cs_code_checks(const struct cs_interp *interp, struct cs_mem *mem, const ui
 
 	cs_mem_forget(mem);
 	for (size_t i = 0; i < n; i++)
-		cs_mem_want(mem, codes[i], off->code_instructions);
+		cs_mem_want(mem, codes[i], code_bytes(off));
 	cs_mem_fetch(mem);
 	for (size_t i = 0; i < n; i++)
 		if (!cs_mem_read_u64(mem, codes[i] + off->code_name, &name))
@@ -255,4 +271,56 @@ void cs_code_checks(const struct cs_interp *interp, struct cs_mem *mem, const ui
 	for (size_t i = 0; i < n; i++)
 		if (!read_check(interp, mem, codes[i], &ret_checks[i]))
 			ret_checks[i] = CS_CODE_NOT_CHECKED;
+}
+
+/* A text of a record, converted; false if it is not there or is not what it says. */
+static bool seen_text(const struct cs_ev_code_seen *seen, size_t at, uint16_t bytes, uint8_t kind,
+		      uint32_t nchars, char *dst, size_t size, size_t *ret_len, bool *ret_cut)
+{
+	size_t room = seen->hdr.size - sizeof(*seen);
+
+	if ((kind != CS_NAME_LATIN1 && kind != CS_NAME_UCS2 && kind != CS_NAME_UCS4) ||
+	    bytes % kind || at > room || bytes > room - at)
+		return false;
+	*ret_len = cs_pyobj_utf8(seen->text + at, bytes / kind, kind, dst, size, ret_cut);
+	*ret_cut |= nchars > bytes / kind;
+	return true;
+}
+
+int cs_code_from_seen(const struct cs_interp *interp, const struct cs_ev_code_seen *seen,
+		      struct cs_buf *out)
+{
+	size_t file_at = (seen->name_bytes + 7u) & ~7u, lines_at;
+	char name[CS_SEEN_NAME_BYTES * 3 + 1], file[CS_SEEN_FILE_BYTES * 3 + 1];
+	bool name_cut, file_cut, lines_cut;
+	size_t name_len, file_len;
+	struct cs_ev_code *ev;
+
+	if (seen->hdr.size < sizeof(*seen) ||
+	    !seen_text(seen, 0, seen->name_bytes, seen->name_kind, seen->name_chars, name,
+		       sizeof(name), &name_len, &name_cut) ||
+	    !seen_text(seen, file_at, seen->file_bytes, seen->file_kind, seen->file_chars, file,
+		       sizeof(file), &file_len, &file_cut))
+		return -ENODATA;
+	lines_at = file_at + ((seen->file_bytes + 7u) & ~7u);
+	if (lines_at + seen->linetable_bytes > seen->hdr.size - sizeof(*seen))
+		return -ENODATA;
+	lines_cut = seen->linetable_len > seen->linetable_bytes;
+	ev = append_record(interp, seen->code, name_len + file_len + seen->linetable_bytes,
+			   seen->hdr.ts_ns, out);
+	if (!ev)
+		return -ENOMEM;
+	ev->hdr.flags = asyncio_flags(file, name);
+	if (name_cut || file_cut || lines_cut)
+		ev->hdr.flags |= CS_CODE_CUT;
+	ev->firstlineno = seen->firstlineno;
+	ev->check = seen->check;
+	ev->linetable_kind = (uint32_t)interp->info.traits.linetable_kind;
+	ev->name_len = (uint16_t)name_len;
+	ev->file_len = (uint16_t)file_len;
+	ev->linetable_len = seen->linetable_bytes;
+	memcpy(ev->text, name, name_len);
+	memcpy(ev->text + name_len, file, file_len);
+	memcpy(ev->text + name_len + file_len, seen->text + lines_at, seen->linetable_bytes);
+	return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * Coroutines, generators and asynchronous generators of another process: where each one stands and what
  * it awaits. Following `awaits` from a task's coroutine gives the task's await chain, outermost first.
- * Source: Objects/genobject.c (_PyGen_yf) and Include/internal/pycore_frame.h of 3.11 to 3.13.
+ * Source: Objects/genobject.c (_PyGen_yf) of 3.8 to 3.15, Include/frameobject.h (3.8 to 3.10), Include/internal/pycore_frame.h.
  */
 #pragma once
 
@@ -12,10 +12,17 @@
 
 #include "python/objects.h"
 
+enum cs_coro_state {
+	CS_CORO_ENDED = 0,   /* it has returned, raised, or been closed */
+	CS_CORO_CREATED = 1, /* it has not started */
+	CS_CORO_SUSPENDED = 2,
+	CS_CORO_EXECUTING = 3,
+};
+
 struct cs_coro {
 	uint64_t type; /* of whatever the object is; what follows counts if cs_coro_is(type) */
-	struct cs_py_frame frame;
-	int state;       /* gi_frame_state, raw */
+	struct cs_py_frame frame; /* unless it has ended */
+	enum cs_coro_state state;
 	uint64_t awaits; /* the object it is suspended on, or 0 */
 	uint64_t digest; /* of the bytes that this was read from */
 };
@@ -35,20 +42,6 @@ static inline bool cs_coro_is(const struct cs_interp *interp, uint64_t type)
  * cs_mem_read returns.
  */
 int cs_coro_read(const struct cs_pyobj_ctx *ctx, uint64_t obj, struct cs_coro *ret);
-
-/* Has it ended (returned, raised, or been closed)? Is it executing? Has it not started? */
-static inline bool cs_coro_ended(const struct cs_coro *coro)
-{
-	return coro->state > 0;
-}
-static inline bool cs_coro_executing(const struct cs_coro *coro)
-{
-	return coro->state == 0;
-}
-static inline bool cs_coro_created(const struct cs_interp *interp, const struct cs_coro *coro)
-{
-	return coro->state == interp->info.traits.gen_created;
-}
 
 /*
  * Is this one of the interpreter's own types that only pass an await on to the object they hold: what

@@ -6,7 +6,7 @@
  * {key, value} where all keys are strings. Entries are scanned in order instead of through the index,
  * whose hashes are randomised per process. In a split table (and for the attributes of an instance) the keys
  * object is shared and the values are an array of their own, in the same order.
- * Source: Objects/dictobject.c, Include/internal/pycore_dict.h of 3.11 to 3.13.
+ * Source: Objects/dictobject.c; Objects/dict-common.h of 3.8 to 3.10, Include/internal/pycore_dict.h of 3.11 to 3.15.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,15 +24,14 @@
 /* Entries looked at in one go: their keys are fetched together. */
 #define BATCH 64
 
-/* tp_flags: instances have a dict pointer and values before (3.11, 3.12) or behind them (3.13). */
+/* tp_flags: instances have a dict pointer and values before (3.11, 3.12) or behind them (3.13+). */
 #define FLAG_INLINE_VALUES (1ull << 2)
 #define FLAG_MANAGED_DICT  (1ull << 4)
 
-/* What lies before a managed instance, in bytes (Include/internal/pycore_object.h). */
-#define VALUES_BEFORE 32
-#define DICT_BEFORE   24
+/* The values of an instance of 3.11 lie one word before its dict (Include/internal/pycore_object.h). */
+#define VALUES_BEFORE_DICT 8
 
-/* PyDictValues of 3.13: four bytes (the last says whether the values count) and padding. */
+/* PyDictValues from 3.13 on: four bytes (the last says whether the values count) and padding. */
 #define VALUES_HEADER   8
 #define VALUES_VALID_AT 3
 
@@ -43,6 +42,30 @@ struct keys {
 	uint64_t n;
 };
 
+/* Up to 3.10: no kind, no logarithms; an index entry is as wide as the size needs. */
+static int keys_open_by_size(const struct cs_pyobj_ctx *ctx, uint64_t addr, struct keys *ret)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	uint64_t size, n;
+	int err;
+
+	if ((err = cs_mem_read_u64(ctx->mem, addr + off->keys_size, &size)) ||
+	    (err = cs_mem_read_u64(ctx->mem, addr + off->keys_nentries, &n)))
+		return err;
+	if (size > 1ull << MAX_LOG2_SIZE || (size & (size - 1)) || n > MAX_ENTRIES || n > size)
+		return -EINVAL;
+	*ret = (struct keys){
+		.entries = addr + off->keys_indices +
+			   size * (size <= 0xff     ? 1
+				   : size <= 0xffff ? 2
+						    : 4),
+		.entry_size = 24,
+		.key_at = 8,
+		.n = n,
+	};
+	return 0;
+}
+
 static int keys_open(const struct cs_pyobj_ctx *ctx, uint64_t addr, struct keys *ret)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
@@ -50,6 +73,8 @@ static int keys_open(const struct cs_pyobj_ctx *ctx, uint64_t addr, struct keys 
 	uint64_t n;
 	int err;
 
+	if (ctx->interp->info.traits.keys_by_size)
+		return keys_open_by_size(ctx, addr, ret);
 	if ((err = cs_mem_read(ctx->mem, addr + off->keys_log2_size, &log2_size, 1)) ||
 	    (err = cs_mem_read(ctx->mem, addr + off->keys_log2_index_bytes, &log2_bytes, 1)) ||
 	    (err = cs_mem_read(ctx->mem, addr + off->keys_kind, &kind, 1)) ||
@@ -105,6 +130,37 @@ static int keys_find(const struct cs_pyobj_ctx *ctx, const struct keys *keys, co
 		}
 	}
 	return -ENOENT;
+}
+
+int cs_pyobj_dict_each(const struct cs_pyobj_ctx *ctx, uint64_t dict,
+		       int (*fn)(void *arg, uint64_t key, uint64_t value), void *arg)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	uint64_t addr, values;
+	char entry[24];
+	struct keys keys;
+	int err;
+
+	if (!cs_pyobj_has_flag(ctx, dict, CS_PYTYPE_DICT))
+		return -EINVAL;
+	if ((err = cs_mem_read_u64(ctx->mem, dict + off->dict_keys, &addr)) ||
+	    (err = cs_mem_read_u64(ctx->mem, dict + off->dict_values, &values)) ||
+	    (err = keys_open(ctx, addr, &keys)))
+		return err;
+	/* split tables are those of instances' attributes, which have names */
+	for (uint64_t i = 0; !err && !values && i < keys.n; i++) {
+		uint64_t key, value;
+
+		err = cs_mem_read(ctx->mem, keys.entries + i * keys.entry_size, entry,
+				  keys.entry_size);
+		if (err)
+			return err;
+		key = cs_pyobj_word(entry, keys.key_at);
+		value = cs_pyobj_word(entry, keys.key_at + 8);
+		if (key && value)
+			err = fn(arg, key, value);
+	}
+	return err;
 }
 
 /* Where a value is kept: in its entry, or with values other than 0 in that PyDictValues. */
@@ -165,17 +221,17 @@ int cs_pyobj_dict_get(const struct cs_pyobj_ctx *ctx, uint64_t dict, const char 
 static int find_values(const struct cs_pyobj_ctx *ctx, uint64_t obj, const struct cs_pytype *type,
 		       uint64_t *ret, uint64_t *ret_dict)
 {
+	uint64_t word, dict_at = obj - (uint64_t)ctx->interp->info.traits.managed_dict_before;
 	uint8_t valid = 0;
-	uint64_t word;
 	int err;
 
 	*ret = *ret_dict = 0;
 	switch (ctx->interp->info.traits.attrs_at) {
 	case CS_ATTRS_VALUES_BEFORE:
-		err = cs_mem_read_u64(ctx->mem, obj - VALUES_BEFORE, ret);
-		return err ? err : cs_mem_read_u64(ctx->mem, obj - DICT_BEFORE, ret_dict);
+		err = cs_mem_read_u64(ctx->mem, dict_at - VALUES_BEFORE_DICT, ret);
+		return err ? err : cs_mem_read_u64(ctx->mem, dict_at, ret_dict);
 	case CS_ATTRS_TAGGED_BEFORE:
-		err = cs_mem_read_u64(ctx->mem, obj - DICT_BEFORE, &word);
+		err = cs_mem_read_u64(ctx->mem, dict_at, &word);
 		if (!err)
 			*(word & 1 ? ret : ret_dict) = word & 1 ? word + 1 : word;
 		return err;
@@ -190,10 +246,25 @@ static int find_values(const struct cs_pyobj_ctx *ctx, uint64_t obj, const struc
 			*ret = obj + type->basicsize;
 			return 0;
 		}
-		return cs_mem_read_u64(ctx->mem, obj - DICT_BEFORE, ret_dict);
+		return cs_mem_read_u64(ctx->mem, dict_at, ret_dict);
 	default:
 		return -EINVAL;
 	}
+}
+
+/* Up to 3.10: the type says where its instances keep their dict. Variable-sized ones count from the end: none is asked for. */
+static int find_dict(const struct cs_pyobj_ctx *ctx, uint64_t obj, const struct cs_pytype *type,
+		     uint64_t *ret)
+{
+	uint64_t offset;
+	int err = cs_mem_read_u64(ctx->mem, type->addr + ctx->interp->info.off.type_dictoffset,
+				  &offset);
+
+	if (err)
+		return err;
+	if (!offset || offset > type->basicsize)
+		return -ENOENT;
+	return cs_mem_read_u64(ctx->mem, obj + offset, ret);
 }
 
 int cs_pyobj_attr_slot(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *name,
@@ -205,9 +276,14 @@ int cs_pyobj_attr_slot(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char 
 
 	if ((err = cs_pyobj_type(ctx, obj, &type)))
 		return err;
-	if (!(type.flags & FLAG_MANAGED_DICT))
+	values = 0;
+	if (ctx->interp->info.traits.attrs_at == CS_ATTRS_DICT)
+		err = find_dict(ctx, obj, &type, &dict);
+	else if (type.flags & FLAG_MANAGED_DICT)
+		err = find_values(ctx, obj, &type, &values, &dict);
+	else
 		return -ENOENT;
-	if ((err = find_values(ctx, obj, &type, &values, &dict)))
+	if (err)
 		return err;
 	if (!values)
 		return dict ? dict_slot(ctx, dict, name, ret) : -ENOENT;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,22 +101,33 @@ static void candidates_collect(struct candidates *all, pid_t pid, const struct c
 	candidates_add_exe(all, pid, maps);
 }
 
-/* Why this version cannot be walked, if so: false. */
+static const char *flavour_of(bool debug, bool free_threaded)
+{
+	return free_threaded ? "free-threaded" : debug ? "debug" : "gil";
+}
+
+/* There is no row for this one: say so by name. */
+static void refuse_version(struct cs_interp *interp)
+{
+	const char *what = strcmp(interp->flavour, "debug") == 0 ? "debug builds of Python"
+			   : strcmp(interp->flavour, "free-threaded") == 0 ? "free-threaded Python"
+									   : "Python";
+
+	/* A build without a row of its own, or a version without any? */
+	if (!cs_py_layout_find(interp->major, interp->minor, "gil"))
+		what = "Python";
+	unsupported(interp, "%s %d.%d is not supported", what, interp->major, interp->minor);
+}
+
+/* Why this file's interpreter cannot be walked, if so: false. */
 static bool version_is_supported(struct cs_interp *interp, const struct cs_py_binary *binary)
 {
 	if (binary->is_32bit)
 		unsupported(interp, "32-bit Python is not supported");
 	else if (!binary->major)
 		unsupported(interp, "a Python whose version cannot be told");
-	else if (binary->flavour == 't')
-		unsupported(interp, "free-threaded Python %d.%d is not supported yet",
-			    interp->major, interp->minor);
-	else if (!cs_py_layout_find(interp->major, interp->minor))
-		unsupported(interp, "Python %d.%d is not supported yet", interp->major,
-			    interp->minor);
-	else if (binary->flavour == 'd')
-		unsupported(interp, "debug builds of Python %d.%d are not supported yet",
-			    interp->major, interp->minor);
+	else if (!cs_py_layout_find(interp->major, interp->minor, interp->flavour))
+		refuse_version(interp);
 	else if (binary->prerelease)
 		unsupported(interp, "pre-releases of Python %d.%d are not supported", interp->major,
 			    interp->minor);
@@ -152,37 +164,47 @@ static int locate(struct cs_interp *interp, const char *path, const struct cs_ma
 	return 0;
 }
 
+/* The row, and where its numbers come from, for people. */
+static bool take_row(struct cs_interp *interp, bool published)
+{
+	const struct cs_py_layout *row =
+		cs_py_layout_find(interp->major, interp->minor, interp->flavour);
+
+	if (!row)
+		return false;
+	interp->info.off = row->off;
+	interp->info.traits = row->traits;
+	snprintf(interp->offsets_source, sizeof(interp->offsets_source),
+		 "%sgenerated table (3.%d, %s)",
+		 published ? "_Py_DebugOffsets, validated, and " : "", row->minor, row->flavour);
+	return true;
+}
+
 /* The offsets that hold for this process. Returns 0 (perhaps unsupported), or what cs_mem_read returns. */
 static int take_offsets(struct cs_interp *interp, struct cs_mem *mem)
 {
-	static const char *const sources[] = {
-		[11] = "generated table (3.11)",
-		[12] = "generated table (3.12)",
-		[13] = "_Py_DebugOffsets (3.13), validated",
-	};
-	const struct cs_py_layout *layout = cs_py_layout_find(interp->major, interp->minor);
 	struct cs_py_published published;
 	int err;
 
-	interp->info.off = layout->off;
-	interp->info.traits = layout->traits;
-	interp->offsets_source = sources[layout->minor];
-	if (layout->minor < 13)
+	if (!cs_py_publishes(interp->minor)) {
+		take_row(interp, false);
 		return 0;
+	}
 	err = cs_py_published_read(mem, interp->runtime, &published);
-	if (err == -ENOENT)
+	if (err && err != -ENOENT)
+		return err;
+	if (!err && published.free_threaded)
+		interp->flavour = flavour_of(false, true);
+	if (err)
 		unsupported(interp, "Python %d.%d without its table of offsets", interp->major,
 			    interp->minor);
-	else if (err)
-		return err;
-	else if (published.free_threaded)
-		unsupported(interp, "free-threaded Python %d.%d is not supported yet",
-			    interp->major, interp->minor);
 	else if (published.version >> 16 !=
 		 ((uint32_t)interp->major << 8 | (uint32_t)interp->minor))
 		unsupported(interp,
 			    "Python %d.%d whose table of offsets is of another version (%#x)",
 			    interp->major, interp->minor, published.version);
+	else if (!take_row(interp, true))
+		refuse_version(interp);
 	else if (cs_py_published_apply(&published, &interp->info.off))
 		unsupported(interp, "Python %d.%d whose table of offsets cannot be true",
 			    interp->major, interp->minor);
@@ -204,14 +226,14 @@ static int type_is_named(const struct cs_interp *interp, struct cs_mem *mem, uin
 }
 
 /*
- * Does a thread state name a live thread? By the kernel's id; or by the thread pointer, whose first word
+ * Does a thread state name a live thread? By the kernel's id (from 3.11 on); or by the thread pointer, whose first word
  * points to itself on x86-64: 3.11.0 and .1 keep the parent's native id after a fork.
  */
 static bool is_live_thread(struct cs_mem *mem, uint64_t native, uint64_t thread,
 			   const uint64_t *ids, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (ids[i] && ids[i] == native)
+		if (native && ids[i] == native)
 			return true;
 	}
 #ifdef __x86_64__
@@ -238,7 +260,10 @@ static int has_live_thread(const struct cs_interp *interp, struct cs_mem *mem, u
 		for (int k = 0; !err && ts && k < CS_MAX_TSTATES; k++) {
 			uint64_t native, thread;
 
-			err = cs_mem_read_u64(mem, ts + off->tstate_native_thread_id, &native);
+			native = 0;
+			if (off->tstate_native_thread_id)
+				err = cs_mem_read_u64(mem, ts + off->tstate_native_thread_id,
+						      &native);
 			if (!err)
 				err = cs_mem_read_u64(mem, ts + off->tstate_thread_id, &thread);
 			if (!err && is_live_thread(mem, native, thread, ids, n))
@@ -307,6 +332,8 @@ static int judge(struct cs_interp *interp, const struct cs_maps *maps, struct cs
 		return fits ? fits : -EAGAIN;
 	interp->state = CS_INTERP_READY;
 	interp->info.flags = CS_PROC_PYTHON;
+	if (interp->info.off.runtime_gil)
+		interp->info.gil = interp->runtime + interp->info.off.runtime_gil;
 	return 0;
 }
 
@@ -350,6 +377,7 @@ static int look_at(const struct cs_maps *maps, const struct cs_mapping *mapping,
 	interp->major = binary.major;
 	interp->minor = binary.minor;
 	interp->micro = binary.micro;
+	interp->flavour = flavour_of(binary.debug, binary.free_threaded);
 	snprintf(interp->binary, sizeof(interp->binary), "%s", mapping->path);
 	if (!version_is_supported(interp, &binary))
 		return 0;
@@ -389,4 +417,42 @@ int cs_interp_detect(pid_t pid, struct cs_interp *ret)
 			*ret = one;
 	}
 	return err;
+}
+
+int cs_interp_file(const struct cs_interp *interp, struct cs_file_id *ret_id,
+		   struct cs_file_info *ret)
+{
+	_cleanup_(cs_elf_closep) struct cs_elf *elf = NULL;
+	_cleanup_maps_ struct cs_maps maps = {0};
+	const struct cs_mapping *data, *code;
+	char path[4096 + 64];
+	struct stat st;
+	uint64_t bias;
+
+	if (interp->state != CS_INTERP_READY || cs_maps_read(interp->pid, &maps))
+		return -ENOENT;
+	data = cs_maps_find(&maps, interp->runtime);
+	if (!data)
+		return -ENOENT;
+	code = maps.items;
+	while (code < maps.items + maps.n && !(is_same_file(code, data) && code->executable))
+		code++;
+	if (code == maps.items + maps.n ||
+	    cs_maps_open_path(interp->pid, code, path, sizeof(path)) || stat(path, &st) ||
+	    cs_elf_open(path, &elf) || cs_elf_load_bias(elf, code->start, code->offset, &bias))
+		return -ENOENT;
+	*ret_id = (struct cs_file_id){code->inode, code->dev_major, code->dev_minor};
+	*ret = (struct cs_file_info){
+		.size = (uint64_t)st.st_size,
+		.mtime_ns =
+			(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec,
+		.vaddr_minus_offset = (int64_t)(code->start - bias - code->offset),
+		.whole = 1,
+		.row = interp->info,
+	};
+	ret->row.interpreters_head -= bias;
+	if (ret->row.gil)
+		ret->row.gil -= bias;
+	ret->row.current_tasks = 0;
+	return 0;
 }

@@ -23,10 +23,11 @@ enum cs_interp_state {
 struct cs_interp {
 	pid_t pid;
 	enum cs_interp_state state;
-	int major, minor, micro;    /* 0 where unknown; micro -1 where unknown */
-	char reason[160];           /* for people, e.g. "Python 3.9 is not supported yet" */
-	char binary[512];           /* the file that holds _PyRuntime, as the process sees it */
-	const char *offsets_source; /* static text, e.g. "generated table (3.12)" */
+	int major, minor, micro; /* 0 where unknown; micro -1 where unknown */
+	const char *flavour;     /* static text: "gil", "debug" or "free-threaded" */
+	char reason[160];        /* for people, e.g. "Python 3.9 is not supported yet" */
+	char binary[512];        /* the file that holds _PyRuntime, as /proc/PID/maps names it */
+	char offsets_source[96]; /* for people, e.g. "generated table (3.12, gil)" */
 	struct cs_proc_info
 		info;     /* what the kernel side needs; current_tasks 0 until asyncio is loaded */
 	uint64_t runtime; /* address of _PyRuntime */
@@ -48,7 +49,7 @@ struct cs_probe_site {
  */
 struct cs_asyncio {
 	bool loaded;            /* everything below is valid */
-	uint64_t current_tasks; /* the dict loop -> running task */
+	uint64_t current_tasks; /* the dict loop -> running task; 0: thread states tell (3.14+) */
 	uint64_t task_type;     /* the C type _asyncio.Task */
 	uint64_t task_sets
 		[4]; /* addresses of the PySetObjects that hold (weak references to) all tasks */
@@ -67,15 +68,24 @@ int cs_interp_detect(pid_t pid, struct cs_interp *ret);
 /*
  * Look for asyncio in a READY interpreter. Returns 0 (asyncio->loaded says whether), or -errno when
  * memory could not be read. loaded is true only when every check passed.
- * Source: Modules/_asynciomodule.c and Lib/asyncio/tasks.py of 3.11 to 3.13.
+ * Source: Modules/_asynciomodule.c and Lib/asyncio/tasks.py of 3.8 to 3.15.
  */
 int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct cs_asyncio *ret);
 
-/* Layout rows by version, for tests and `check`: NULL if there is none. */
+/* What is known of a version and flavour of CPython. */
 struct cs_py_layout {
 	int minor;
-	const char *flavour; /* "gil" */
+	const char *flavour; /* "gil", "debug" or "free-threaded" */
 	struct cs_py_offsets off;
 	struct cs_py_traits traits;
 };
-const struct cs_py_layout *cs_py_layout_find(int major, int minor);
+
+/* The row of exactly this version and flavour; NULL if there is none. */
+const struct cs_py_layout *cs_py_layout_find(int major, int minor, const char *flavour);
+
+/*
+ * The file that holds a READY interpreter, as /proc/PID/maps names it, and what the kernel side needs to know of it so that
+ * the next process that runs it has its row at once (proc_info.h). Returns 0, or -ENOENT if the mapping cannot be found again.
+ */
+int cs_interp_file(const struct cs_interp *interp, struct cs_file_id *ret_id,
+		   struct cs_file_info *ret);

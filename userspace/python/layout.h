@@ -7,12 +7,14 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "proc/mem.h"
 #include "python/interp.h"
 
-#define CS_PY_PUBLISHED_WORDS 73 /* of 3.13; the table's own layout is per minor version */
+#define CS_PY_PUBLISHED_WORDS \
+	111 /* of 3.15, the longest; the table's own layout is per minor version */
 
 struct cs_py_published {
 	uint32_t version; /* PY_VERSION_HEX */
@@ -20,11 +22,23 @@ struct cs_py_published {
 	uint64_t words[CS_PY_PUBLISHED_WORDS];
 };
 
-/* Read the table at _PyRuntime. Returns 0, -ENOENT (no table there), or what cs_mem_read returns. */
+/* Does this version publish, in a table that is understood here? */
+bool cs_py_publishes(int minor);
+
+/*
+ * Read the table at _PyRuntime: of a version that is not understood only its head. Returns 0, -ENOENT (no table
+ * there), or what cs_mem_read returns.
+ */
 int cs_py_published_read(struct cs_mem *mem, uint64_t runtime, struct cs_py_published *ret);
 
 /*
- * Take the published offsets of 3.13 over those of the row. Returns 0, or -EINVAL when a number cannot
- * be true; *off is unchanged then.
+ * Take the published offsets over those of the row. Returns 0, or -EINVAL when a number cannot be true or the table is of
+ * a version that is not understood; *off is unchanged then.
  */
 int cs_py_published_apply(const struct cs_py_published *published, struct cs_py_offsets *off);
+
+/* Rows in their order, for listings; NULL behind the last. */
+const struct cs_py_layout *cs_py_layout_at(size_t i);
+
+/* Add one row, borrowed: a test shows that a new version needs nothing else. NULL takes it away. */
+void cs_py_layout_add_for_test(const struct cs_py_layout *layout);

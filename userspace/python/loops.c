@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "proc/threads.h"
+#include "python/threads.h"
 
 void cs_loops_init(struct cs_loops *loops, pid_t pid)
 {
@@ -23,15 +24,17 @@ void cs_loops_begin(struct cs_loops *loops)
 	loops->complete = true;
 }
 
-/* The two ids of a thread, as its state has them. */
+/* The two ids of a thread, as its state has them; the kernel's is 0 where only the threading module knows it (up to 3.10). */
 static int read_ids(const struct cs_pyobj_ctx *ctx, uint64_t tstate, uint64_t *ret_thread_id,
 		    uint64_t *ret_native)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
 	int err = cs_mem_read_u64(ctx->mem, tstate + off->tstate_thread_id, ret_thread_id);
 
-	return err ? err
-		   : cs_mem_read_u64(ctx->mem, tstate + off->tstate_native_thread_id, ret_native);
+	*ret_native = 0;
+	if (err || !off->tstate_native_thread_id)
+		return err;
+	return cs_mem_read_u64(ctx->mem, tstate + off->tstate_native_thread_id, ret_native);
 }
 
 /* Find the thread state with loop->thread_id, in one interpreter. */
@@ -46,6 +49,9 @@ static int find_tstate_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter,
 		err = read_ids(ctx, tstate, &thread_id, &native);
 		if (!err && thread_id == (uint64_t)loop->thread_id && native <= INT32_MAX) {
 			loop->tstate = tstate;
+			if (!off->tstate_native_thread_id &&
+			    cs_py_thread_native(ctx, thread_id, &native))
+				return -ENOENT;
 			loop->native = (uint32_t)native;
 			return 0;
 		}
@@ -93,6 +99,8 @@ static bool still_holds(const struct cs_pyobj_ctx *ctx, const struct cs_loop *lo
 	if (!loop->tstate || read_thread_id(ctx, loop->slot, &thread_id) ||
 	    read_ids(ctx, loop->tstate, &id, &native))
 		return false;
+	if (!ctx->interp->info.off.tstate_native_thread_id)
+		native = loop->native;
 	return thread_id == loop->thread_id && id == (uint64_t)thread_id && native == loop->native;
 }
 

@@ -16,10 +16,10 @@
 #define LONG_TAG_SIGN     3
 #define LONG_TAG_NEGATIVE 2
 
-/* PyASCIIObject.state: interned 2 bits, kind 3, compact 1, ascii 1 (3.11 to 3.13). */
-#define STATE_KIND(state)    (((state) >> 2) & 7)
-#define STATE_COMPACT(state) (((state) >> 5) & 1)
-#define STATE_ASCII(state)   (((state) >> 6) & 1)
+/* PyASCIIObject.state, shifted by the trait unicode_kind_shift: kind 3 bits, compact 1, ascii 1. */
+#define STATE_KIND(state)    ((state)&7)
+#define STATE_COMPACT(state) (((state) >> 3) & 1)
+#define STATE_ASCII(state)   (((state) >> 4) & 1)
 
 /* Both string headers of every supported layout fit. */
 #define STR_HEADER_BYTES 72
@@ -137,6 +137,7 @@ static int str_open(const struct cs_pyobj_ctx *ctx, uint64_t obj, struct str_vie
 	if (err)
 		return err;
 	memcpy(&state, header + off->unicode_state, sizeof(state));
+	state >>= ctx->interp->info.traits.unicode_kind_shift & 31;
 	ret->nchars = cs_pyobj_word(header, off->unicode_length);
 	ret->width = STATE_KIND(state);
 	ret->ascii = STATE_ASCII(state);
@@ -200,11 +201,31 @@ static int copy_ascii(const struct cs_pyobj_ctx *ctx, const struct str_view *vie
 	return cs_mem_read(ctx->mem, view->data, dst, *ret_len);
 }
 
+size_t cs_pyobj_utf8(const char *text, size_t nchars, uint32_t width, char *dst, size_t size,
+		     bool *ret_cut)
+{
+	char utf8[4];
+	size_t len = 0;
+
+	*ret_cut = false;
+	for (size_t i = 0; i < nchars && !*ret_cut; i++) {
+		size_t bytes = utf8_encode(char_at(text, i, width), utf8);
+
+		*ret_cut = bytes >= size - len;
+		if (!*ret_cut) {
+			memcpy(dst + len, utf8, bytes);
+			len += bytes;
+		}
+	}
+	dst[len] = '\0';
+	return len;
+}
+
 /* Convert a string of characters of any width, cut to size - 1 bytes. */
 static int convert(const struct cs_pyobj_ctx *ctx, const struct str_view *view, char *dst,
 		   size_t size, size_t *ret_len, bool *ret_cut)
 {
-	char chunk[STR_CHUNK_BYTES], utf8[4];
+	char chunk[STR_CHUNK_BYTES];
 	uint64_t done = 0;
 	size_t len = 0;
 	bool full = false;
@@ -222,15 +243,7 @@ static int convert(const struct cs_pyobj_ctx *ctx, const struct str_view *view, 
 				  n * view->width);
 		if (err)
 			return err;
-		for (size_t i = 0; i < n && !full; i++) {
-			size_t bytes = utf8_encode(char_at(chunk, i, view->width), utf8);
-
-			full = bytes >= size - len;
-			if (!full) {
-				memcpy(dst + len, utf8, bytes);
-				len += bytes;
-			}
-		}
+		len += cs_pyobj_utf8(chunk, n, view->width, dst + len, size - len, &full);
 		done += n;
 	}
 	*ret_len = len;

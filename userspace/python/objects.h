@@ -6,7 +6,7 @@
  *
  * All functions return 0; -EINVAL (another type, or an absurd value), -EFAULT (unreadable), -ENOENT (not
  * there), or what cs_mem_read returns when the process is gone. On failure nothing is stored.
- * Source: Include/cpython/ and Include/internal/ of CPython 3.11 to 3.13.
+ * Source: Include/cpython/ and Include/internal/ of CPython 3.8 to 3.15.
  */
 #pragma once
 
@@ -58,6 +58,13 @@ bool cs_pyobj_has_flag(const struct cs_pyobj_ctx *ctx, uint64_t obj, uint64_t fl
 int cs_pyobj_str(const struct cs_pyobj_ctx *ctx, uint64_t obj, char *dst, size_t size,
 		 size_t *ret_len, bool *ret_cut);
 
+/*
+ * Characters of 1, 2 or 4 bytes as valid UTF-8 in dst, terminated, cut at a character to size - 1 bytes; size is at least 1.
+ * Returns the length.
+ */
+size_t cs_pyobj_utf8(const char *text, size_t nchars, uint32_t width, char *dst, size_t size,
+		     bool *ret_cut);
+
 /* Is obj the str text, which must be ASCII? */
 bool cs_pyobj_str_equals(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *text);
 
@@ -71,6 +78,10 @@ int cs_pyobj_bytes(const struct cs_pyobj_ctx *ctx, uint64_t obj, uint64_t *ret_d
 /* The value stored under an ASCII str key of a dict (or of a subclass of it). -ENOENT: none. */
 int cs_pyobj_dict_get(const struct cs_pyobj_ctx *ctx, uint64_t dict, const char *key,
 		      uint64_t *ret);
+
+/* Call fn for each entry of a dict whose table is not split; it returns 0 to go on. Returns what it returned, or an error. */
+int cs_pyobj_dict_each(const struct cs_pyobj_ctx *ctx, uint64_t dict,
+		       int (*fn)(void *arg, uint64_t key, uint64_t value), void *arg);
 
 /*
  * Where an instance's own storage (inline values, or its dict) keeps an attribute: the address of the pointer

@@ -33,6 +33,9 @@ enum {
 
 #define NO_FRAME UINT32_MAX
 
+/* Thread states whose lists are read. */
+#define MAX_THREADS 65536
+
 /* What a name object is asked for: header and most names. */
 #define NAME_CHUNK 96
 
@@ -85,7 +88,9 @@ static const struct cs_walk_type *look_up_type(struct cs_walk *walk, const struc
 		entry->what |= TYPE_TASK;
 	if (!strcmp(type.name, "NoneType"))
 		entry->what |= TYPE_NONE;
-	if (!strcmp(type.name, "weakref.ReferenceType"))
+	/* Objects/weakrefobject.c: "weakref" until 3.9 */
+	if (!(type.flags & CS_PYTYPE_HEAP) &&
+	    (!strcmp(type.name, "weakref.ReferenceType") || !strcmp(type.name, "weakref")))
 		entry->what |= TYPE_WEAKREF;
 	if (cs_coro_is_wrapper(&type))
 		entry->what |= TYPE_WRAPPER;
@@ -152,6 +157,77 @@ static void follow_weakrefs(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx
 	walk->nrefs = n;
 }
 
+static int add_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, uint64_t addr)
+{
+	if (RESERVE(walk->tasks, walk->tasks_cap, walk->ntasks + 1))
+		return -ENOMEM;
+	cs_mem_want(ctx->mem, addr, ctx->interp->info.off.task_size);
+	walk->tasks[walk->ntasks++] =
+		(struct cs_walk_task){.addr = addr, .first = NO_FRAME, .last = NO_FRAME};
+	return 0;
+}
+
+/*
+ * The tasks of one circular list (3.14+). Every node must point back to the one before it: a list that is being changed
+ * while it is read does not lead astray, it fails. Returns 0, -EFAULT, -ENOMEM, or what cs_mem_read returns.
+ */
+static int read_list(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, uint64_t head)
+{
+	uint64_t before = head, node[2]; /* struct llist_node: next, prev */
+	int err = cs_mem_read(ctx->mem, head, node, sizeof(node));
+	uint64_t at = node[0];
+
+	/* a thread that has not used asyncio has an empty list, or on a new state not even that */
+	while (!err && at && at != head) {
+		if (walk->ntasks >= CS_MAX_TASKS) {
+			walk->ndropped++;
+			return 0;
+		}
+		err = cs_mem_read(ctx->mem, at, node, sizeof(node));
+		if (!err && node[1] != before)
+			return -EFAULT;
+		if (!err)
+			err = add_task(walk, ctx, at - ctx->interp->info.off.task_node);
+		before = at;
+		at = node[0];
+	}
+	return err;
+}
+
+/* The lists of all threads of one interpreter, and of those that are gone. */
+static int read_interpreter_lists(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+				  uint64_t interpreter)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	uint64_t tstate;
+	int err = cs_mem_read_u64(ctx->mem, interpreter + off->interp_threads_head, &tstate);
+
+	for (int i = 0; !err && tstate && i < MAX_THREADS; i++) {
+		err = read_list(walk, ctx, tstate + off->tstate_tasks_head);
+		if (!err)
+			err = cs_mem_read_u64(ctx->mem, tstate + off->tstate_next, &tstate);
+	}
+	return err ? err : read_list(walk, ctx, interpreter + off->interp_tasks_head);
+}
+
+/* From 3.14 on the C tasks are in lists. What the last reading found is asked for first, in one piece. */
+static int read_lists(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx)
+{
+	const struct cs_interp *interp = ctx->interp;
+	uint64_t at;
+	int err;
+
+	if (!interp->info.off.task_node)
+		return 0;
+	err = cs_mem_read_u64(ctx->mem, interp->info.interpreters_head, &at);
+	for (int i = 0; !err && at && i < CS_MAX_INTERPRETERS; i++) {
+		err = read_interpreter_lists(walk, ctx, at);
+		if (!err)
+			err = cs_mem_read_u64(ctx->mem, at + interp->info.off.interp_next, &at);
+	}
+	return err;
+}
+
 static int read_sets(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		     const struct cs_asyncio *asyncio)
 {
@@ -164,12 +240,9 @@ static int read_sets(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 			return err;
 		if (asyncio->set_is_weak[i])
 			follow_weakrefs(walk, ctx, asyncio);
-		if (RESERVE(walk->tasks, walk->tasks_cap, walk->ntasks + walk->nrefs))
-			return -ENOMEM;
 		for (size_t k = 0; k < walk->nrefs; k++) {
-			cs_mem_want(ctx->mem, walk->refs[k], ctx->interp->info.off.task_size);
-			walk->tasks[walk->ntasks++] = (struct cs_walk_task){
-				.addr = walk->refs[k], .first = NO_FRAME, .last = NO_FRAME};
+			if (add_task(walk, ctx, walk->refs[k]))
+				return -ENOMEM;
 		}
 	}
 	return 0;
@@ -255,19 +328,17 @@ static int append_leaf(struct cs_walk *walk, struct cs_walk_task *task, const ch
 }
 
 /* The state of a task whose outermost coroutine was just read. */
-static void set_state(const struct cs_interp *interp, const struct cs_coro *coro,
-		      struct cs_walk_task *task)
+static void set_state(const struct cs_coro *coro, struct cs_walk_task *task)
 {
-	if (cs_coro_ended(coro))
+	if (coro->state == CS_CORO_ENDED)
 		task->state = CS_TASK_DONE;
-	else if (cs_coro_executing(coro))
+	else if (coro->state == CS_CORO_EXECUTING)
 		task->state = CS_TASK_RUNNING;
-	else if (cs_coro_created(interp, coro))
+	else if (coro->state == CS_CORO_CREATED)
 		task->state = CS_TASK_CREATED;
 }
 
-static int step_coro(struct cs_walk *walk, const struct cs_interp *interp,
-		     struct cs_walk_task *task, const struct cs_coro *coro)
+static int step_coro(struct cs_walk *walk, struct cs_walk_task *task, const struct cs_coro *coro)
 {
 	if (task->nframes >= CS_MAX_CHAIN || walk->nframes >= MAX_FRAMES) {
 		task->flags |= CS_TASKF_CHAIN_CUT;
@@ -275,10 +346,10 @@ static int step_coro(struct cs_walk *walk, const struct cs_interp *interp,
 	}
 	task->digest = cs_digest_word(task->digest, coro->digest);
 	if (!task->nframes)
-		set_state(interp, coro, task);
-	else if (coro->state >= 0)
+		set_state(coro, task);
+	else if (coro->state == CS_CORO_ENDED || coro->state == CS_CORO_EXECUTING)
 		return -EINVAL; /* what a suspended coroutine awaits is suspended: it moved on */
-	if (cs_coro_ended(coro))
+	if (coro->state == CS_CORO_ENDED)
 		return 0;
 	task->next = coro->awaits;
 	return append_frame(walk, task, &coro->frame);
@@ -299,7 +370,7 @@ static int step(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	if (cs_coro_read(ctx, obj, &coro))
 		return -EFAULT;
 	if (cs_coro_is(ctx->interp, coro.type))
-		return step_coro(walk, ctx->interp, task, &coro);
+		return step_coro(walk, task, &coro);
 	type = look_up_type(walk, ctx, asyncio, coro.type);
 	if (!type->addr)
 		return -EINVAL;
@@ -362,6 +433,9 @@ static void want_fixed(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 
 	for (unsigned int i = 0; i < asyncio->ntask_sets; i++)
 		cs_mem_want(ctx->mem, asyncio->task_sets[i], off->set_table + 8);
+	/* where tasks are chained together, the last reading knows best where they lie */
+	for (size_t i = 0; off->task_node && i < walk->ntasks; i++)
+		cs_mem_want(ctx->mem, walk->tasks[i].addr, off->task_size);
 	for (size_t i = 0; i < CS_WALK_TYPES; i++) {
 		if (walk->types[i].addr)
 			cs_mem_want(ctx->mem, walk->types[i].addr, off->type_init + 8);
@@ -375,11 +449,13 @@ int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 {
 	int err;
 
-	walk->ntasks = walk->nframes = walk->texts.len = 0;
-	walk->ndropped = 0;
 	cs_mem_forget(ctx->mem);
 	want_fixed(walk, ctx, asyncio);
+	walk->ntasks = walk->nframes = walk->texts.len = 0;
+	walk->ndropped = 0;
 	err = read_sets(walk, ctx, asyncio);
+	if (!err)
+		err = read_lists(walk, ctx);
 	if (err)
 		return err;
 	cs_mem_fetch(ctx->mem);

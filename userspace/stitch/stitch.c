@@ -2,6 +2,7 @@
 /* Threads, tasks and links to one stack per sample. */
 #include "stitch/stitch.h"
 
+#include <coroscope/code_check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,8 +172,11 @@ static void learn_base(const struct process *process, struct cs_thread *thread,
 {
 	uint32_t from = stack->running.task ? stack->running.root_frame + 1 : 0;
 	uint32_t loop = innermost_loop(process, stack, from);
+	/* what was left out may be a loop's frame, unless it all lies above the task */
+	bool whole = stack->status == CS_STATUS_COMPLETE ||
+		     (stack->status == CS_STATUS_CUT && from > CS_LEAF_FRAMES);
 
-	if (loop >= stack->nframes || stack->status != CS_STATUS_COMPLETE)
+	if (loop >= stack->nframes || !whole)
 		return;
 	thread->nbase = stack->nframes - loop;
 	for (uint32_t i = 0; i < thread->nbase; i++)
@@ -253,12 +257,29 @@ static int emit(struct cs_stitch *stitch, struct cs_stitched *sample)
 	return stitch->fn(stitch->ctx, sample);
 }
 
-/* Frames of a stack from newest-first index `last` down to 0. */
+/* The newest `count` frames of a stack, oldest first, with a mark where some were left out. Returns how many: one more at most. */
+static uint32_t oldest_first(const struct cs_event_stack *stack, uint32_t count,
+			     struct cs_py_frame frames[CS_MAX_PY_FRAMES + 1])
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = count; i-- > 0;) {
+		if (stack->nskipped && i == CS_LEAF_FRAMES - 1)
+			frames[n++] = (struct cs_py_frame){.code = CS_CODE_LEFT_OUT,
+							   .lasti = (int32_t)stack->nskipped};
+		frames[n++] = stack->frames[i];
+	}
+	return n;
+}
+
 static void add_stack_frames(struct cs_stitch *stitch, const struct cs_event_stack *stack,
 			     uint32_t count)
 {
-	for (uint32_t i = count; i-- > 0;)
-		add_python(stitch, &stack->frames[i]);
+	struct cs_py_frame frames[CS_MAX_PY_FRAMES + 1];
+	uint32_t n = oldest_first(stack, count, frames);
+
+	for (uint32_t i = 0; i < n; i++)
+		add_python(stitch, &frames[i]);
 }
 
 static void add_kernel(struct cs_stitch *stitch, const struct cs_event_stack *stack)
@@ -301,7 +322,8 @@ static int stitch_thread(struct cs_stitch *stitch, struct process *process,
 		sample.task_name = task->name;
 		count = stack->running.root_frame + 1;
 		add_lineage(stitch, process, task, thread->tid);
-	} else if (stack->status != CS_STATUS_COMPLETE && stack->status != CS_STATUS_NOT_PYTHON) {
+	} else if (stack->status != CS_STATUS_COMPLETE && stack->status != CS_STATUS_NOT_PYTHON &&
+		   stack->status != CS_STATUS_CUT) {
 		/* the cut is at the root: what is missing is below everything that is there */
 		add_status(stitch, stack->status);
 	}
@@ -346,11 +368,10 @@ static int feed_same(struct cs_stitch *stitch, struct process *process,
 static int feed_created(struct process *process, const struct cs_event *event)
 {
 	const struct cs_event_stack *stack = &event->stack;
-	struct cs_py_frame frames[CS_MAX_PY_FRAMES];
-	uint32_t n = stack->running.task ? stack->running.root_frame + 1 : 0;
+	struct cs_py_frame frames[CS_MAX_PY_FRAMES + 1];
+	uint32_t count = stack->running.task ? stack->running.root_frame + 1 : 0;
+	uint32_t n = oldest_first(stack, count, frames);
 
-	for (uint32_t i = 0; i < n; i++)
-		frames[i] = stack->frames[n - 1 - i];
 	return cs_graph_created(process->graph, event->ts_ns, stack->subject, &stack->running,
 				frames, n);
 }

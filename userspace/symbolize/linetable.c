@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPython's location table. An entry covers 1 to 8 code units of two bytes. Its first byte is the
+ * CPython's three tables of lines.
+ *
+ * Up to 3.9, co_lnotab: pairs of bytes, unsigned step in the bytecode and signed step in the lines. A pair's line holds
+ * from its step on.
+ *
+ * 3.10, co_linetable: pairs of bytes, unsigned length of a range of the bytecode and signed step in the lines before it;
+ * a step of -128 says that the range has no line, and the line stays what it was.
+ *
+ * From 3.11 on, the location table. An entry covers 1 to 8 code units of two bytes. Its first byte is the
  * only one with the top bit set: 1 | code (4 bits) | units - 1 (3 bits). What follows depends on
  * the code:
  *
@@ -13,7 +21,10 @@
  */
 #include "symbolize/linetable.h"
 
+#include <coroscope/py_offsets.h>
 #include <stdbool.h>
+
+#define NO_LINE (-128) /* a step of 3.10's table */
 
 #define CODE_ONE_LINE   10
 #define CODE_NO_COLUMNS 13
@@ -43,7 +54,45 @@ static bool read_svarint(const uint8_t *bytes, const uint8_t *end, int64_t *ret)
 	return false;
 }
 
-uint32_t cs_linetable_line(const uint8_t *table, size_t len, uint32_t firstlineno, int32_t lasti)
+/* A line that can be one, else what to say instead. */
+static uint32_t line_or(int64_t line, uint32_t firstlineno)
+{
+	return line >= 0 && line <= INT32_MAX ? (uint32_t)line : firstlineno;
+}
+
+static uint32_t line_by_lnotab(const uint8_t *table, size_t len, uint32_t firstlineno,
+			       int32_t lasti)
+{
+	int64_t line = firstlineno, at = 0;
+
+	for (size_t i = 0; i + 1 < len; i += 2) {
+		at += table[i];
+		if (at > lasti)
+			break;
+		line += (int8_t)table[i + 1];
+	}
+	return line_or(line, firstlineno);
+}
+
+static uint32_t line_by_ranges(const uint8_t *table, size_t len, uint32_t firstlineno,
+			       int32_t lasti)
+{
+	int64_t line = firstlineno, end = 0;
+
+	for (size_t i = 0; i + 1 < len; i += 2) {
+		int8_t step = (int8_t)table[i + 1];
+
+		end += table[i];
+		if (step != NO_LINE)
+			line += step;
+		if (lasti < end)
+			return step == NO_LINE ? 0 : line_or(line, firstlineno);
+	}
+	return firstlineno;
+}
+
+static uint32_t line_by_locations(const uint8_t *table, size_t len, uint32_t firstlineno,
+				  int32_t lasti)
 {
 	const uint8_t *at = table;
 	const uint8_t *end = table + len;
@@ -52,8 +101,6 @@ uint32_t cs_linetable_line(const uint8_t *table, size_t len, uint32_t firstlinen
 	int64_t delta;
 	unsigned int code;
 
-	if (lasti < 0)
-		return firstlineno;
 	while (at < end && starts_entry(*at)) {
 		code = *at >> 3 & 15;
 		units_left -= (*at & 7) + 1;
@@ -69,10 +116,27 @@ uint32_t cs_linetable_line(const uint8_t *table, size_t len, uint32_t firstlinen
 		if (units_left < 0) {
 			if (code == CODE_NONE)
 				return 0;
-			return line >= 0 && line <= INT32_MAX ? (uint32_t)line : firstlineno;
+			return line_or(line, firstlineno);
 		}
 		while (at < end && !starts_entry(*at))
 			at++;
 	}
 	return firstlineno;
+}
+
+uint32_t cs_linetable_line(uint32_t kind, const uint8_t *table, size_t len, uint32_t firstlineno,
+			   int32_t lasti)
+{
+	if (lasti < 0)
+		return firstlineno;
+	switch (kind) {
+	case CS_LINETABLE_LOCATIONS:
+		return line_by_locations(table, len, firstlineno, lasti);
+	case CS_LINETABLE_LNOTAB:
+		return line_by_lnotab(table, len, firstlineno, lasti);
+	case CS_LINETABLE_LINES:
+		return line_by_ranges(table, len, firstlineno, lasti);
+	default:
+		return firstlineno;
+	}
 }

@@ -40,6 +40,7 @@ struct code {
 	unsigned int flags;
 	struct place *places;
 	UT_hash_handle hh;
+	uint32_t linetable_kind;
 	size_t linetable_len;
 	uint8_t linetable[];
 };
@@ -180,6 +181,7 @@ static int feed_code(struct cs_symbols *symbols, uint32_t pid, const struct cs_e
 	code->address = event->code;
 	code->firstlineno = event->firstlineno;
 	code->flags = event->flags;
+	code->linetable_kind = event->linetable_kind;
 	code->linetable_len = event->linetable_len;
 	if (event->linetable_len)
 		memcpy(code->linetable, event->linetable, event->linetable_len);
@@ -296,8 +298,13 @@ int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid, const struct
 	struct cs_frame made = {.kind = CS_FRAME_PYTHON};
 	_cleanup_free_ struct place *added = NULL;
 	struct place *place;
+	char mark[40];
 	int64_t index;
 
+	if (frame->code == CS_CODE_LEFT_OUT) {
+		snprintf(mark, sizeof(mark), "[%d frames left out]", frame->lasti);
+		return named_frame(symbols, CS_FRAME_MARK, 0, mark);
+	}
 	if (frame->code == CS_CODE_STALE)
 		return named_frame(symbols, CS_FRAME_MARK, 0, "[stale]");
 	if (!code || code->flags & CS_CODE_UNREADABLE)
@@ -308,8 +315,8 @@ int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid, const struct
 	made.name = code->name;
 	made.file = code->file;
 	made.first_line = code->firstlineno;
-	made.line = cs_linetable_line(code->linetable, code->linetable_len, code->firstlineno,
-				      frame->lasti);
+	made.line = cs_linetable_line(code->linetable_kind, code->linetable, code->linetable_len,
+				      code->firstlineno, frame->lasti);
 	index = cs_profile_frame(symbols->profile, &made);
 	if (index < 0)
 		return index;

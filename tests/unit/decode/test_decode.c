@@ -126,6 +126,7 @@ static void test_stack(void **state)
 	wire->tstate = 12;
 	wire->user_ip = 13;
 	wire->status = CS_STATUS_TRUNCATED;
+	wire->gil = CS_GIL_HELD;
 	wire->hdr.flags = CS_ORIGIN_WALL;
 	wire->nframes = 2;
 	wire->nkernel = 3;
@@ -140,6 +141,8 @@ static void test_stack(void **state)
 	assert_int_equal(event.stack.user_ip, 13);
 	assert_int_equal(event.stack.origin, CS_ORIGIN_WALL);
 	assert_int_equal(event.stack.status, CS_STATUS_TRUNCATED);
+	assert_int_equal(event.stack.gil, CS_GIL_HELD);
+	assert_int_equal(event.stack.nskipped, 0);
 	assert_int_equal(event.stack.nframes, 2);
 	assert_memory_equal(event.stack.frames, two_frames, sizeof(two_frames));
 	assert_int_equal(event.stack.nkernel, 3);
@@ -147,6 +150,42 @@ static void test_stack(void **state)
 	assert_int_equal(event.stack.running.task, 0);
 	check_text(event.stack.comm, "0123456789abcde\xef\xbf\xbd");
 	check_cuts(&wire_buf);
+}
+
+/* A deep stack: what was left out lies behind frames that are there, and before others. */
+static void test_deep_stack(void **state)
+{
+	static const struct cs_py_frame frames[CS_MAX_PY_FRAMES];
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_stack, wire, CS_EV_STACK);
+
+	wire->status = CS_STATUS_CUT;
+	wire->nframes = CS_LEAF_FRAMES + 1;
+	wire->nskipped = 1744;
+	add(&wire_buf, frames, (CS_LEAF_FRAMES + 1) * sizeof(*frames));
+	check_good(&wire_buf);
+	assert_int_equal(event.stack.status, CS_STATUS_CUT);
+	assert_int_equal(event.stack.nskipped, 1744);
+	wire = (struct cs_ev_stack *)wire_buf.data;
+	wire->nframes = CS_LEAF_FRAMES;
+	check_bad(&wire_buf);
+}
+
+/* What only the collector acts on may be in a capture: it is passed over. */
+static void test_collectors_kinds(void **state)
+{
+	static const enum cs_ev_kind kinds[] = {CS_EV_CODE_SEEN, CS_EV_FORK, CS_EV_FILE};
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_code_seen, wire, CS_EV_CODE_SEEN);
+
+	wire->name_bytes = UINT16_MAX;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		wire->hdr.kind = (uint16_t)kinds[i];
+		check_good(&wire_buf);
+		assert_int_equal(event.kind, 0);
+	}
 }
 
 static void test_stack_hostile(void **state)
@@ -371,7 +410,10 @@ static void test_code(void **state)
 	wire->linetable_len = 100;
 	check_bad(&wire_buf);
 	wire->linetable_len = 2;
-	wire->linetable_kind = 1;
+	wire->linetable_kind = CS_LINETABLE_LINES;
+	check_good(&wire_buf);
+	assert_int_equal(event.code.linetable_kind, CS_LINETABLE_LINES);
+	wire->linetable_kind = CS_LINETABLE_LINES + 1;
 	check_bad(&wire_buf);
 	wire->linetable_kind = 0;
 	memset(cs_buf_extend(&wire_buf, 8192), 'x', 8192);
@@ -568,6 +610,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stack),
+		cmocka_unit_test(test_deep_stack),
+		cmocka_unit_test(test_collectors_kinds),
 		cmocka_unit_test(test_stack_hostile),
 		cmocka_unit_test(test_running_name),
 		cmocka_unit_test(test_running_root_was_cut),

@@ -63,7 +63,7 @@ uint64_t made_type(struct made *made, const char *name, uint64_t flags, uint64_t
 
 void made_begin(struct made *made, int minor)
 {
-	const struct cs_py_layout *layout = cs_py_layout_find(3, minor);
+	const struct cs_py_layout *layout = cs_py_layout_find(3, minor, "gil");
 	struct cs_mem *mem;
 
 	assert_non_null(layout);

@@ -201,7 +201,7 @@ static int place_new(void **state)
 		 MODULE_NAME);
 	place->interp = (struct cs_interp){
 		.pid = getpid(), .state = CS_INTERP_READY, .major = 3, .minor = 11};
-	place->interp.info.off = cs_py_layout_find(3, 11)->off;
+	place->interp.info.off = cs_py_layout_find(3, 11, "gil")->off;
 	snprintf(place->interp.binary, sizeof(place->interp.binary), "%s/bin/python3.11",
 		 place->root);
 	*state = place;

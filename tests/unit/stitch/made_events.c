@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <coroscope/code_check.h>
 
 #define MAX_FRAMES CS_MAX_PY_FRAMES
 #define PASS_NS    10
@@ -19,6 +20,8 @@ static int append_part(struct cs_buf *out, const struct cs_part *part)
 {
 	switch (part->kind) {
 	case CS_PART_PYTHON:
+		if (part->python.code == CS_CODE_LEFT_OUT)
+			return cs_buf_printf(out, "{%d}", part->python.lasti);
 		return cs_buf_printf(out, "%c", (char)part->python.code);
 	case CS_PART_TASK:
 		if (cs_buf_printf(out, "<%s%s", part->name ? part->name : "?",
@@ -144,6 +147,7 @@ void made_stack(struct made_stitch *made, const struct made_stack *stack)
 				.comm = text("worker"),
 				.frames = frames,
 				.nframes = letters(stack->frames, true, frames),
+				.nskipped = stack->nskipped,
 				.kernel = kernel,
 				.nkernel = stack->nkernel,
 			},

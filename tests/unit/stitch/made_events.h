@@ -47,6 +47,7 @@ struct made_stack {
 	const char *name;
 	enum cs_stack_origin origin;
 	enum cs_status status;
+	uint32_t nskipped;  /* frames left out behind the newest CS_LEAF_FRAMES; shown as {N} */
 	uint64_t subject;   /* not 0: the event is the creation of that task */
 	uint64_t weight_ns; /* 0: 100 */
 	bool weightless;

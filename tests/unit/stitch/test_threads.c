@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <coroscope/limits.h>
+#include <stdio.h>
 
 #include "core/cleanup.h"
 #include "unit/stitch/made_events.h"
@@ -105,6 +107,61 @@ static void test_truncated(void **state)
 	MADE_STACK(made, .frames = "sLxy", .status = CS_STATUS_TRUNCATED, .task = A,
 		   .root_frame = 1, .name = "A");
 	made_expect(made, "r L <A> x y\n");
+}
+
+/* `before`, then n times `letter`, then `after`, separated by blanks if `spaced`. */
+static void repeat(char *out, const char *before, char letter, unsigned int n, const char *after,
+		   bool spaced)
+{
+	out += sprintf(out, "%s", before);
+	for (unsigned int i = 0; i < n; i++)
+		out += sprintf(out, spaced ? " %c" : "%c", letter);
+	sprintf(out, "%s", after);
+}
+
+/* Frames left out in the middle of a deep stack: root and leaf are there, the gap is marked where it is. */
+static void test_cut(void **state)
+{
+	char leaf[CS_LEAF_FRAMES * 2 + 8], frames[CS_MAX_PY_FRAMES * 2], expected[2048];
+	struct made_stitch *made = begin(state);
+
+	/* the gap above the event loop: something in there may run another one, so no base is learned */
+	repeat(frames, "rLxy", 'z', CS_LEAF_FRAMES, "", false);
+	repeat(leaf, "{7}", 'z', CS_LEAF_FRAMES, "", true);
+	MADE_STACK(made, .frames = frames, .status = CS_STATUS_CUT, .nskipped = 7);
+	snprintf(expected, sizeof(expected), "r L x y %s\n", leaf);
+	made_expect(made, expected);
+	/* the task's root frame itself is kept: its base is known */
+	MADE_STACK(made, .frames = frames, .status = CS_STATUS_CUT, .nskipped = 7, .task = A,
+		   .root_frame = CS_LEAF_FRAMES + 1, .name = "A");
+	snprintf(expected, sizeof(expected), "r L <A> x y %s\n", leaf);
+	made_expect(made, expected);
+	/* it was left out: the gap is its */
+	MADE_STACK(made, .frames = frames, .status = CS_STATUS_CUT, .nskipped = 7, .task = A,
+		   .root_frame = CS_LEAF_FRAMES - 1, .name = "A");
+	snprintf(expected, sizeof(expected), "r L <A> %s\n", leaf);
+	made_expect(made, expected);
+	/* a deep stack whose root was not reached either */
+	MADE_STACK(made, .frames = frames, .status = CS_STATUS_TRUNCATED, .nskipped = 7);
+	snprintf(expected, sizeof(expected), "[truncated] r L x y %s\n", leaf);
+	made_expect(made, expected);
+}
+
+/* The creator's stack keeps its gap too: no two frames stand next to each other that did not call each other. */
+static void test_cut_creation(void **state)
+{
+	char leaf[CS_LEAF_FRAMES * 2 + 8], frames[CS_MAX_PY_FRAMES * 2], expected[2048];
+	struct made_stitch *made = begin(state);
+
+	repeat(frames, "rLxy", 'z', CS_LEAF_FRAMES, "", false);
+	repeat(leaf, "{7}", 'z', CS_LEAF_FRAMES, "", true);
+	MADE_STACK(made, .frames = frames, .status = CS_STATUS_CUT, .nskipped = 7, .task = A,
+		   .root_frame = CS_LEAF_FRAMES + 1, .name = "A", .subject = B);
+	MADE_TASK(made, .task = A, .name = "A", .frames = "x");
+	MADE_TASK(made, .task = B, .name = "B", .frames = "v");
+	MADE_PASS(made, 10, 0, A, B);
+	snprintf(expected, sizeof(expected), "<A> x\n<A> x y %s <B+> v\n", leaf);
+	made_expect(made, expected);
 }
 
 static void test_same(void **state)
@@ -230,6 +287,8 @@ int main(void)
 		TEST(test_running),
 		TEST(test_running_with_parents),
 		TEST(test_truncated),
+		TEST(test_cut),
+		TEST(test_cut_creation),
 		TEST(test_same),
 		TEST(test_threads_apart),
 		TEST(test_exec),

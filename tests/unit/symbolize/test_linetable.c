@@ -14,6 +14,8 @@
 
 #include "core/buf.h"
 #include "core/cleanup.h"
+#include <coroscope/py_offsets.h>
+
 #include "symbolize/linetable.h"
 
 static const char *golden = CS_GOLDEN;
@@ -41,11 +43,11 @@ static void check_code(uint32_t firstlineno, const struct cs_buf *table, char *r
 	for (run = strtok_r(runs, ",\n", &save); run; run = strtok_r(NULL, ",\n", &save)) {
 		assert_int_equal(sscanf(run, "%u*%u", &line, &units), 2);
 		for (i = 0; i < 2 * units; i++, lasti++)
-			if (cs_linetable_line(bytes, table->len, firstlineno, lasti) != line)
+			if (cs_linetable_line(CS_LINETABLE_LOCATIONS, bytes, table->len, firstlineno, lasti) != line)
 				fail_msg("lasti %d of %s", lasti, run);
 	}
-	assert_int_equal(cs_linetable_line(bytes, table->len, firstlineno, lasti), firstlineno);
-	assert_int_equal(cs_linetable_line(bytes, table->len, firstlineno, -1), firstlineno);
+	assert_int_equal(cs_linetable_line(CS_LINETABLE_LOCATIONS, bytes, table->len, firstlineno, lasti), firstlineno);
+	assert_int_equal(cs_linetable_line(CS_LINETABLE_LOCATIONS, bytes, table->len, firstlineno, -1), firstlineno);
 }
 
 static void test_interpreters(void **state)
@@ -77,7 +79,7 @@ static void check_line(const char *table, size_t len, int32_t lasti, uint32_t ex
 	_cleanup_free_ uint8_t *copy = malloc(len ? len : 1);
 
 	memcpy(copy, table, len);
-	assert_int_equal(cs_linetable_line(copy, len, 10, lasti), expected);
+	assert_int_equal(cs_linetable_line(CS_LINETABLE_LOCATIONS, copy, len, 10, lasti), expected);
 }
 
 static void test_malformed(void **state)

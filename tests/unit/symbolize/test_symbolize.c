@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <coroscope/code_check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +114,9 @@ static void test_python_unreadable(void **state)
 
 	feed_code(f, 1, 0x100, "", CS_CODE_UNREADABLE);
 	check_name(f, python(f, 1, 0x100, 0), CS_FRAME_MARK, "[unreadable]");
+	check_name(f, python(f, 1, CS_CODE_STALE, 0), CS_FRAME_MARK, "[stale]");
+	check_name(f, python(f, 1, CS_CODE_LEFT_OUT, 1744), CS_FRAME_MARK,
+		   "[1744 frames left out]");
 	assert_ptr_equal(python(f, 9, 0x900, 0), python(f, 1, 0x100, 8));
 }
 

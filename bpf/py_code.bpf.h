@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Code objects: is one still what it was when it was met, and what it is called. A process that lives for a tenth
+ * of a second is gone before user space asks for names, so those of a young process are captured where they are met: some
+ * ten reads once per code object. Pages that are not in memory cannot be read in an interrupt (texts of modules that
+ * are frozen into the executable): such a text stays empty.
+ */
+#pragma once
+
+#include "py_str.bpf.h"
+#include "walk.bpf.h"
+
+/* A word of the code object just checked, by its offset in the object. */
+static __always_inline __u64 py_code_word(const struct cs_walk *w, __u32 offset)
+{
+	return w->code_words[((offset - cs_code_check_at(&w->off)) >> 3) & (CS_CODE_CHUNK / 8 - 1)];
+}
+
+/* The check value of a code object as it is now, which leaves its words behind. CS_CODE_NOT_CHECKED if it cannot be read. */
+static __always_inline __u32 py_code_check(struct cs_walk *w, struct task_struct *task, __u64 code)
+{
+	__u64 size = w->code_size, hash = 0;
+
+	if (size > CS_CODE_CHUNK)
+		size = CS_CODE_CHUNK;
+	if (!size || CS_READ(task, w->code_words, size, code + cs_code_check_at(&w->off)) ||
+	    CS_READ(task, &hash, sizeof(hash),
+		    py_code_word(w, w->off.code_name) + w->off.unicode_hash))
+		return CS_CODE_NOT_CHECKED;
+	return cs_code_check_value(w->code_words, size, hash);
+}
+
+/*
+ * The check value of the current frame's code object if there is need for one: when it is met with these globals for the first time
+ * (an object that takes over freed memory usually comes from another module), or always where names are to be exact.
+ */
+static __always_inline __u32 py_code_meet(struct cs_walk *w, struct task_struct *task, __u64 code)
+{
+	__u64 globals = walk_chunk_u64(w, w->off.frame_globals);
+	__u64 key = (code ^ (globals << 17 | globals >> 47) ^ w->met_salt) | 1;
+	__u32 i = (key * 0x9e3779b97f4a7c15ull >> 48) & (CS_MET_CODES - 1), check;
+
+	if (w->met[i] == key && !w->exact)
+		return CS_CODE_NOT_CHECKED;
+	check = py_code_check(w, task, code);
+	if (check == CS_CODE_NOT_CHECKED || (w->met[i] == key && w->met_check[i] == check))
+		return check;
+	w->seen.code = code;
+	w->seen.check = check;
+	if (w->exact && CS_MEET_CODE(w, task))
+		return check;
+	w->met[i] = key;
+	w->met_check[i] = check;
+	return check;
+}
+
+/* Put up to `max` bytes of a str at `at`. Returns how many; *ret_kind and *ret_chars tell what it is. */
+static __always_inline __u32 py_code_text(struct cs_walk *w, struct task_struct *task, __u64 obj,
+					  __u64 at, __u32 max, __u8 *ret_kind, __u32 *ret_chars)
+{
+	struct py_str str = {};
+	__u64 bytes;
+
+	*ret_kind = CS_NAME_NONE;
+	*ret_chars = 0;
+	if (!obj || py_str_open(w, task, obj, &str))
+		return 0;
+	bytes = str.length > max ? max : str.length * str.kind;
+	asm volatile("" : "+r"(bytes), "+r"(at));
+	if (bytes > max)
+		bytes = max;
+	bytes &= ~3ull | (4 - str.kind); /* whole characters: max is a multiple of 4 */
+	if (at > CS_SEEN_TEXT - CS_SEEN_LINES_BYTES ||
+	    CS_READ(task, w->seen_text + at, bytes, str.data))
+		return 0;
+	*ret_kind = str.kind;
+	*ret_chars = str.length > ~0u ? ~0u : str.length;
+	return bytes;
+}
+
+/* Put the first bytes of the line table at `at`. */
+static __always_inline void py_code_lines(struct cs_walk *w, struct task_struct *task, __u64 at)
+{
+	__u64 table = 0, length = 0, bytes;
+
+	w->seen.linetable_len = 0;
+	w->seen.linetable_bytes = 0;
+	if (CS_READ(task, &table, sizeof(table), w->seen.code + w->off.code_linetable) || !table ||
+	    CS_READ(task, &length, sizeof(length), table + w->off.object_var_size))
+		return;
+	bytes = length;
+	asm volatile("" : "+r"(bytes), "+r"(at));
+	if (bytes > CS_SEEN_LINES_BYTES)
+		bytes = CS_SEEN_LINES_BYTES;
+	if (at > CS_SEEN_TEXT - CS_SEEN_LINES_BYTES ||
+	    CS_READ(task, w->seen_text + at, bytes, table + w->off.bytes_data))
+		return;
+	w->seen.linetable_len = length > ~0u ? ~0u : length;
+	w->seen.linetable_bytes = bytes;
+}
+
+static __always_inline __u64 py_code_align(__u64 bytes)
+{
+	return (bytes + 7) & ~7ull;
+}
+
+/* Describe the code object that py_code_check has just read in w->seen and w->seen_text. Returns the text's bytes. */
+static __always_inline __u64 py_code_describe(struct cs_walk *w, struct task_struct *task)
+{
+	struct cs_ev_code_seen *seen = &w->seen;
+	__u32 name = w->off.code_qualname ? w->off.code_qualname : w->off.code_name;
+	__u64 at;
+
+	seen->firstlineno = w->code_words[0] >> ((w->off.code_firstlineno & 4) * 8);
+	seen->pad = 0;
+	seen->name_bytes = py_code_text(w, task, py_code_word(w, name), 0, CS_SEEN_NAME_BYTES,
+					&seen->name_kind, &seen->name_chars);
+	at = py_code_align(seen->name_bytes);
+	seen->file_bytes = py_code_text(w, task, py_code_word(w, w->off.code_filename), at,
+					CS_SEEN_FILE_BYTES, &seen->file_kind, &seen->file_chars);
+	at += py_code_align(seen->file_bytes);
+	py_code_lines(w, task, at);
+	return at + py_code_align(seen->linetable_bytes);
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fork, exec, mmap and exit in the orders in which the kernel calls their programs, over made-up tasks, files and maps.
+ * After each step the process's row must be true of the program that runs, or say that it is not.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <coroscope/types.h>
+#include <stdlib.h>
+#include <string.h>
+
+#pragma GCC diagnostic ignored "-Wmissing-prototypes" /* programs have none */
+#include "bpf/proc_events.bpf.c"
+
+#include "core/cleanup.h"
+
+enum { SHELL = 100, CHILD = 101, MAX_ROWS = 4, MAX_EVENTS = 16 };
+enum { FILE_SHELL = 1, FILE_PYTHON = 2, FILE_LAUNCHER = 3 };
+
+#define RUNTIME 0x9000 /* of the interpreter's file */
+#define TEXT    0x3000 /* its code's address there, at offset 0x1000 */
+#define OLD_MM  (&kernel.mm[0])
+#define NEW_MM  (&kernel.mm[1])
+
+static struct {
+	struct mm_struct mm[2];
+	struct super_block super;
+	struct cred cred;
+	struct signal_struct signal;
+	struct inode inodes[4];
+	struct file files[4];
+	struct task_struct task; /* the running one */
+	uint64_t cgroup, now_ns;
+} kernel;
+
+static struct {
+	__u32 keys[MAX_ROWS];
+	struct cs_proc_info rows[MAX_ROWS];
+	unsigned int n;
+} rows;
+static struct {
+	struct cs_file_id id;
+	struct cs_file_info info;
+} known[4];
+static struct {
+	enum cs_ev_kind kind;
+	__u64 flags;
+	unsigned char bytes[64];
+} events[MAX_EVENTS];
+static unsigned int nevents;
+static struct cs_counters all_counts, own_counts;
+
+static struct cs_proc_info *row_of(__u32 tgid)
+{
+	for (unsigned int i = 0; i < rows.n; i++)
+		if (rows.keys[i] == tgid)
+			return &rows.rows[i];
+	return NULL;
+}
+
+void *bpf_map_lookup_elem(void *map, const void *key)
+{
+	if (map == (void *)&procs)
+		return row_of(*(const __u32 *)key);
+	if (map == (void *)&proc_counters)
+		return &own_counts;
+	if (map == (void *)&counters)
+		return &all_counts;
+	assert_ptr_equal(map, &files);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (known[i].id.ino && !memcmp(key, &known[i].id, sizeof(known[i].id)))
+			return &known[i].info;
+	return NULL;
+}
+
+long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 flags)
+{
+	struct cs_proc_info *row = row_of(*(const __u32 *)key);
+
+	if (map == (void *)&proc_counters)
+		return 0;
+	assert_ptr_equal(map, &procs);
+	if (!row && rows.n == MAX_ROWS)
+		return -7;
+	if (!row) {
+		rows.keys[rows.n] = *(const __u32 *)key;
+		row = &rows.rows[rows.n++];
+	}
+	*row = *(const struct cs_proc_info *)value;
+	return 0;
+}
+
+long bpf_ringbuf_output(void *map, void *data, __u64 size, __u64 flags)
+{
+	const struct cs_ev_hdr *hdr = data;
+
+	assert_in_range(nevents, 0, MAX_EVENTS - 1);
+	assert_in_range(size, sizeof(*hdr), sizeof(events->bytes));
+	events[nevents].kind = hdr->kind;
+	events[nevents].flags = flags;
+	memcpy(events[nevents++].bytes, data, size);
+	return 0;
+}
+
+__u64 bpf_ktime_get_ns(void)
+{
+	return kernel.now_ns;
+}
+
+__u64 bpf_get_current_pid_tgid(void)
+{
+	return (__u64)kernel.task.tgid << 32 | (__u32)kernel.task.pid;
+}
+
+__u64 bpf_get_current_task(void)
+{
+	return (__u64)(uintptr_t)&kernel.task;
+}
+
+struct task_struct *bpf_get_current_task_btf(void)
+{
+	return &kernel.task;
+}
+
+__u64 bpf_get_current_ancestor_cgroup_id(int level)
+{
+	return level == 2 ? kernel.cgroup : 0;
+}
+
+long bpf_get_current_comm(void *buf, __u32 size)
+{
+	memcpy(buf, kernel.task.comm, size);
+	return 0;
+}
+
+static void set_config(struct cs_config value)
+{
+	memcpy((void *)(uintptr_t)&config, &value, sizeof(value));
+}
+
+/* A process of a shell that user space follows, and no file known. */
+static int setup(void **state)
+{
+	memset(&kernel, 0, sizeof(kernel));
+	memset(&rows, 0, sizeof(rows));
+	memset(known, 0, sizeof(known));
+	memset(&all_counts, 0, sizeof(all_counts));
+	nevents = 0;
+	set_config((struct cs_config){0});
+	kernel.super.s_dev = 254u << 20 | 3;
+	kernel.now_ns = 1000;
+	for (unsigned int i = 0; i < ARRAY_SIZE(kernel.files); i++) {
+		kernel.inodes[i] = (struct inode){.i_sb = &kernel.super,
+						  .i_ino = 70 + i,
+						  .i_size = 5000 + i,
+						  .i_mtime = {.tv_sec = 7, .tv_nsec = i}};
+		kernel.files[i].f_inode = &kernel.inodes[i];
+	}
+	OLD_MM->end_code = 0x500000;
+	OLD_MM->exe_file = &kernel.files[FILE_SHELL];
+	kernel.task = (struct task_struct){.pid = SHELL,
+					   .tgid = SHELL,
+					   .mm = OLD_MM,
+					   .cred = &kernel.cred,
+					   .comm = "sh",
+					   .signal = &kernel.signal};
+	rows.keys[rows.n] = SHELL;
+	rows.rows[rows.n++] = (struct cs_proc_info){.flags = CS_PROC_FOLLOW, .generation = 3};
+	return 0;
+}
+
+/* User space has looked at a file. */
+static void know(unsigned int file, __u32 flags, __u32 whole)
+{
+	known[file].id = (struct cs_file_id){.ino = 70 + file, .dev_major = 254, .dev_minor = 3};
+	known[file].info = (struct cs_file_info){
+		.size = 5000 + file,
+		.mtime_ns = 7000000000ull + file,
+		.vaddr_minus_offset = TEXT - 0x1000,
+		.text_vaddr = TEXT,
+		.whole = whole,
+		.row = {.flags = flags, .interpreters_head = RUNTIME, .gil = RUNTIME + 8},
+	};
+	known[file].info.row.off.frame_owner = 77;
+}
+
+static void do_fork(void)
+{
+	struct task_struct child = kernel.task;
+
+	child.pid = child.tgid = CHILD;
+	proc_fork(&kernel.task, &child);
+	kernel.task = child;
+	kernel.now_ns += 1000;
+}
+
+static void do_mmap(unsigned int file, uint64_t start, unsigned long flags)
+{
+	struct vm_area_struct vma = {.vm_start = start,
+				     .vm_pgoff = 1,
+				     .vm_flags = flags,
+				     .vm_mm = kernel.task.mm,
+				     .vm_file = &kernel.files[file]};
+
+	proc_mmap(&vma);
+}
+
+/* The first half of exec: the new address space is there, nothing is in it. */
+static void begin_exec(unsigned int file, const char *comm)
+{
+	kernel.task.mm = kernel.task.mm == OLD_MM ? NEW_MM : OLD_MM;
+	*kernel.task.mm = (struct mm_struct){.exe_file = &kernel.files[file]};
+	memset(kernel.task.comm, 0, sizeof(kernel.task.comm));
+	strcpy(kernel.task.comm, comm);
+}
+
+static void end_exec(uint64_t start_code)
+{
+	kernel.task.mm->start_code = start_code;
+	kernel.task.mm->end_code = start_code + 0x1000;
+	kernel.now_ns += 1000;
+	proc_exec(&kernel.task);
+}
+
+static void expect_python(__u32 tgid, uint64_t bias, uint64_t since_ns)
+{
+	const struct cs_proc_info *row = row_of(tgid);
+
+	assert_non_null(row);
+	assert_int_equal(row->flags, CS_PROC_PYTHON | CS_PROC_FOLLOW | CS_PROC_MADE_HERE);
+	assert_int_equal(row->mm, (uintptr_t)kernel.task.mm);
+	assert_int_equal(row->since_ns, since_ns);
+	assert_int_equal(row->interpreters_head, RUNTIME + bias);
+	assert_int_equal(row->gil, RUNTIME + 8 + bias);
+	assert_int_equal(row->current_tasks, 0);
+	assert_int_equal(row->off.frame_owner, 77);
+}
+
+static void expect_events(const enum cs_ev_kind *kinds, unsigned int n)
+{
+	assert_int_equal(nevents, n);
+	for (unsigned int i = 0; i < n; i++) {
+		assert_int_equal(events[i].kind, kinds[i]);
+		assert_int_equal(events[i].flags,
+				 kinds[i] == CS_EV_FILE ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	}
+	nevents = 0;
+}
+
+#define EXPECT_EVENTS(...)                                    \
+	expect_events((const enum cs_ev_kind[]){__VA_ARGS__}, \
+		      sizeof((const enum cs_ev_kind[]){__VA_ARGS__}) / sizeof(enum cs_ev_kind))
+
+static void test_fork(void **state)
+{
+	struct task_struct thread = kernel.task;
+	const struct cs_ev_fork *ev = (const struct cs_ev_fork *)events[0].bytes;
+
+	thread.pid = 555;
+	proc_fork(&kernel.task, &thread); /* a thread is no child */
+	assert_int_equal(nevents, 0);
+	do_fork();
+	assert_int_equal(ev->hdr.pid, SHELL);
+	assert_int_equal(ev->child, CHILD);
+	EXPECT_EVENTS(CS_EV_FORK);
+	assert_int_equal(row_of(CHILD)->flags, CS_PROC_FOLLOW | CS_PROC_MADE_HERE);
+	assert_int_equal(row_of(CHILD)->generation, 3);
+	assert_int_equal(row_of(CHILD)->mm, (uintptr_t)OLD_MM);
+	assert_int_equal(row_of(CHILD)->since_ns, 1000);
+	assert_int_equal(row_of(SHELL)->since_ns, 0);
+
+	row_of(CHILD)->flags &= ~(__u32)CS_PROC_FOLLOW;
+	kernel.task.tgid = CHILD;
+	do_fork();
+	assert_int_equal(nevents, 0);
+}
+
+/* The new program's files are mapped before its exec is told: the row that they made stays. */
+static void test_exec_known(void **state)
+{
+	know(FILE_PYTHON, CS_PROC_PYTHON, 1);
+	do_fork();
+	begin_exec(FILE_PYTHON, "python3");
+	do_mmap(FILE_PYTHON, 0x1000000, 1); /* not for execution */
+	assert_false(row_of(CHILD)->flags & CS_PROC_PYTHON);
+	do_mmap(FILE_PYTHON, 0x1000000 + TEXT, VM_EXEC);
+	expect_python(CHILD, 0x1000000, 2000);
+	end_exec(0x1000000 + TEXT);
+	expect_python(CHILD, 0x1000000, 2000);
+	EXPECT_EVENTS(CS_EV_FORK, CS_EV_EXEC);
+	/* its libraries, known or not, are no news */
+	do_mmap(FILE_LAUNCHER, 0x9000000, VM_EXEC);
+	assert_int_equal(nevents, 0);
+	/* and its next program is another one */
+	begin_exec(FILE_SHELL, "sh");
+	do_mmap(FILE_SHELL, 0x2000000, VM_EXEC);
+	end_exec(0x2000000);
+	assert_true(row_of(CHILD)->flags & CS_PROC_STALE);
+	EXPECT_EVENTS(CS_EV_FILE, CS_EV_EXEC);
+}
+
+/* A row that user space made has no address space: within exec it is the old program's. */
+static void test_exec_of_user_row(void **state)
+{
+	know(FILE_PYTHON, CS_PROC_PYTHON, 1);
+	know(FILE_SHELL, 0, 1);
+	row_of(SHELL)->flags = CS_PROC_PYTHON | CS_PROC_FOLLOW;
+	do_mmap(FILE_PYTHON, 0x5000000, VM_EXEC); /* a second interpreter: the first one stays */
+	assert_int_equal(row_of(SHELL)->flags, CS_PROC_PYTHON | CS_PROC_FOLLOW);
+	begin_exec(FILE_PYTHON, "python3");
+	do_mmap(FILE_PYTHON, 0x1000000 + TEXT, VM_EXEC);
+	end_exec(0x1000000 + TEXT);
+	expect_python(SHELL, 0x1000000, 1000);
+	EXPECT_EVENTS(CS_EV_EXEC);
+	/* into something that is known to be none */
+	row_of(SHELL)->mm = 0;
+	begin_exec(FILE_SHELL, "sh");
+	do_mmap(FILE_SHELL, 0x2000000, VM_EXEC);
+	end_exec(0x2000000);
+	assert_true(row_of(SHELL)->flags & CS_PROC_STALE);
+	assert_int_equal(row_of(SHELL)->since_ns, 3000);
+	EXPECT_EVENTS(CS_EV_EXEC);
+	/* a library with an interpreter, loaded by it */
+	do_mmap(FILE_PYTHON, 0x7000000 + TEXT, VM_EXEC);
+	expect_python(SHELL, 0x7000000, 3000);
+}
+
+/* An interpreter loaded late into a process that is no Python, long after it began. */
+static void test_loaded_late(void **state)
+{
+	know(FILE_PYTHON, CS_PROC_PYTHON, 1);
+	do_mmap(FILE_PYTHON, 0x1000000 + TEXT, VM_EXEC);
+	expect_python(SHELL, 0x1000000, 0);
+	assert_int_equal(nevents, 0);
+}
+
+static void test_files_not_known(void **state)
+{
+	const struct cs_ev_file *ev = (const struct cs_ev_file *)events[0].bytes;
+
+	do_mmap(FILE_PYTHON, 0x1000000, VM_EXEC);
+	assert_int_equal(ev->hdr.pid, SHELL);
+	assert_int_equal(ev->start, 0x1000000);
+	assert_int_equal(ev->offset, 0x1000);
+	assert_int_equal(ev->ino, 70 + FILE_PYTHON);
+	assert_int_equal(ev->dev_major, 254);
+	assert_int_equal(ev->dev_minor, 3);
+	EXPECT_EVENTS(CS_EV_FILE);
+	know(FILE_PYTHON, 0, 1); /* none in there */
+	do_mmap(FILE_PYTHON, 0x1000000, VM_EXEC);
+	assert_int_equal(nevents, 0);
+	know(FILE_PYTHON, CS_PROC_PYTHON, 0); /* each process is to be looked at */
+	do_mmap(FILE_PYTHON, 0x1000000, VM_EXEC);
+	EXPECT_EVENTS(CS_EV_FILE);
+	know(FILE_PYTHON, CS_PROC_PYTHON, 1); /* another file by now */
+	known[FILE_PYTHON].info.size++;
+	do_mmap(FILE_PYTHON, 0x1000000, VM_EXEC);
+	EXPECT_EVENTS(CS_EV_FILE);
+	know(FILE_PYTHON, CS_PROC_PYTHON, 1);
+	known[FILE_PYTHON].info.mtime_ns++;
+	do_mmap(FILE_PYTHON, 0x1000000, VM_EXEC);
+	EXPECT_EVENTS(CS_EV_FILE);
+	known[FILE_PYTHON].info.mtime_ns = 0; /* not compared */
+	do_mmap(FILE_PYTHON, 0x1000000 + TEXT, VM_EXEC);
+	expect_python(SHELL, 0x1000000, 0);
+	/* nobody follows this one */
+	row_of(SHELL)->flags = 0;
+	do_mmap(FILE_SHELL, 0x1000000, VM_EXEC);
+	assert_int_equal(nevents, 0);
+}
+
+/* Where mappings are not followed, the program's own file is looked at when it begins. */
+static void test_without_mmap(void **state)
+{
+	set_config((struct cs_config){.without_mmap = 1});
+	know(FILE_PYTHON, CS_PROC_PYTHON, 1);
+	know(FILE_LAUNCHER, CS_PROC_PYTHON, 0);
+	do_fork();
+	begin_exec(FILE_PYTHON, "python3");
+	end_exec(0x1000000 + TEXT);
+	expect_python(CHILD, 0x1000000, 3000);
+	EXPECT_EVENTS(CS_EV_FORK, CS_EV_EXEC);
+	begin_exec(FILE_LAUNCHER, "python3");
+	end_exec(0x1000000);
+	assert_true(row_of(CHILD)->flags & CS_PROC_STALE);
+	EXPECT_EVENTS(CS_EV_EXEC, CS_EV_FILE);
+}
+
+/* Processes that nobody has named: judged when they exec. */
+static void expect_chosen(struct cs_config value, bool chosen)
+{
+	value.discover = 1;
+	set_config(value);
+	rows.n = 0;
+	kernel.task.pid = kernel.task.tgid = CHILD;
+	begin_exec(FILE_PYTHON, "python3");
+	do_mmap(FILE_PYTHON, 0x1000000 + TEXT, VM_EXEC);
+	assert_int_equal(row_of(CHILD) != NULL, chosen);
+	end_exec(0x1000000 + TEXT);
+	if (chosen)
+		expect_python(CHILD, 0x1000000, kernel.now_ns - 1000);
+	assert_int_equal(row_of(CHILD) != NULL, chosen);
+	assert_int_equal(nevents, chosen);
+	nevents = 0;
+}
+
+static void test_selection(void **state)
+{
+	know(FILE_PYTHON, CS_PROC_PYTHON, 1);
+	kernel.cred.euid.val = 1000;
+	kernel.cgroup = 44;
+	expect_chosen((struct cs_config){0}, true);
+	expect_chosen((struct cs_config){.by_user = 1, .uid = 1000}, true);
+	expect_chosen((struct cs_config){.by_user = 1, .uid = 0}, false);
+	expect_chosen((struct cs_config){.by_comm = 1, .comm = "python3"}, true);
+	expect_chosen((struct cs_config){.by_comm = 1, .comm = "python"}, false);
+	expect_chosen((struct cs_config){.cgroup = 44, .cgroup_level = 2}, true);
+	expect_chosen((struct cs_config){.cgroup = 45, .cgroup_level = 2}, false);
+	expect_chosen(
+		(struct cs_config){.by_user = 1, .uid = 1000, .cgroup = 45, .cgroup_level = 2},
+		false);
+	/* chosen, but no Python: it gets a row for its ticks */
+	set_config((struct cs_config){.discover = 1});
+	know(FILE_SHELL, 0, 1);
+	rows.n = 0;
+	begin_exec(FILE_SHELL, "sh");
+	do_mmap(FILE_SHELL, 0x1000000, VM_EXEC);
+	end_exec(0x1000000);
+	assert_int_equal(row_of(CHILD)->flags, CS_PROC_FOLLOW | CS_PROC_MADE_HERE);
+	EXPECT_EVENTS(CS_EV_EXEC);
+	/* nobody asked */
+	set_config((struct cs_config){0});
+	rows.n = 0;
+	begin_exec(FILE_SHELL, "sh");
+	end_exec(0x1000000);
+	assert_int_equal(nevents, 0);
+}
+
+static void test_table_full(void **state)
+{
+	for (__u32 i = 0; rows.n < MAX_ROWS; i++)
+		rows.keys[rows.n++] = 900 + i;
+	do_fork();
+	assert_null(row_of(CHILD));
+	assert_int_equal(nevents, 0);
+	assert_int_equal(all_counts.v[CS_COUNTER_PROCS_FULL], 1);
+	know(FILE_PYTHON, CS_PROC_PYTHON, 1);
+	set_config((struct cs_config){.discover = 1});
+	begin_exec(FILE_PYTHON, "python3");
+	do_mmap(FILE_PYTHON, 0x1000000, VM_EXEC);
+	end_exec(0x1000000);
+	assert_int_equal(all_counts.v[CS_COUNTER_PROCS_FULL], 3);
+}
+
+static void test_exit(void **state)
+{
+	kernel.signal.live.counter = 1;
+	proc_exit(&kernel.task);
+	assert_int_equal(nevents, 0);
+	kernel.signal.live.counter = 0;
+	proc_exit(&kernel.task);
+	EXPECT_EVENTS(CS_EV_EXIT);
+	rows.n = 0;
+	proc_exit(&kernel.task);
+	assert_int_equal(nevents, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_fork),        TEST(test_exec_known),      TEST(test_exec_of_user_row),
+		TEST(test_loaded_late), TEST(test_files_not_known), TEST(test_without_mmap),
+		TEST(test_selection),   TEST(test_table_full),      TEST(test_exit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
