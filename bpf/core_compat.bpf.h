@@ -56,15 +56,6 @@ static __always_inline __u64 core_run_delay(struct task_struct *task)
 	return BPF_CORE_READ(task, sched_info.run_delay);
 }
 
-/*
- * Is the running thread within exec, its new program's files being mapped? The new address space is in place by then, but
- * load_elf_binary() has not said yet where its code ends.
- */
-static __always_inline bool core_in_exec(struct task_struct *task)
-{
-	return !BPF_CORE_READ(task, mm, end_code);
-}
-
 /* The kernel's device numbers as /proc/PID/maps prints them. */
 static __always_inline __u32 core_dev_major(const struct inode *inode)
 {
@@ -90,10 +81,4 @@ static __always_inline __u64 core_mtime_ns(const struct inode *inode)
 		       BPF_CORE_READ(since_6_7, __i_mtime.tv_nsec);
 	return BPF_CORE_READ(inode, i_mtime.tv_sec) * 1000000000ull +
 	       BPF_CORE_READ(inode, i_mtime.tv_nsec);
-}
-
-/* Where in its file a mapping begins. */
-static __always_inline __u64 core_file_offset(const struct vm_area_struct *vma)
-{
-	return (__u64)BPF_CORE_READ(vma, vm_pgoff) << 12; /* x86-64 has pages of 4 KiB */
 }

@@ -153,7 +153,7 @@ static __always_inline __u64 weigh(struct task_struct *task, const struct sleepe
 	if (task->on_cpu)
 		return 0;
 	if (!core_is_runnable(task))
-		return wall_weight_ns;
+		return config.no_idle ? 0 : wall_weight_ns;
 	if (last)
 		return now->run_delay - last->run_delay;
 	/* seen for the first time: count its waiting from here; no stack is known */
@@ -190,10 +190,13 @@ int wall(struct bpf_iter__task *ctx)
 		last = NULL;
 	weight_ns = weigh(task, last, &now);
 	if (!weight_ns) {
-		count(tgid, CS_COUNTER_WALL_RUNNING);
+		count(tgid, config.no_idle && !task->on_cpu ? CS_COUNTER_WALL_IDLE
+							    : CS_COUNTER_WALL_RUNNING);
 		return 0;
 	}
-	if (last && last->switches == now.switches && last->generation == now.generation) {
+	/* who holds the GIL changes while a thread stands still */
+	if (!config.want_gil && last && last->switches == now.switches &&
+	    last->generation == now.generation) {
 		emit_same(task, weight_ns);
 		last->run_delay = now.run_delay;
 		return 0;

@@ -68,14 +68,6 @@ struct file {
 	struct inode *f_inode;
 };
 
-struct vm_area_struct {
-	unsigned long vm_start;
-	unsigned long vm_pgoff;
-	unsigned long vm_flags;
-	struct mm_struct *vm_mm;
-	struct file *vm_file;
-};
-
 struct sched_info {
 	unsigned long long run_delay;
 };

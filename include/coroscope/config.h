@@ -18,6 +18,6 @@ struct cs_config {
 	char comm[16];
 	__u64 cgroup;       /* not 0: id of the cgroup (v2) that it must be in or below */
 	__u32 cgroup_level; /* depth of that cgroup: 1 is a child of the root */
-	__u32 without_mmap; /* 1: proc_mmap is not attached: a new program's own file is looked at when it begins */
+	__u32 no_idle;      /* 1: the wall clock leaves out sleeping threads */
 };
 CS_ASSERT_SIZE(struct cs_config, 64);

@@ -32,7 +32,7 @@ enum cs_ev_kind {
 	CS_EV_EXIT = 5,         /* struct cs_ev_hdr: the process is gone */
 	CS_EV_CODE_SEEN = 6,    /* struct cs_ev_code_seen: stands before the stack that met it */
 	CS_EV_FORK = 7,         /* struct cs_ev_fork: a watched process has a child */
-	CS_EV_FILE = 8, /* struct cs_ev_file: a process runs a file that nobody has looked at */
+	CS_EV_FILE = 8,         /* struct cs_ev_file: a program that nobody has looked at */
 	/* from the collector */
 	CS_EV_CAPTURE = 16, /* struct cs_ev_capture: first record: how this capture was made */
 	CS_EV_PROCESS = 17, /* struct cs_ev_process */
@@ -148,17 +148,12 @@ struct cs_ev_fork {
 };
 CS_ASSERT_SIZE(struct cs_ev_fork, 32);
 
-/*
- * An executable mapping of a file that the map `files` does not know, or not well enough. Numbers as in /proc/PID/maps; start and
- * offset are 0 for a program's own file where mappings are not followed.
- */
+/* A watched process begins a program whose file the map `files` does not know, or not well enough. */
 struct cs_ev_file {
 	struct cs_ev_hdr hdr;
-	__u64 start, offset; /* of the mapping */
-	__u64 ino;
-	__u32 dev_major, dev_minor;
+	struct cs_file_id id;
 };
-CS_ASSERT_SIZE(struct cs_ev_file, 56);
+CS_ASSERT_SIZE(struct cs_ev_file, 40);
 
 enum cs_capture_mode { CS_MODE_CPU = 0, CS_MODE_WALL = 1 };
 

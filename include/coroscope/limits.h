@@ -26,6 +26,8 @@
 #define CS_MAX_TSTATES       256
 /* Interpreters of one process visited by that search. */
 #define CS_MAX_INTERPRETERS  64
+/* Thread states of one process that user space visits. */
+#define CS_MAX_THREADS       65536
 /* Rows of that map, all processes together. */
 #define CS_MAX_TOLD_TSTATES  65536
 /* Files known to the kernel side: interpreters, and those that are none. */

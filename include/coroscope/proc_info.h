@@ -40,24 +40,16 @@ struct cs_tstate_key {
 };
 CS_ASSERT_SIZE(struct cs_tstate_key, 16);
 
-/* A file in the sense of /proc/PID/maps: the key of the map `files`. */
-struct cs_file_id {
-	__u64 ino;
-	__u32 dev_major, dev_minor;
-};
-CS_ASSERT_SIZE(struct cs_file_id, 16);
-
 /*
- * What is known of a file that processes execute, so that the next process that maps it has a row at once, without user
- * space. row.flags without CS_PROC_PYTHON: no interpreter in there. Addresses in row (interpreters_head, gil) are the
- * file's own; a mapping of the file's offset `o` at `start` adds start - o - vaddr_minus_offset.
+ * What is known of a file that processes execute (the value of the map `files`, by cs_file_id), so that the next process that begins it has a row with its exec, without
+ * user space. row.flags without CS_PROC_PYTHON and CS_PROC_UNSUPPORTED: no interpreter in there. Addresses in row
+ * (interpreters_head, gil) are the file's own.
  */
 struct cs_file_info {
-	__u64 size;     /* of the file when it was looked at: another size is another file */
-	__u64 mtime_ns; /* 0: not compared */
-	__s64 vaddr_minus_offset; /* of the executable segment: p_vaddr - p_offset */
-	__u64 text_vaddr;         /* p_vaddr of the file's lowest executable segment */
-	__u32 whole; /* 1: the row says all; 0: user space looks at each process that maps the file (CS_EV_FILE) */
+	__u64 size;       /* of the file when it was looked at: another size is another file */
+	__u64 mtime_ns;   /* 0: not compared */
+	__u64 text_vaddr; /* p_vaddr of the file's lowest executable segment */
+	__u32 asks; /* 1: the interpreter is not in this file but comes with it: user space looks at each process */
 	__u32 pad;
 	struct cs_proc_info row;
 };

@@ -27,7 +27,7 @@ enum cs_status {
  * X(name, id, is it a loss, sentence): the accounts. CPU ticks: TICKS = SAMPLES + IDLE + OTHER + RING_FULL + NESTED,
  * counted in the kernel. The due ticks are those that fit into the time that the clock was on, on every CPU: due =
  * TICKS + IDLE_ASLEEP + MISSED, the last two settled in user space. Wall: WALL_THREADS = WALL_SAMPLES + WALL_SAME + WALL_RUNNING +
- * WALL_TORN + WALL_RING_FULL. Passes over tasks: PASSES = PASSES_QUIET + PASSES_PER_TASK +
+ * WALL_IDLE + WALL_TORN + WALL_RING_FULL. Passes over tasks: PASSES = PASSES_QUIET + PASSES_PER_TASK +
  * PASSES_FAILED, and the due ones are PASSES + PASSES_MISSED.
  */
 #define CS_COUNTER(X)                                                                              \
@@ -62,7 +62,9 @@ enum cs_status {
 	X(IDLE_ASLEEP, 27, 0, "ticks of an idle CPU whose timer slept, by the kernel's idle time") \
 	X(CODES_AT_SIGHT, 28, 0, "code objects named by the kernel when first met")                \
 	X(CODES_RING_FULL, 29, 0, "code objects not named at first sight: ring buffer full")       \
-	X(PROCS_FULL, 30, 1, "processes not followed: the table of processes is full")
+	X(PROCS_FULL, 30, 1, "processes not followed: the table of processes is full")             \
+	X(WALL_IDLE, 31, 0, "visited threads that slept and were not asked for")                   \
+	X(WITHOUT_GIL, 32, 0, "samples left out: their thread did not hold the GIL")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,

@@ -10,3 +10,10 @@
 
 #define CS_ASSERT_SIZE(type, bytes) \
 	_Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes on both sides")
+
+/* A file in the sense of /proc/PID/maps. */
+struct cs_file_id {
+	__u64 ino;
+	__u32 dev_major, dev_minor;
+};
+CS_ASSERT_SIZE(struct cs_file_id, 16);

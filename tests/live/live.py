@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the live tests share: interpreters, programs to profile, runs of coroscope, collapsed stacks.
 
-A test script is `NAME.py COROSCOPE [INTERPRETER]` and ends with live.main(test, ...). It needs root and a kernel
+A test script is `NAME.py COROSCOPE [INTERPRETER]`, an interpreter being a name of tools/pythons, and ends with live.main(test, ...). It needs root and a kernel
 with BPF and BTF. Exit status 0: passed, 1: failed, 77: skipped. Processes are ended by the handle that
 started them, never by name, and everything is written below one scratch directory.
 """
@@ -24,7 +24,7 @@ import time
 COROSCOPE = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else ""
 INTERPRETER = sys.argv[2] if len(sys.argv) > 2 else None
 TARGETS = pathlib.Path(__file__).resolve().parent.parent / "targets"
-SUPPORTED = ("3.11", "3.12", "3.13")
+SUPPORTED = ("3.11", "3.12", "3.13", "3.10", "3.9", "3.8")
 RATE_HZ = 99
 OK, FAILURE, USAGE, PERMISSION, NOTHING = range(5)
 
@@ -76,42 +76,25 @@ def main(*tests):
 # Interpreters
 
 
-def is_shared(python):
-    with open(python, "rb") as file:
-        return b"libpython" in file.read()[:1 << 16] or b"libpython" in run(["ldd", python]).out.encode()
+PYTHONS = pathlib.Path(__file__).resolve().parent.parent.parent / "tools" / "pythons"
 
 
-def homes():
-    users = [os.environ.get("SUDO_USER"), None]
-    return [os.path.expanduser(f"~{user or ''}") for user in users]
-
-
-def versioned(version):
-    """A python of this version that is built with libpython, as pyenv builds them."""
-    roots = [os.environ.get("PYENV_ROOT")] + [os.path.join(home, ".pyenv") for home in homes()]
-    found = []
-    for root in filter(None, roots):
-        found += sorted(glob.glob(os.path.join(root, "versions", f"{version}.*", "bin", f"python{version}")), reverse=True)
-    found += filter(None, (shutil.which(f"python{version}", path=folder)
-                           for folder in os.environ.get("PATH", "").split(os.pathsep) if "shims" not in folder))
-    for python in found:
-        if is_shared(python):
-            return python
-    raise Skip(f"needs Python {version} built with libpython: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install {version}")
+@functools.lru_cache(maxsize=None)
+def versioned(name):
+    """The interpreter that tools/pythons knows by this name."""
+    found = subprocess.run([PYTHONS, "--path", name], capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise Skip(found.stderr.strip())
+    return found.stdout.strip()
 
 
 def distribution():
-    python = os.path.realpath("/usr/bin/python3")
-    if not re.search(r"3\.1[123]$", python):
-        raise Skip("needs the distribution's own Python 3.11 to 3.13: apt install python3")
-    return python
+    return versioned("system")
 
 
 def interpreter(name=None):
     """The one that the script was asked for; without one, whichever is here."""
     name = name or INTERPRETER
-    if name == "distribution":
-        return distribution()
     if name:
         return versioned(name)
     for version in SUPPORTED:

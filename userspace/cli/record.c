@@ -233,14 +233,6 @@ static void show_progress(const struct cs_session *session, uint64_t start_ns, b
 		last ? "\n" : "");
 }
 
-static void sleep_until(uint64_t ns)
-{
-	const struct timespec at = {.tv_sec = (time_t)(ns / 1000000000u),
-				    .tv_nsec = (long)(ns % 1000000000u)};
-
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
-}
-
 /* Turns until something ends the capture. */
 static enum cs_end_reason capture(struct cs_session *session, const struct options *options,
 				  struct cs_child *child)
@@ -250,7 +242,7 @@ static enum cs_end_reason capture(struct cs_session *session, const struct optio
 	enum cs_end_reason reason;
 
 	for (;;) {
-		sleep_until(cs_session_next_ns(session));
+		cs_session_wait(session);
 		if (cs_session_turn(session)) {
 			reason = CS_END_SPOOL_FULL;
 			break;

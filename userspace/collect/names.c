@@ -15,13 +15,13 @@
 #include "python/code.h"
 
 #define MS             1000000ull
-/* A code object's memory may become another's: compare again what is still in use. */
-#define RECHECK_NS     (250 * MS)
+/* Code objects that have been the same for so long are not among those that come and go. */
+#define SETTLED_NS     (2000 * MS)
 /* Maps of one process are not read again sooner. */
 #define MAPS_NS        (1000 * MS)
 /* Bounds against processes that make code objects or mappings without end. */
 #define MAX_CODES      (1u << 18)
-#define MAX_BATCH      4096u
+#define READ_BATCH     256u
 #define MAX_NEIGHBOURS 65536u
 
 struct seen_address {
@@ -42,6 +42,7 @@ struct cs_names {
 	struct cs_kallsyms *kallsyms;
 	struct seen_address *kernel;
 	struct neighbour *neighbours;
+	struct cs_buf readings; /* CS_EV_CODE records of this turn, not all of which are needed */
 };
 
 int cs_names_new(struct cs_names **ret)
@@ -99,6 +100,7 @@ void cs_names_free(struct cs_names *names)
 	cs_kallsyms_free(names->kallsyms);
 	forget_addresses(&names->kernel);
 	forget_neighbours(names);
+	cs_buf_free(&names->readings);
 	free(names);
 }
 
@@ -184,6 +186,16 @@ static int name_mapping(struct cs_names *names, pid_t pid, uint64_t addr, uint64
 				 mapping->path);
 }
 
+/* The record's process, if its code objects can be asked for. */
+static struct cs_target *ready_target(struct cs_target *targets, const struct cs_ev_hdr *record)
+{
+	pid_t pid = (pid_t)record->pid;
+	struct cs_target *target;
+
+	HASH_FIND_INT(targets, &pid, target);
+	return target && target->interp.state == CS_INTERP_READY ? target : NULL;
+}
+
 /* Returns the entry, made if new, or NULL without memory. */
 static struct cs_code_seen *code_get(struct cs_target *target, uint64_t code)
 {
@@ -198,68 +210,6 @@ static struct cs_code_seen *code_get(struct cs_target *target, uint64_t code)
 	seen->code = code;
 	HASH_ADD(hh, target->codes, code, sizeof(seen->code), seen);
 	return seen;
-}
-
-/* The code objects of one process that this turn's records refer to, each once. */
-struct batch {
-	uint64_t codes[MAX_BATCH];
-	uint32_t checks[MAX_BATCH];
-	unsigned int n;
-};
-
-/*
- * Compare the batch with what is known, and read what is new or has changed. An entry is trusted for this turn if it was
- * known before and is the same now: then it was the same in between, when the samples were taken.
- */
-static int read_batch(struct cs_target *target, struct batch *batch, uint64_t now_ns,
-		      struct cs_buf *out, uint64_t *unreadable)
-{
-	unsigned int changed = 0;
-	uint64_t bad = 0;
-	size_t at = out->len;
-	int err;
-
-	if (!batch->n)
-		return 0;
-	cs_code_checks(&target->interp, target->mem, batch->codes, batch->n, batch->checks);
-	for (unsigned int i = 0; i < batch->n; i++) {
-		struct cs_code_seen *seen = code_get(target, batch->codes[i]);
-
-		if (!seen)
-			return -ENOMEM;
-		seen->same = seen->check && seen->check == batch->checks[i];
-		if (!seen->same)
-			batch->codes[changed++] = seen->code;
-	}
-	batch->n = 0;
-	err = cs_code_read(&target->interp, target->mem, batch->codes, changed, now_ns, out, &bad);
-	*unreadable += bad;
-	while (!err && at < out->len) {
-		const struct cs_ev_code *record = (const void *)(out->data + at);
-		struct cs_code_seen *seen = code_get(target, record->code);
-
-		if (!seen)
-			return -ENOMEM;
-		seen->check = record->hdr.flags & CS_CODE_UNREADABLE ? CS_CODE_NOT_CHECKED
-								     : record->check;
-		at += record->hdr.size;
-	}
-	return err;
-}
-
-/* Queue a code object once a turn. Returns 0 or an error of a full batch's read. */
-static int want_code(struct cs_target *target, uint64_t code, struct batch *batch, uint64_t now_ns,
-		     struct cs_buf *out, uint64_t *unreadable)
-{
-	struct cs_code_seen *seen = code_get(target, code);
-
-	if (!seen)
-		return -ENOMEM;
-	if (seen->turn_ns == now_ns)
-		return 0;
-	seen->turn_ns = now_ns;
-	batch->codes[batch->n++] = code;
-	return batch->n == MAX_BATCH ? read_batch(target, batch, now_ns, out, unreadable) : 0;
 }
 
 struct frames {
@@ -293,66 +243,221 @@ static int name_addresses(struct cs_names *names, const struct cs_ev_stack *stac
 	return err;
 }
 
-/*
- * Was it this object? Either the sampler's check value says so, or it was known (from an earlier turn, or from a checked
- * frame earlier in this one) and has not changed. A suspended coroutine holds its code object: its frames are true as
- * they stand.
- */
-static bool is_sampled_code(struct cs_code_seen *seen, const struct cs_py_frame *frame,
-			    bool suspended)
+/* Remember to look at a code object once in this turn. Returns 0 or -ENOMEM. */
+static int want_code(struct cs_target *target, uint64_t code, uint64_t now_ns)
 {
-	if (!frame->check)
-		return seen->same || suspended;
-	if (frame->check != seen->check)
-		return false;
-	seen->same = true;
-	return true;
+	struct cs_code_seen *seen = code_get(target, code);
+
+	if (!seen)
+		return -ENOMEM;
+	if (seen->turn_ns == now_ns)
+		return 0;
+	seen->turn_ns = now_ns;
+	seen->same = false;
+	seen->now = CS_CODE_NOT_CHECKED;
+	seen->read_at = 0;
+	seen->next_wanted = target->wanted;
+	target->wanted = seen;
+	return 0;
 }
 
-static int mark_stale(struct cs_target *target, struct cs_ev_hdr *record, uint64_t *stale)
+/* What the sampler captured whole need not be read. */
+static int take_capture(struct cs_target *target, const struct cs_ev_code_seen *record,
+			uint64_t now_ns)
 {
-	struct frames frames = frames_of(record);
+	struct cs_code_seen *seen = code_get(target, record->code);
 
-	for (uint32_t i = 0; i < frames.n; i++) {
-		struct cs_code_seen *seen = code_get(target, frames.items[i].code);
-
-		if (!seen)
-			return -ENOMEM;
-		if (is_sampled_code(seen, &frames.items[i], record->kind == CS_EV_TASK))
-			continue;
-		frames.items[i].code = CS_CODE_STALE;
-		++*stale;
+	if (!seen)
+		return -ENOMEM;
+	if (seen->turn_ns != now_ns && record->name_kind && record->file_kind &&
+	    record->linetable_len == record->linetable_bytes) {
+		seen->turn_ns = now_ns;
+		seen->same = false;
+		seen->now = CS_CODE_NOT_CHECKED;
+		seen->read_at = 0;
 	}
 	return 0;
 }
 
-/* The code objects of one process in all of fresh. */
-static int name_codes(struct cs_target *target, struct cs_buf *fresh, struct batch *batch,
-		      uint64_t now_ns, struct cs_buf *out, struct cs_names_lost *lost)
+/* What all of fresh refers to. Returns 0 or -ENOMEM. */
+static int want_codes(struct cs_target *targets, const struct cs_buf *fresh, uint64_t now_ns)
 {
 	int err = 0;
 
-	if (HASH_COUNT(target->codes) > MAX_CODES)
-		cs_target_forget_codes(target);
 	for (size_t at = 0; !err && at < fresh->len;) {
 		struct cs_ev_hdr *record = (void *)(fresh->data + at);
+		struct cs_target *target = ready_target(targets, record);
 		struct frames frames = frames_of(record);
 
 		at += record->size;
-		if (record->pid != (uint32_t)target->pid)
+		if (!target)
 			continue;
+		if (record->kind == CS_EV_CODE_SEEN)
+			err = take_capture(target, (const void *)record, now_ns);
 		for (uint32_t i = 0; !err && i < frames.n; i++)
-			err = want_code(target, frames.items[i].code, batch, now_ns, out,
-					&lost->unreadable);
+			err = want_code(target, frames.items[i].code, now_ns);
 	}
+	return err;
+}
+
+/* Compare some code objects with what is known, and read what is new or has changed. */
+static int read_batch(struct cs_names *names, struct cs_target *target,
+		      struct cs_code_seen **wanted, unsigned int n, uint64_t now_ns,
+		      uint64_t *unreadable)
+{
+	size_t at = names->readings.len;
+	uint64_t codes[READ_BATCH], bad = 0;
+	uint32_t checks[READ_BATCH];
+	unsigned int changed = 0;
+	int err;
+
+	for (unsigned int i = 0; i < n; i++)
+		codes[i] = wanted[i]->code;
+	cs_code_checks(&target->interp, target->mem, codes, n, checks);
+	for (unsigned int i = 0; i < n; i++) {
+		wanted[i]->now = checks[i];
+		wanted[i]->same = checks[i] && wanted[i]->check == checks[i];
+		if (!wanted[i]->same)
+			codes[changed++] = wanted[i]->code;
+	}
+	err = cs_code_read(&target->interp, target->mem, codes, changed, now_ns, &names->readings,
+			   &bad);
+	*unreadable += bad;
+	while (!err && at < names->readings.len) {
+		const struct cs_ev_code *record = (const void *)(names->readings.data + at);
+		struct cs_code_seen *seen = code_get(target, record->code);
+
+		if (!seen)
+			return -ENOMEM;
+		if (!(record->hdr.flags & CS_CODE_UNREADABLE)) {
+			seen->now = record->check;
+			seen->read_at = at + 1;
+		}
+		at += record->hdr.size;
+	}
+	return err;
+}
+
+static int read_wanted(struct cs_names *names, struct cs_target *target, uint64_t now_ns,
+		       uint64_t *unreadable)
+{
+	struct cs_code_seen *batch[READ_BATCH];
+	unsigned int n = 0;
+	int err = 0;
+
+	while (target->wanted && !err) {
+		batch[n++] = target->wanted;
+		target->wanted = target->wanted->next_wanted;
+		if (n == READ_BATCH || !target->wanted) {
+			err = read_batch(names, target, batch, n, now_ns, unreadable);
+			n = 0;
+		}
+	}
+	target->wanted = NULL;
+	return err;
+}
+
+/* From here on the capture's readers take this address for this object. */
+static void note_recorded(struct cs_target *target, struct cs_code_seen *seen, uint32_t check,
+			  uint64_t now_ns)
+{
+	if (seen->check && seen->check != check)
+		target->reused_ns = now_ns;
+	if (seen->check != check)
+		seen->since_ns = now_ns;
+	seen->check = check;
+}
+
+/* Put what was read in this turn into the capture. Returns 0 or -ENOMEM. */
+static int record_reading(struct cs_names *names, struct cs_target *target,
+			  struct cs_code_seen *seen, uint64_t now_ns, struct cs_buf *out)
+{
+	const struct cs_ev_hdr *record = (const void *)(names->readings.data + seen->read_at - 1);
+
+	note_recorded(target, seen, seen->now, now_ns);
+	return cs_buf_append(out, record, record->size);
+}
+
+/*
+ * Which object was it? A frame with a check value is the object with that value: the one in the capture, or the one that was read
+ * just now, or none that is known. A frame without: the sampler had met the address before, so it is the object in the
+ * capture if that has not changed since the last turn. A suspended coroutine holds its code object: its frames are true as they
+ * stand. A process that is gone cannot be asked: what had been the same for seconds is believed. Returns 1 (its name stands in the
+ * capture now), 0 or -ENOMEM.
+ */
+static int name_frame(struct cs_names *names, struct cs_target *target, struct cs_py_frame *frame,
+		      bool suspended, uint64_t now_ns, struct cs_buf *out)
+{
+	struct cs_code_seen *seen = code_get(target, frame->code);
+	bool is_it;
+
+	if (!seen)
+		return -ENOMEM;
+	is_it = frame->check
+			? frame->check == seen->check
+			: seen->check && (seen->same || (suspended && seen->check == seen->now));
+	if (is_it) {
+		seen->same = true;
+		return 1;
+	}
+	if (seen->read_at && (frame->check ? frame->check == seen->now : suspended)) {
+		seen->same = true;
+		return record_reading(names, target, seen, now_ns, out) ? -ENOMEM : 1;
+	}
+	return !frame->check && seen->check && !seen->now && now_ns - seen->since_ns > SETTLED_NS;
+}
+
+/* Append a record with what it needs before it. Returns 0 or -ENOMEM. */
+static int name_record(struct cs_names *names, struct cs_target *target, struct cs_ev_hdr *record,
+		       uint64_t now_ns, struct cs_buf *out, struct cs_names_lost *lost)
+{
+	struct frames frames = frames_of(record);
+
+	for (uint32_t i = 0; i < frames.n; i++) {
+		int known = name_frame(names, target, &frames.items[i], record->kind == CS_EV_TASK,
+				       now_ns, out);
+
+		if (known < 0)
+			return known;
+		if (known)
+			continue;
+		frames.items[i].code = CS_CODE_STALE;
+		lost->stale++;
+	}
+	return cs_buf_append(out, record, record->size);
+}
+
+/* A captured code object takes its place in the capture. Returns 0 or -ENOMEM. */
+static int record_capture(struct cs_target *target, const struct cs_ev_code_seen *record,
+			  uint64_t now_ns, struct cs_buf *out)
+{
+	struct cs_code_seen *seen = code_get(target, record->code);
+	int err = cs_code_from_seen(&target->interp, record, out);
+
+	if (!seen || err == -ENOMEM)
+		return -ENOMEM;
 	if (!err)
-		err = read_batch(target, batch, now_ns, out, &lost->unreadable);
+		note_recorded(target, seen, record->check, now_ns);
+	return 0;
+}
+
+static int write_records(struct cs_names *names, struct cs_target *targets, struct cs_buf *fresh,
+			 uint64_t now_ns, struct cs_buf *out, struct cs_names_lost *lost)
+{
+	int err = 0;
+
 	for (size_t at = 0; !err && at < fresh->len;) {
 		struct cs_ev_hdr *record = (void *)(fresh->data + at);
+		struct cs_target *target = ready_target(targets, record);
 
 		at += record->size;
-		if (record->pid == (uint32_t)target->pid)
-			err = mark_stale(target, record, &lost->stale);
+		if (record->kind == CS_EV_CODE_SEEN)
+			err = target ? record_capture(target, (const void *)record, now_ns, out)
+				     : 0;
+		else if (target)
+			err = name_record(names, target, record, now_ns, out, lost);
+		else
+			err = cs_buf_append(out, record, record->size);
 	}
 	return err;
 }
@@ -360,12 +465,9 @@ static int name_codes(struct cs_target *target, struct cs_buf *fresh, struct bat
 int cs_names_for(struct cs_names *names, struct cs_target *targets, struct cs_buf *fresh,
 		 uint64_t now_ns, struct cs_buf *out, struct cs_names_lost *lost)
 {
-	_cleanup_free_ struct batch *batch = calloc(1, sizeof(*batch));
 	struct cs_target *target, *tmp;
 	int err = 0;
 
-	if (!batch)
-		return -ENOMEM;
 	for (size_t at = 0; !err && at < fresh->len;) {
 		const struct cs_ev_hdr *record = (const void *)(fresh->data + at);
 
@@ -373,9 +475,18 @@ int cs_names_for(struct cs_names *names, struct cs_target *targets, struct cs_bu
 			err = name_addresses(names, (const void *)record, now_ns, out);
 		at += record->size;
 	}
+	names->readings.len = 0;
+	if (!err)
+		err = want_codes(targets, fresh, now_ns);
 	HASH_ITER (hh, targets, target, tmp) {
-		if (!err && target->interp.state == CS_INTERP_READY)
-			err = name_codes(target, fresh, batch, now_ns, out, lost);
+		if (!err && target->wanted)
+			err = read_wanted(names, target, now_ns, &lost->unreadable);
+	}
+	if (!err)
+		err = write_records(names, targets, fresh, now_ns, out, lost);
+	HASH_ITER (hh, targets, target, tmp) {
+		if (HASH_COUNT(target->codes) > MAX_CODES)
+			cs_target_forget_codes(target);
 	}
 	return err;
 }

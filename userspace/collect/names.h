@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fresh records refer to code objects, kernel functions and mapped files by address. Names finds the addresses that
- * nobody has named yet, asks the live machine while it still knows, and puts the answers before the records.
+ * nobody has named yet, asks the live machine while it still knows, and puts the answers before the records. An address may
+ * be several objects' one after the other: a CS_EV_CODE record holds until the next one.
  * It reads records of this very run (from the ring, or built by the collector), never a file.
  */
 #pragma once
@@ -35,9 +36,10 @@ struct cs_names_lost {
 };
 
 /*
- * Append to out what the whole records in fresh need to be understood. targets is the uthash table by pid. A frame whose
- * code object was gone or replaced before it could be read gets CS_CODE_STALE in place of its address: no name is
- * better than another's. *lost is added to. Returns 0 or -ENOMEM.
+ * Append the whole records in fresh to out, each behind what it needs to be understood; what the sampler captured of code
+ * objects becomes CS_EV_CODE records. targets is the uthash table by pid. A frame whose code object was gone or replaced
+ * before it could be read gets CS_CODE_STALE in place of its address: no name is better than another's. *lost is added to.
+ * Returns 0 or -ENOMEM.
  */
 int cs_names_for(struct cs_names *names, struct cs_target *targets, struct cs_buf *fresh,
 		 uint64_t now_ns, struct cs_buf *out, struct cs_names_lost *lost);

@@ -50,7 +50,7 @@ struct cs_probes {
 	struct iterator *iterators;
 	struct cs_probe_link *links;
 	uint64_t interval_ns;
-	bool has_wall;
+	bool has_wall, follow;
 	int ncpu;
 	uint32_t generation; /* of the last process described */
 	int (*drain_fn)(void *ctx, const struct cs_ev_hdr *record);
@@ -109,6 +109,25 @@ static bool kernel_has_wall(void)
 	return found;
 }
 
+static void configure(struct cs_config *config, const struct cs_probes_options *options)
+{
+	const struct cs_selection *selection = options->selection;
+
+	config->interval_ns = options->interval_ns;
+	config->all_processes = options->all_processes;
+	config->discover = options->discover;
+	config->want_gil = options->want_gil;
+	config->no_idle = options->no_idle;
+	if (!selection)
+		return;
+	config->by_user = selection->by_user;
+	config->uid = selection->uid;
+	config->by_comm = *selection->comm != '\0';
+	memcpy(config->comm, selection->comm, sizeof(config->comm));
+	config->cgroup = selection->cgroup_id;
+	config->cgroup_level = selection->cgroup_level;
+}
+
 static int open_and_load(struct cs_probes *probes, const struct cs_probes_options *options)
 {
 	int err;
@@ -116,8 +135,7 @@ static int open_and_load(struct cs_probes *probes, const struct cs_probes_option
 	probes->skel = coroscope__open();
 	if (!probes->skel)
 		return -errno;
-	probes->skel->rodata->config.interval_ns = options->interval_ns;
-	probes->skel->rodata->config.all_processes = options->all_processes;
+	configure(&probes->skel->rodata->config, options);
 	bpf_map__set_max_entries(probes->skel->maps.ring, (uint32_t)ring_size(options->ring_bytes));
 	probes->has_wall = options->wall && kernel_has_wall();
 	bpf_program__set_autoload(probes->skel->progs.wall, probes->has_wall);
@@ -144,6 +162,7 @@ int cs_probes_load(const struct cs_probes_options *options, struct cs_probes **r
 	if (!probes)
 		return -ENOMEM;
 	probes->interval_ns = options->interval_ns;
+	probes->follow = options->follow || options->discover;
 	probes->ncpu = libbpf_num_possible_cpus();
 	if (probes->ncpu < 0)
 		return probes->ncpu;
@@ -226,10 +245,18 @@ void cs_probes_stop_clock(struct cs_probes *probes)
 	free(TAKE_PTR(probes->clocks));
 }
 
+int cs_probes_wake_fd(const struct cs_probes *probes)
+{
+	return ring_buffer__epoll_fd(probes->ring);
+}
+
 int cs_probes_watch_processes(struct cs_probes *probes)
 {
 	struct coroscope *skel = probes->skel;
 
+	skel->links.proc_fork = bpf_program__attach(skel->progs.proc_fork);
+	if (!skel->links.proc_fork)
+		return -errno;
 	skel->links.proc_exec = bpf_program__attach(skel->progs.proc_exec);
 	if (!skel->links.proc_exec)
 		return -errno;
@@ -240,10 +267,16 @@ int cs_probes_watch_processes(struct cs_probes *probes)
 int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_proc_info *info)
 {
 	static const uint64_t zeroes[CS_COUNTER_MAX_];
-	struct cs_proc_info row = *info;
+	struct cs_proc_info row = *info, before;
 	uint32_t key = (uint32_t)pid;
 
 	row.generation = ++probes->generation;
+	if (!cs_probes_row(probes, pid, &before)) {
+		row.mm = before.mm;
+		row.since_ns = before.since_ns;
+	}
+	if (probes->follow)
+		row.flags |= CS_PROC_FOLLOW;
 	/* The accounts' row first and only once: it must survive a new description of the process. */
 	if (bpf_map_update_elem(bpf_map__fd(probes->skel->maps.proc_counters), &key, zeroes,
 				BPF_NOEXIST) &&
@@ -271,11 +304,35 @@ void cs_probes_drop_process(struct cs_probes *probes, pid_t pid)
 
 bool cs_probes_is_stale(const struct cs_probes *probes, pid_t pid)
 {
-	uint32_t key = (uint32_t)pid;
 	struct cs_proc_info info;
 
-	return !bpf_map_lookup_elem(bpf_map__fd(probes->skel->maps.procs), &key, &info) &&
-	       info.flags & CS_PROC_STALE;
+	return !cs_probes_row(probes, pid, &info) && info.flags & CS_PROC_STALE;
+}
+
+int cs_probes_row(const struct cs_probes *probes, pid_t pid, struct cs_proc_info *ret)
+{
+	uint32_t key = (uint32_t)pid;
+
+	return bpf_map_lookup_elem(bpf_map__fd(probes->skel->maps.procs), &key, ret) ? -ENOENT : 0;
+}
+
+void cs_probes_know_file(struct cs_probes *probes, const struct cs_file_id *id,
+			 const struct cs_file_info *info)
+{
+	if (bpf_map_update_elem(bpf_map__fd(probes->skel->maps.files), id, info, BPF_ANY))
+		cs_debug("the table of files is full: this one is asked about again, ignoring");
+}
+
+void cs_probes_tell_tstate(struct cs_probes *probes, const struct cs_tstate_key *key,
+			   uint64_t tstate)
+{
+	if (bpf_map_update_elem(bpf_map__fd(probes->skel->maps.tstates), key, &tstate, BPF_ANY))
+		cs_debug("the table of threads is full: not all are found, ignoring");
+}
+
+void cs_probes_forget_tstate(struct cs_probes *probes, const struct cs_tstate_key *key)
+{
+	bpf_map_delete_elem(bpf_map__fd(probes->skel->maps.tstates), key);
 }
 
 /* Open the very file that was looked at: its owner may have put another one, or a link to one of the system's, there. */

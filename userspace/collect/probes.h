@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "collect/selection.h"
 #include "python/interp.h"
 
 struct cs_probes;
@@ -23,7 +24,12 @@ struct cs_probes_options {
 	uint64_t interval_ns; /* of CPU ticks */
 	size_t ring_bytes;    /* rounded up to a power of two of whole pages */
 	bool all_processes;
-	bool wall; /* load the iterator, if the kernel has what it needs */
+	bool wall;     /* load the iterator, if the kernel has what it needs */
+	bool no_idle;  /* ... but leave out sleeping threads */
+	bool want_gil; /* tell in each stack whether its thread held the GIL */
+	bool discover; /* processes that begin a program are chosen by `selection` */
+	bool follow;   /* children of watched processes are watched */
+	const struct cs_selection *selection; /* may be NULL */
 };
 
 /*
@@ -41,11 +47,27 @@ static inline void cs_probes_freep(struct cs_probes **probes)
 int cs_probes_start_clock(struct cs_probes *probes);
 void cs_probes_stop_clock(struct cs_probes *probes);
 
-/* Watch exec and exit of the processes with a row. Returns 0 or -errno. */
+/* A descriptor that becomes readable when the kernel side has something that cannot wait for the next turn. */
+int cs_probes_wake_fd(const struct cs_probes *probes);
+
+/* Watch fork, exec and exit of the processes with a row. Returns 0 or -errno. */
 int cs_probes_watch_processes(struct cs_probes *probes);
 
-/* Make or replace a process's row; remove it. Returns 0 or -errno (-E2BIG: the table is full). */
+/*
+ * Make or replace a process's row; remove it. What only the kernel side knows stays: since when the program runs, and in which
+ * address space. Returns 0 or -errno (-E2BIG: the table is full).
+ */
 int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_proc_info *info);
+
+/* A process's row as it is. Returns 0, or -ENOENT. */
+int cs_probes_row(const struct cs_probes *probes, pid_t pid, struct cs_proc_info *ret);
+
+/* Tell the kernel side about a file (see proc_info.h), and about a thread's state that it would not find by itself. */
+void cs_probes_know_file(struct cs_probes *probes, const struct cs_file_id *id,
+			 const struct cs_file_info *info);
+void cs_probes_tell_tstate(struct cs_probes *probes, const struct cs_tstate_key *key,
+			   uint64_t tstate);
+void cs_probes_forget_tstate(struct cs_probes *probes, const struct cs_tstate_key *key);
 void cs_probes_drop_process(struct cs_probes *probes, pid_t pid);
 
 /* Has the kernel marked the process's row: it called exec since the row was made? */

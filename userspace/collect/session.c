@@ -4,11 +4,16 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collect/due.h"
+#include "collect/files.h"
+#include "collect/mapped.h"
 #include "collect/names.h"
 #include "collect/probes.h"
 #include "collect/record.h"
@@ -16,6 +21,8 @@
 #include "collect/visit.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
+#include "core/log.h"
+#include "python/binary.h"
 
 #define MS            1000000ull
 /* Wall passes and draining: no finer than this however fine the CPU clock is, and no coarser. */
@@ -23,8 +30,12 @@
 #define TURN_MAX_NS   (50 * MS)
 /* While a target is expected to load asyncio any moment: its first tasks want creators. */
 #define TURN_HURRY_NS (2 * MS)
+/* Turns that something asked for ahead of time keep this distance. */
+#define TURN_GAP_NS   (1 * MS)
 #define FLUSH_NS      (1000 * MS)
 #define CHECK_NS      (250 * MS)
+/* Generations between a process and one that it descends from. */
+#define MAX_ANCESTORS 64
 
 struct cs_session {
 	struct cs_session_options options;
@@ -32,11 +43,14 @@ struct cs_session {
 	struct cs_probes *probes;
 	struct cs_target *targets; /* by pid */
 	struct cs_names *names;
-	struct cs_buf fresh;  /* this turn's records: what the ring held, then the passes */
+	struct cs_files *files;
+	struct cs_mapped *mapped; /* NULL if the kernel does not tell */
+	struct cs_buf fresh;      /* this turn's records: what the ring held, then the passes */
 	struct cs_buf passes; /* over tasks; taken before the ring is drained, written after it */
 	struct cs_buf ahead;  /* what must stand before all of them */
+	struct cs_buf named;  /* fresh with the names that it needs */
 	uint64_t turn_ns;     /* length of a turn */
-	uint64_t next_ns, flushed_ns, checked_ns;
+	uint64_t last_ns, next_ns, flushed_ns, checked_ns;
 	struct cs_visit visit;
 	struct cs_due *due;            /* NULL until the clock starts */
 	uint64_t own[CS_COUNTER_MAX_]; /* the collector's accounts */
@@ -49,6 +63,12 @@ static uint64_t turn_length(uint64_t interval_ns)
 	return interval_ns > TURN_MAX_NS ? TURN_MAX_NS : interval_ns;
 }
 
+/* Are processes met that nobody named? */
+static bool discovers(const struct cs_session *session)
+{
+	return session->options.all_processes || cs_selection_given(&session->options.selection);
+}
+
 int cs_session_new(const struct cs_session_options *options, struct cs_spool *spool,
 		   struct cs_session **ret, char **ret_log)
 {
@@ -57,6 +77,11 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 		.ring_bytes = options->ring_bytes,
 		.all_processes = options->all_processes,
 		.wall = options->mode == CS_MODE_WALL && !options->no_iterator,
+		.no_idle = options->no_idle,
+		.want_gil = options->only_gil,
+		.discover = options->all_processes || cs_selection_given(&options->selection),
+		.follow = options->subprocesses,
+		.selection = &options->selection,
 	};
 	_cleanup_(cs_session_freep) struct cs_session *session = calloc(1, sizeof(*session));
 	int err;
@@ -69,11 +94,14 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 	err = cs_names_new(&session->names);
 	if (!err)
 		err = cs_probes_load(&probes, &session->probes, ret_log);
+	if (!err)
+		err = cs_files_new(session->probes, &session->files);
 	if (err)
 		return err;
 	session->visit = (struct cs_visit){
 		.probes = session->probes,
-		.all_processes = options->all_processes,
+		.all_processes = discovers(session),
+		.no_idle = options->no_idle,
 		.mode = options->mode,
 		.turn_ns = session->turn_ns,
 	};
@@ -91,19 +119,33 @@ void cs_session_free(struct cs_session *session)
 		HASH_DEL(session->targets, target);
 		cs_target_free(target);
 	}
+	cs_files_free(session->files);
+	cs_mapped_free(session->mapped);
 	cs_probes_free(session->probes);
 	cs_names_free(session->names);
 	cs_due_free(session->due);
 	cs_buf_free(&session->fresh);
 	cs_buf_free(&session->passes);
 	cs_buf_free(&session->ahead);
+	cs_buf_free(&session->named);
 	free(session);
 }
 
-/* With -a one probe serves all processes that map its file; else others must not pay for it. */
+/* Where processes come and go one probe serves all that map its file; else others must not pay for it. */
 static pid_t probe_pid(const struct cs_session *session, const struct cs_target *target)
 {
-	return session->options.all_processes ? -1 : target->pid;
+	return discovers(session) || session->options.subprocesses ? -1 : target->pid;
+}
+
+/* Whatever can be found out about a target now. */
+static int refresh_target(struct cs_session *session, struct cs_target *target, uint64_t now_ns)
+{
+	enum cs_interp_state before = target->interp.state;
+	int err = cs_target_refresh(target, session->probes, probe_pid(session, target), now_ns);
+
+	if (!err && target->interp.state == CS_INTERP_READY && before != CS_INTERP_READY)
+		cs_files_learn(session->files, &target->interp);
+	return err;
 }
 
 static int add_target(struct cs_session *session, pid_t pid, bool python_only, bool asked_for)
@@ -120,9 +162,11 @@ static int add_target(struct cs_session *session, pid_t pid, bool python_only, b
 	if (err || (python_only && target->interp.state == CS_INTERP_NOT_PYTHON))
 		return err;
 	target->asked_for = asked_for;
-	err = cs_target_refresh(target, session->probes, probe_pid(session, target), cs_now_ns());
+	err = refresh_target(session, target, cs_now_ns());
 	if (err)
 		return err;
+	if (target->interp.state == CS_INTERP_READY)
+		cs_files_learn(session->files, &target->interp);
 	HASH_ADD_INT(session->targets, pid, target);
 	TAKE_PTR(target);
 	return 0;
@@ -133,24 +177,93 @@ int cs_session_add(struct cs_session *session, pid_t pid)
 	return add_target(session, pid, false, true);
 }
 
-int cs_session_add_all(struct cs_session *session)
+/* Call fn for every process there is; it returns 0 to go on. Returns what it returned, or -errno. */
+static int each_process(struct cs_session *session,
+			int (*fn)(struct cs_session *session, pid_t pid))
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
 	struct dirent *entry;
+	int err = 0;
 
 	if (!proc)
 		return -errno;
-	while ((entry = readdir(proc))) {
-		int err;
-
-		if (!isdigit((unsigned char)entry->d_name[0]))
-			continue;
-		/* Processes come and go while we look: one that cannot be read is sampled without names. */
-		err = add_target(session, (pid_t)strtol(entry->d_name, NULL, 10), true, false);
-		if (err == -ENOMEM || err == -E2BIG)
-			return err;
+	while (!err && (entry = readdir(proc))) {
+		if (isdigit((unsigned char)entry->d_name[0]))
+			err = fn(session, (pid_t)strtol(entry->d_name, NULL, 10));
 	}
-	return 0;
+	return err;
+}
+
+/* Processes come and go while we look: one that cannot be read is sampled without names. */
+static int hard_error(int err)
+{
+	return err == -ENOMEM || err == -E2BIG ? err : 0;
+}
+
+static int add_if_chosen(struct cs_session *session, pid_t pid)
+{
+	bool all = session->options.all_processes;
+
+	if (pid == getpid() && !all)
+		return 0;
+	if (!cs_selection_chooses(&session->options.selection, pid))
+		return 0;
+	return hard_error(add_target(session, pid, all, false));
+}
+
+int cs_session_add_all(struct cs_session *session)
+{
+	return each_process(session, add_if_chosen);
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	char path[64], line[512];
+	const char *rest;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	if (!file || !fgets(line, sizeof(line), file))
+		return 0;
+	/* "pid (comm) S ppid": the name may hold anything */
+	rest = strrchr(line, ')');
+	return rest && strlen(rest) > 4 ? (pid_t)strtol(rest + 4, NULL, 10) : 0;
+}
+
+/* Is a watched process among the ancestors? */
+static int add_if_child(struct cs_session *session, pid_t pid)
+{
+	struct cs_target *target = NULL;
+	pid_t at = parent_of(pid);
+
+	for (int depth = 0; at > 1 && depth < MAX_ANCESTORS && !target; depth++) {
+		HASH_FIND_INT(session->targets, &at, target);
+		at = parent_of(at);
+	}
+	return target ? hard_error(add_target(session, pid, false, false)) : 0;
+}
+
+int cs_session_add_children(struct cs_session *session)
+{
+	return each_process(session, add_if_child);
+}
+
+/* Something was mapped: by a target that is no Python yet or waits for asyncio, or by a process that may have become one. */
+static void on_mapped(void *ctx, pid_t pid, const char *path)
+{
+	struct cs_session *session = ctx;
+	struct cs_target *target;
+
+	HASH_FIND_INT(session->targets, &pid, target);
+	if (target && target->interp.state != CS_INTERP_READY && cs_py_binary_is_named(path))
+		cs_target_poke(target, cs_now_ns());
+	else if (target && target->interp.state == CS_INTERP_READY && !target->tasks &&
+		 strstr(path, "_asyncio"))
+		cs_target_poke(target, cs_now_ns());
+	else if (!target && discovers(session) && strstr(path, "libpython") &&
+		 cs_selection_chooses(&session->options.selection, pid))
+		add_target(session, pid, false, false);
 }
 
 int cs_session_start(struct cs_session *session)
@@ -158,6 +271,9 @@ int cs_session_start(struct cs_session *session)
 	int err;
 
 	cs_names_load_kernel(session->names);
+	if (cs_mapped_new(on_mapped, session, &session->mapped))
+		cs_debug(
+			"the kernel does not tell what is mapped: what is loaded late is noticed late");
 	err = cs_probes_watch_processes(session->probes);
 	if (!err)
 		err = cs_record_capture(
@@ -178,9 +294,22 @@ int cs_session_start(struct cs_session *session)
 	return err;
 }
 
-uint64_t cs_session_next_ns(const struct cs_session *session)
+void cs_session_wait(const struct cs_session *session)
 {
-	return session->next_ns;
+	struct pollfd wake = {.fd = cs_probes_wake_fd(session->probes), .events = POLLIN};
+	uint64_t now = cs_now_ns(), gap = session->last_ns + TURN_GAP_NS;
+	struct timespec timeout = {0};
+
+	if (now < gap) {
+		timeout.tv_nsec = (long)(gap - now);
+		nanosleep(&timeout, NULL);
+		now = gap;
+	}
+	if (now >= session->next_ns)
+		return;
+	timeout.tv_sec = (time_t)((session->next_ns - now) / 1000000000u);
+	timeout.tv_nsec = (long)((session->next_ns - now) % 1000000000u);
+	ppoll(&wake, 1, &timeout, NULL);
 }
 
 /* However this process ends, the capture file holds all but the last second. */
@@ -199,7 +328,7 @@ static int write_fresh(struct cs_session *session)
 {
 	struct cs_names_lost lost = {0};
 	int err = cs_names_for(session->names, session->targets, &session->fresh, cs_now_ns(),
-			       &session->ahead, &lost);
+			       &session->named, &lost);
 
 	session->own[CS_COUNTER_CODES_UNREADABLE] += lost.unreadable;
 	session->own[CS_COUNTER_FRAMES_STALE] += lost.stale;
@@ -207,13 +336,14 @@ static int write_fresh(struct cs_session *session)
 	if (!err)
 		err = cs_spool_append(session->spool, session->ahead.data, session->ahead.len);
 	if (!err)
-		err = cs_spool_append(session->spool, session->fresh.data, session->fresh.len);
+		err = cs_spool_append(session->spool, session->named.data, session->named.len);
 	if (!err)
 		err = flush_now_and_then(session);
 	if (err)
 		session->own[CS_COUNTER_SPOOL_FULL]++;
 	session->ahead.len = 0;
 	session->fresh.len = 0;
+	session->named.len = 0;
 	return err;
 }
 
@@ -224,43 +354,135 @@ static void start_over(struct cs_session *session, struct cs_target *target)
 	cs_names_forget(session->names, target->pid);
 }
 
-/* What a record means for the collector itself. Returns 0 or -errno. */
-static int heed(struct cs_session *session, struct cs_target *target,
-		const struct cs_ev_hdr *record)
+static struct cs_target *find_target(const struct cs_session *session, pid_t pid)
 {
-	int err = 0;
+	struct cs_target *target;
 
-	if (record->kind == CS_EV_EXEC) {
-		/*
-		 * What was sampled before it belongs to the old program, whose memory is gone; names found after it
-		 * must stand behind it.
-		 */
-		cs_names_freeze(session->names, target->pid);
-		err = write_fresh(session);
-		start_over(session, target);
-	} else if (record->kind == CS_EV_EXIT) {
-		target->exited = true;
-	} else if (record->kind == CS_EV_TASK_CREATED && target->tasks) {
-		cs_tasks_renew(target->tasks, ((const struct cs_ev_stack *)record)->subject);
-	}
+	HASH_FIND_INT(session->targets, &pid, target);
+	return target;
+}
+
+/* A watched process has become another program. Returns 0 or -errno. */
+static int heed_exec(struct cs_session *session, struct cs_target *target)
+{
+	int err;
+
+	/*
+	 * What was sampled before it belongs to the old program, whose memory is gone; names found after it
+	 * must stand behind it.
+	 */
+	cs_names_freeze(session->names, target->pid);
+	err = write_fresh(session);
+	cs_target_untell_threads(target, session->probes);
+	start_over(session, target);
 	return err;
+}
+
+/* A process that nobody watches has begun a program that the kernel side knows. */
+static void meet_program(struct cs_session *session, pid_t pid)
+{
+	struct cs_proc_info row;
+
+	if (cs_probes_row(session->probes, pid, &row) ||
+	    !(row.flags & (CS_PROC_PYTHON | CS_PROC_UNSUPPORTED)))
+		return;
+	add_target(session, pid, false, false);
+	if (find_target(session, pid))
+		find_target(session, pid)->fresh = true;
+}
+
+/* ... or one that it does not know. */
+static void meet_file(struct cs_session *session, const struct cs_ev_file *ev)
+{
+	pid_t pid = (pid_t)ev->hdr.pid;
+	struct cs_target *target;
+
+	if (!cs_files_met(session->files, pid, &ev->id))
+		return;
+	add_target(session, pid, false, false);
+	target = find_target(session, pid);
+	if (target) {
+		target->fresh = true;
+		cs_target_poke(target, cs_now_ns());
+	}
+}
+
+/* A watched process has a child: what is known of the one holds for the other. */
+static int meet_child(struct cs_session *session, const struct cs_target *parent,
+		      const struct cs_ev_fork *ev)
+{
+	pid_t pid = (pid_t)ev->child;
+	struct cs_target *child;
+	int err;
+
+	if (find_target(session, pid))
+		return 0;
+	err = cs_target_fork(parent, pid, ev->hdr.ts_ns, &child);
+	if (!err)
+		HASH_ADD_INT(session->targets, pid, child);
+	return err == -ENOMEM ? err : 0;
+}
+
+/* What a record means for the collector itself. Returns 0 or -errno. */
+static int heed(struct cs_session *session, const struct cs_ev_hdr *record)
+{
+	struct cs_target *target = find_target(session, (pid_t)record->pid);
+
+	switch (record->kind) {
+	case CS_EV_EXEC:
+		if (target)
+			return heed_exec(session, target);
+		meet_program(session, (pid_t)record->pid);
+		return 0;
+	case CS_EV_FILE:
+		meet_file(session, (const void *)record);
+		return 0;
+	case CS_EV_FORK:
+		return target ? meet_child(session, target, (const void *)record) : 0;
+	case CS_EV_EXIT:
+		if (target)
+			target->exited = true;
+		else
+			cs_probes_drop_process(session->probes, (pid_t)record->pid);
+		return 0;
+	case CS_EV_TASK_CREATED:
+		if (target && target->tasks)
+			cs_tasks_renew(target->tasks,
+				       ((const struct cs_ev_stack *)record)->subject);
+		return 0;
+	case CS_EV_STACK:
+		/* the search in the kernel is short: it may be one of very many threads */
+		if (target && ((const struct cs_ev_stack *)record)->status == CS_STATUS_NO_TSTATE)
+			return cs_target_tell_threads(target, session->probes, cs_now_ns());
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* With --gil, samples of threads without it are counted and left out. */
+static bool is_left_out(const struct cs_session *session, const struct cs_ev_hdr *record)
+{
+	return session->options.only_gil && record->kind == CS_EV_STACK &&
+	       ((const struct cs_ev_stack *)record)->gil != CS_GIL_HELD;
 }
 
 static int keep_record(void *ctx, const struct cs_ev_hdr *record)
 {
 	struct cs_session *session = ctx;
-	struct cs_target *target;
-	pid_t pid = (pid_t)record->pid;
-	int err = cs_buf_append(&session->fresh, record, record->size);
+	int err = 0;
 
-	HASH_FIND_INT(session->targets, &pid, target);
-	return err || !target ? err : heed(session, target, record);
+	if (is_left_out(session, record))
+		session->own[CS_COUNTER_WITHOUT_GIL]++;
+	else
+		err = cs_buf_append(&session->fresh, record, record->size);
+	return err ? err : heed(session, record);
 }
 
-/* A process of -a that nobody looked at yet shows up in a sample: what is it? */
+/* A process that nobody looked at yet shows up in a sample: what is it? */
 static int meet_newcomers(struct cs_session *session)
 {
-	for (size_t at = 0; session->options.all_processes && at < session->fresh.len;) {
+	for (size_t at = 0; discovers(session) && at < session->fresh.len;) {
 		const struct cs_ev_stack *stack = (const void *)(session->fresh.data + at);
 		pid_t pid = (pid_t)stack->hdr.pid;
 		struct cs_target *target;
@@ -269,7 +491,7 @@ static int meet_newcomers(struct cs_session *session)
 		if (stack->hdr.kind != CS_EV_STACK || stack->status != CS_STATUS_NOT_PYTHON)
 			continue;
 		add_target(session, pid, false, false);
-		HASH_FIND_INT(session->targets, &pid, target);
+		target = find_target(session, pid);
 		if (target && !target->described &&
 		    cs_target_describe(target, cs_now_ns(), &session->ahead))
 			return -ENOMEM;
@@ -288,7 +510,7 @@ static void check_on_targets(struct cs_session *session, uint64_t now_ns)
 	HASH_ITER (hh, session->targets, target, tmp) {
 		if (cs_target_ended(target))
 			target->exited = true;
-		else if (target->told && cs_probes_is_stale(session->probes, target->pid))
+		else if (target->told_kernel && cs_probes_is_stale(session->probes, target->pid))
 			start_over(session, target);
 	}
 }
@@ -301,9 +523,9 @@ static int refresh_targets(struct cs_session *session)
 
 	check_on_targets(session, now);
 	HASH_ITER (hh, session->targets, target, tmp) {
-		if (cs_target_refresh(target, session->probes, probe_pid(session, target), now) ==
-		    -ESRCH)
+		if (refresh_target(session, target, now) == -ESRCH)
 			target->exited = true;
+		cs_target_set_checks(target, session->probes, now);
 		if (!target->described && !target->exited)
 			err = cs_target_describe(target, now, &session->ahead);
 		if (err)
@@ -324,6 +546,7 @@ static int bury_exited(struct cs_session *session)
 			continue;
 		if (!cs_probes_counters(session->probes, target->pid, counters))
 			err = cs_record_stats(&session->ahead, now, target->pid, counters);
+		cs_target_untell_threads(target, session->probes);
 		cs_probes_drop_process(session->probes, target->pid);
 		cs_names_forget(session->names, target->pid);
 		HASH_DEL(session->targets, target);
@@ -375,9 +598,25 @@ static int drain(struct cs_session *session)
 	return err;
 }
 
+/* What was mapped late; if some of it is not known, everybody may have. */
+static void hear_of_mappings(struct cs_session *session)
+{
+	struct cs_target *target, *tmp;
+
+	if (!session->mapped || !cs_mapped_drain(session->mapped))
+		return;
+	HASH_ITER (hh, session->targets, target, tmp)
+		if (target->interp.state != CS_INTERP_READY || !target->tasks)
+			cs_target_poke(target, cs_now_ns());
+}
+
 int cs_session_turn(struct cs_session *session)
 {
-	int err = refresh_targets(session);
+	int err;
+
+	session->last_ns = cs_now_ns();
+	hear_of_mappings(session);
+	err = refresh_targets(session);
 
 	if (!err && session->options.mode == CS_MODE_WALL)
 		err = cs_visit_threads(&session->visit, session->targets, &session->fresh);

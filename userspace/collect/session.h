@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "collect/selection.h"
 #include "collect/spool.h"
 
 struct cs_session;
@@ -22,6 +23,10 @@ struct cs_session_options {
 	uint64_t interval_ns; /* 1e9 / rate */
 	size_t ring_bytes;
 	bool all_processes;
+	bool subprocesses; /* children of the processes that are added are watched too */
+	bool no_idle;      /* wall mode without sleeping threads and suspended tasks */
+	bool only_gil;     /* only samples of threads that hold the GIL */
+	struct cs_selection selection; /* if given: every process that it chooses */
 	bool no_iterator;    /* read sleeping threads from user space even if the kernel could */
 	const char *command; /* the command line, for the record */
 };
@@ -38,8 +43,14 @@ static inline void cs_session_freep(struct cs_session **session)
 /* Watch a process. Returns 0, -ESRCH, -EPERM, -E2BIG or -ENOMEM; 0 too if it is watched already. */
 int cs_session_add(struct cs_session *session, pid_t pid);
 
-/* Watch every Python process there is; the others are sampled without being watched. */
+/*
+ * Watch every Python process there is, or every process that the selection chooses; with all_processes the others are sampled
+ * without being watched.
+ */
 int cs_session_add_all(struct cs_session *session);
+
+/* Watch what the watched processes have begun already. */
+int cs_session_add_children(struct cs_session *session);
 
 /* Write the capture's first record and start the clocks. Returns 0 or -errno. */
 int cs_session_start(struct cs_session *session);
@@ -47,8 +58,8 @@ int cs_session_start(struct cs_session *session);
 /* One turn. Returns 0, or -errno when the spool could not be written. */
 int cs_session_turn(struct cs_session *session);
 
-/* When the next turn is due (CLOCK_MONOTONIC). */
-uint64_t cs_session_next_ns(const struct cs_session *session);
+/* Sleep until the next turn is due, something cannot wait for it, or a signal comes. */
+void cs_session_wait(const struct cs_session *session);
 
 /* Stop the clocks, take the last records, write accounts and the end. Returns 0 or -errno of the spool. */
 int cs_session_finish(struct cs_session *session, enum cs_end_reason reason);

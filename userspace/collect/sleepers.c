@@ -14,7 +14,8 @@
 struct sleeper {
 	pid_t tid;
 	unsigned long long runs; /* how often it had been put on a CPU at its last stack */
-	unsigned int visit;      /* of the last visit that met it */
+	unsigned int visit; /* of its last stack, or the last visit since that found it unmoved */
+	unsigned int met;   /* of the last visit that met it */
 	UT_hash_handle hh;
 };
 
@@ -22,7 +23,7 @@ struct cs_sleepers {
 	pid_t pid;
 	unsigned int visit;
 	struct sleeper *threads;
-	struct cs_tstate tstates[CS_MAX_TSTATES];
+	struct cs_tstate tstates[CS_MAX_THREADS];
 };
 
 int cs_sleepers_new(pid_t pid, struct cs_sleepers **ret)
@@ -85,6 +86,7 @@ static int visit_thread(struct cs_sleepers *sleepers, const struct cs_interp *in
 
 	if (!it)
 		return -ENOMEM;
+	it->met = sleepers->visit;
 	cs_thread_rest(sleepers->pid, tstate->tid, &before);
 	*ret_account = CS_COUNTER_WALL_RUNNING;
 	if (!before.off_cpu)
@@ -110,16 +112,12 @@ static int visit_thread(struct cs_sleepers *sleepers, const struct cs_interp *in
 }
 
 /* Thread ids are reused: who was not met is forgotten. */
-static void forget_missing(struct cs_sleepers *sleepers, const struct cs_tstate *tstates, int n)
+static void forget_missing(struct cs_sleepers *sleepers)
 {
 	struct sleeper *it, *tmp;
 
 	HASH_ITER (hh, sleepers->threads, it, tmp) {
-		bool met = false;
-
-		for (int i = 0; i < n && !met; i++)
-			met = tstates[i].tid == it->tid;
-		if (met)
+		if (it->met == sleepers->visit)
 			continue;
 		HASH_DEL(sleepers->threads, it);
 		free(it);
@@ -135,7 +133,7 @@ int cs_sleepers_visit(struct cs_sleepers *sleepers, const struct cs_interp *inte
 
 	sleepers->visit++;
 	cs_mem_forget(mem);
-	n = cs_walk_list(interp, mem, sleepers->tstates, CS_MAX_TSTATES);
+	n = cs_walk_list(interp, mem, sleepers->tstates, CS_MAX_THREADS);
 	for (int i = 0; !err && i < n; i++) {
 		if (!sleepers->tstates[i].tid)
 			continue;
@@ -148,6 +146,6 @@ int cs_sleepers_visit(struct cs_sleepers *sleepers, const struct cs_interp *inte
 		counters[account]++;
 	}
 	if (n >= 0)
-		forget_missing(sleepers, sleepers->tstates, n);
+		forget_missing(sleepers);
 	return err;
 }

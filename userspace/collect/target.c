@@ -14,12 +14,19 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "python/task_site.h"
+#include "python/threads.h"
 
 #define MS            1000000ull
 /* A young process is still importing: ask often, so that its first tasks have creators. */
 #define YOUNG_NS      (3000 * MS)
 #define REFRESH_YOUNG (1 * MS)
 #define REFRESH_OLD   (250 * MS)
+/* A program maps its libraries within milliseconds; what it maps later is told. */
+#define LINKING_NS    (100 * MS)
+/* A process of thousands of threads: the kernel side is told all of them no sooner again. */
+#define TELL_NS       (250 * MS)
+/* So long after the last code object whose memory was reused every frame is checked. */
+#define CHECKS_ALL_NS (10000 * MS)
 
 static const char *const state_text[] = {
 	[CS_INTERP_NOT_PYTHON] = "not Python",
@@ -28,18 +35,25 @@ static const char *const state_text[] = {
 	[CS_INTERP_READY] = "a Python",
 };
 
-int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret)
+static int target_begin(pid_t pid, uint64_t now_ns, struct cs_target **ret)
 {
-	_cleanup_(cs_target_freep) struct cs_target *target = calloc(1, sizeof(*target));
-	int err;
+	struct cs_target *target = calloc(1, sizeof(*target));
 
 	if (!target)
 		return -ENOMEM;
+	*ret = target;
 	target->pid = pid;
 	target->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	target->since_ns = now_ns;
 	target->refresh_at_ns = now_ns;
-	err = cs_mem_new(pid, &target->mem);
+	return cs_mem_new(pid, &target->mem);
+}
+
+int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret)
+{
+	_cleanup_(cs_target_freep) struct cs_target *target = NULL;
+	int err = target_begin(pid, now_ns, &target);
+
 	if (!err)
 		err = cs_interp_detect(pid, &target->interp);
 	if (err)
@@ -48,10 +62,32 @@ int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret)
 	return 0;
 }
 
+int cs_target_fork(const struct cs_target *parent, pid_t pid, uint64_t now_ns,
+		   struct cs_target **ret)
+{
+	_cleanup_(cs_target_freep) struct cs_target *target = NULL;
+	int err = target_begin(pid, now_ns, &target);
+
+	if (err)
+		return err;
+	target->interp = parent->interp;
+	target->interp.pid = pid;
+	target->asked_for = false;
+	target->fresh = true;
+	*ret = TAKE_PTR(target);
+	return 0;
+}
+
+void cs_target_poke(struct cs_target *target, uint64_t now_ns)
+{
+	target->refresh_at_ns = now_ns;
+}
+
 void cs_target_forget_codes(struct cs_target *target)
 {
 	struct cs_code_seen *code, *tmp;
 
+	target->wanted = NULL;
 	HASH_ITER (hh, target->codes, code, tmp) {
 		HASH_DEL(target->codes, code);
 		free(code);
@@ -78,6 +114,7 @@ void cs_target_free(struct cs_target *target)
 	cs_sleepers_free(target->sleepers);
 	cs_mem_free(target->mem);
 	cs_target_forget_codes(target);
+	free(target->told);
 	free(target);
 }
 
@@ -94,7 +131,7 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	target->fresh = true;
 	target->refresh_at_ns = now_ns;
 	target->last_pass_ns = 0;
-	target->told = false;
+	target->told_kernel = false;
 	target->introduced = false;
 	target->described = false;
 }
@@ -113,14 +150,14 @@ static void attach_probe(struct cs_target *target, struct cs_probes *probes, pid
 }
 
 /*
- * A program that has just begun creates its first tasks some milliseconds after it has loaded asyncio, and attaching takes
+ * A program creates its first tasks some milliseconds after it has loaded asyncio, and attaching takes
  * as long: the probe is attached to the module's file before the module is loaded. Failing that, when it is.
  */
 static void attach_early(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
 {
 	struct cs_probe_site site;
 
-	if (target->fresh && !cs_task_site_find(&target->interp, &site))
+	if (!cs_task_site_find(&target->interp, &site))
 		attach_probe(target, probes, probe_pid, &site);
 	target->asyncio.probe_reason[0] = '\0';
 }
@@ -157,12 +194,12 @@ static int refresh_interp(struct cs_target *target, struct cs_probes *probes, pi
 
 	if (before != CS_INTERP_READY)
 		err = cs_interp_detect(target->pid, &target->interp);
-	if (err || (target->told && target->interp.state == before))
+	if (err || (target->told_kernel && target->interp.state == before))
 		return err;
 	cs_debug("process %d: %s after %.1f ms", target->pid, state_text[target->interp.state],
 		 (double)(cs_now_ns() - target->since_ns) / 1e6);
 	/* Whatever it is, it gets a row: its ticks are asked for, and exec and exit are watched by row. */
-	target->told = true;
+	target->told_kernel = true;
 	target->described = false;
 	err = cs_probes_set_process(probes, target->pid, &target->interp.info);
 	if (!err && target->interp.state == CS_INTERP_READY)
@@ -184,15 +221,78 @@ int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t 
 		return err;
 	if (target->interp.state == CS_INTERP_READY)
 		return refresh_asyncio(target, probes, probe_pid);
-	/* An exec is told by the kernel; until then an old process that is no Python stays none. */
-	if (!young && target->interp.state != CS_INTERP_STARTING)
+	/* An exec is told by the kernel, and so is what it maps; until then a process that is no Python stays none. */
+	if (now_ns - target->since_ns > LINKING_NS && target->interp.state != CS_INTERP_STARTING)
 		target->refresh_at_ns = 0;
 	return 0;
 }
 
 bool cs_target_young(const struct cs_target *target, uint64_t now_ns)
 {
-	return target->fresh && target->refresh_at_ns && now_ns - target->since_ns < YOUNG_NS;
+	uint64_t age = now_ns - target->since_ns;
+
+	return target->fresh && target->refresh_at_ns &&
+	       age < (target->interp.state == CS_INTERP_NOT_PYTHON ? LINKING_NS : YOUNG_NS);
+}
+
+struct telling {
+	struct cs_target *target;
+	struct cs_probes *probes;
+};
+
+static int tell(void *arg, uint64_t thread_pointer, uint64_t tstate)
+{
+	const struct telling *telling = arg;
+	struct cs_target *target = telling->target;
+	const struct cs_tstate_key key = {(uint32_t)target->pid, 0, thread_pointer};
+
+	if (target->ntold >= CS_MAX_THREADS)
+		return 1;
+	cs_probes_tell_tstate(telling->probes, &key, tstate);
+	target->told[target->ntold++] = thread_pointer;
+	return 0;
+}
+
+void cs_target_untell_threads(struct cs_target *target, struct cs_probes *probes)
+{
+	for (size_t i = 0; i < target->ntold; i++) {
+		const struct cs_tstate_key key = {(uint32_t)target->pid, 0, target->told[i]};
+
+		cs_probes_forget_tstate(probes, &key);
+	}
+	target->ntold = 0;
+}
+
+int cs_target_tell_threads(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns)
+{
+	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
+	struct telling telling = {target, probes};
+
+	if (target->interp.state != CS_INTERP_READY || now_ns - target->told_ns < TELL_NS)
+		return 0;
+	target->told_ns = now_ns;
+	if (!target->told)
+		target->told = calloc(CS_MAX_THREADS, sizeof(*target->told));
+	if (!target->told)
+		return -ENOMEM;
+	cs_target_untell_threads(target, probes);
+	cs_mem_forget(target->mem);
+	cs_py_tstates_each(&ctx, tell, &telling);
+	return 0;
+}
+
+void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns)
+{
+	bool wanted = target->reused_ns && now_ns - target->reused_ns < CHECKS_ALL_NS;
+
+	if (wanted == target->checks_all || !target->told_kernel)
+		return;
+	target->checks_all = wanted;
+	if (wanted)
+		target->interp.info.flags |= CS_PROC_CHECK_ALL;
+	else
+		target->interp.info.flags &= ~(__u32)CS_PROC_CHECK_ALL;
+	cs_probes_set_process(probes, target->pid, &target->interp.info);
 }
 
 int cs_target_describe(struct cs_target *target, uint64_t ts_ns, struct cs_buf *out)

@@ -21,9 +21,13 @@
 /* A code object whose name has been recorded. */
 struct cs_code_seen {
 	uint64_t code;
-	uint32_t check;   /* of the object that was recorded; 0: none could be read */
-	bool same;        /* it was known before this turn, and is the same now */
-	uint64_t turn_ns; /* of the last turn that met it */
+	uint32_t check;    /* of the object that was recorded last; 0: none could be read */
+	uint32_t now;      /* of what is there in this turn; 0: it cannot be read */
+	bool same;         /* it was known before this turn, and is the same now */
+	uint64_t turn_ns;  /* of the last turn that met it */
+	uint64_t since_ns; /* recorded then, and not changed since */
+	size_t read_at;    /* in this turn's reading, 1 + the offset of its record; 0: not read */
+	struct cs_code_seen *next_wanted;
 	UT_hash_handle hh;
 };
 
@@ -37,6 +41,12 @@ struct cs_target {
 	struct cs_sleepers *sleepers; /* NULL where the kernel visits them */
 	struct cs_probe_link *probe;
 	struct cs_code_seen *codes;
+	struct cs_code_seen *wanted; /* those to be looked at in this turn */
+	uint64_t reused_ns; /* when memory of its code objects was last seen to be another one's */
+	bool checks_all;    /* the row says so */
+	uint64_t *told;     /* thread pointers whose states the kernel side was told; owned */
+	size_t ntold;
+	uint64_t told_ns;       /* when */
 	uint64_t since_ns;      /* when this program was first looked at */
 	bool asked_for;         /* by pid, not met by chance */
 	bool fresh;             /* it began while we watched: an exec */
@@ -44,7 +54,7 @@ struct cs_target {
 	uint64_t pass_at_ns;    /* no pass over its tasks before this */
 	uint64_t last_pass_ns;  /* of the last accepted pass; 0: none */
 	bool introduced; /* its threads' stacks have been recorded once, so that tasks have a base */
-	bool told;       /* the kernel has its row */
+	bool told_kernel; /* the kernel has its row */
 	bool exited;
 	bool described; /* its CS_EV_PROCESS record is written and still true */
 	UT_hash_handle hh;
@@ -52,6 +62,24 @@ struct cs_target {
 
 /* Start watching a process. Returns 0, -ESRCH, -EPERM or -ENOMEM. Nothing is attached yet. */
 int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret);
+
+/* The same for a child that was forked just now: what is known of its parent holds for it. */
+int cs_target_fork(const struct cs_target *parent, pid_t pid, uint64_t now_ns,
+		   struct cs_target **ret);
+
+/* It has mapped something that may matter: find out at the next turn. */
+void cs_target_poke(struct cs_target *target, uint64_t now_ns);
+
+/*
+ * The kernel side met a thread that it did not find among the first states: tell it all of them, now and then. Returns 0
+ * or -ENOMEM.
+ */
+int cs_target_tell_threads(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns);
+
+void cs_target_untell_threads(struct cs_target *target, struct cs_probes *probes);
+
+/* Say in its row whether every frame is to be checked, if that has changed. */
+void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns);
 void cs_target_free(struct cs_target *target); /* detaches; NULL is fine */
 static inline void cs_target_freep(struct cs_target **target)
 {

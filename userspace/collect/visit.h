@@ -17,6 +17,7 @@
 struct cs_visit {
 	struct cs_probes *probes; /* borrowed */
 	bool all_processes;
+	bool no_idle;              /* suspended tasks weigh nothing */
 	enum cs_capture_mode mode; /* in CPU mode tasks are read for their tree, for no weight */
 	uint64_t turn_ns;          /* between two looks, for a process's first pass */
 	uint64_t last_ns;          /* of the last look at threads */

@@ -175,6 +175,22 @@ int cs_elf_load_bias(struct cs_elf *elf, uint64_t map_start, uint64_t map_offset
 	return 0;
 }
 
+int cs_elf_text_start(struct cs_elf *elf, uint64_t *ret_vaddr)
+{
+	uint64_t lowest = UINT64_MAX;
+
+	for (size_t i = 0; i < elf->nphdrs; i++) {
+		GElf_Phdr seg;
+
+		if (segment_get(elf, i, &seg) && seg.p_flags & PF_X && seg.p_vaddr < lowest)
+			lowest = seg.p_vaddr;
+	}
+	if (lowest == UINT64_MAX)
+		return -ENOENT;
+	*ret_vaddr = lowest;
+	return 0;
+}
+
 /* The segment with these flags (PF_*) whose file bytes hold vaddr. */
 static int segment_find(struct cs_elf *elf, uint64_t vaddr, uint32_t flags, GElf_Phdr *ret)
 {

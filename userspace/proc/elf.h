@@ -24,11 +24,14 @@ static inline void cs_elf_closep(struct cs_elf **elf)
 int cs_elf_symbol(struct cs_elf *elf, const char *name, uint64_t *ret_value, uint64_t *ret_size);
 
 /*
- * What to add to the file's addresses in a process where the mapping that starts at map_start covers
- * file offset map_offset. 0 for a position-dependent executable. Returns 0 or -ENOENT.
+ * What to add to the file's addresses in a process where the file's lowest mapping, or any that begins as one of its segments
+ * does, starts at map_start and covers file offset map_offset. 0 for a position-dependent executable. Returns 0 or -ENOENT.
  */
 int cs_elf_load_bias(struct cs_elf *elf, uint64_t map_start, uint64_t map_offset,
 		     uint64_t *ret_bias);
+
+/* The file's lowest executable address (the kernel's mm->start_code, less the load bias). Returns 0 or -ENOENT. */
+int cs_elf_text_start(struct cs_elf *elf, uint64_t *ret_vaddr);
 
 /* File offset of an address of the file (a segment's p_vaddr space). Returns 0 or -ENOENT. */
 int cs_elf_file_offset(struct cs_elf *elf, uint64_t vaddr, uint64_t *ret_offset);

@@ -60,6 +60,7 @@ static const char *asyncio_file(const char *path)
 		const char *rest = at + sizeof(dir) - 1;
 
 		rest += strspn(rest, "0123456789");
+		rest += *rest == 't'; /* a build without the GIL */
 		if (!strncmp(rest, package, sizeof(package) - 1))
 			return rest + sizeof(package) - 1;
 	}

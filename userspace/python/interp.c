@@ -424,30 +424,31 @@ int cs_interp_file(const struct cs_interp *interp, struct cs_file_id *ret_id,
 {
 	_cleanup_(cs_elf_closep) struct cs_elf *elf = NULL;
 	_cleanup_maps_ struct cs_maps maps = {0};
-	const struct cs_mapping *data, *code;
+	const struct cs_mapping *data, *program;
+	struct candidates exe = {0};
 	char path[4096 + 64];
+	uint64_t bias, text;
 	struct stat st;
-	uint64_t bias;
 
 	if (interp->state != CS_INTERP_READY || cs_maps_read(interp->pid, &maps))
 		return -ENOENT;
+	candidates_add_exe(&exe, interp->pid, &maps);
 	data = cs_maps_find(&maps, interp->runtime);
-	if (!data)
+	if (!data || !exe.n)
 		return -ENOENT;
-	code = maps.items;
-	while (code < maps.items + maps.n && !(is_same_file(code, data) && code->executable))
-		code++;
-	if (code == maps.items + maps.n ||
-	    cs_maps_open_path(interp->pid, code, path, sizeof(path)) || stat(path, &st) ||
-	    cs_elf_open(path, &elf) || cs_elf_load_bias(elf, code->start, code->offset, &bias))
+	program = exe.items[0];
+	if (cs_maps_open_path(interp->pid, program, path, sizeof(path)) || stat(path, &st) ||
+	    cs_elf_open(path, &elf) ||
+	    cs_elf_load_bias(elf, program->start, program->offset, &bias) ||
+	    cs_elf_text_start(elf, &text))
 		return -ENOENT;
-	*ret_id = (struct cs_file_id){code->inode, code->dev_major, code->dev_minor};
+	*ret_id = (struct cs_file_id){program->inode, program->dev_major, program->dev_minor};
 	*ret = (struct cs_file_info){
 		.size = (uint64_t)st.st_size,
 		.mtime_ns =
 			(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec,
-		.vaddr_minus_offset = (int64_t)(code->start - bias - code->offset),
-		.whole = 1,
+		.text_vaddr = text,
+		.asks = !is_same_file(program, data),
 		.row = interp->info,
 	};
 	ret->row.interpreters_head -= bias;

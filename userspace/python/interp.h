@@ -84,8 +84,8 @@ struct cs_py_layout {
 const struct cs_py_layout *cs_py_layout_find(int major, int minor, const char *flavour);
 
 /*
- * The file that holds a READY interpreter, as /proc/PID/maps names it, and what the kernel side needs to know of it so that
- * the next process that runs it has its row at once (proc_info.h). Returns 0, or -ENOENT if the mapping cannot be found again.
+ * The program's own file of a READY interpreter, as /proc/PID/maps names it, and what the kernel side needs to know of it so
+ * that the next process that runs it has its row at once (proc_info.h). Returns 0, or -ENOENT if the mapping cannot be found.
  */
 int cs_interp_file(const struct cs_interp *interp, struct cs_file_id *ret_id,
 		   struct cs_file_info *ret);

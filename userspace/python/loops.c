@@ -45,7 +45,7 @@ static int find_tstate_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter,
 	uint64_t tstate, thread_id, native;
 	int err = cs_mem_read_u64(ctx->mem, interpreter + off->interp_threads_head, &tstate);
 
-	for (int i = 0; i < CS_MAX_TSTATES && !err && tstate; i++) {
+	for (int i = 0; i < CS_MAX_THREADS && !err && tstate; i++) {
 		err = read_ids(ctx, tstate, &thread_id, &native);
 		if (!err && thread_id == (uint64_t)loop->thread_id && native <= INT32_MAX) {
 			loop->tstate = tstate;

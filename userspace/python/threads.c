@@ -64,6 +64,39 @@ int cs_py_threads_each(const struct cs_pyobj_ctx *ctx,
 	return result;
 }
 
+static int tstates_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, int *left,
+		      int (*fn)(void *arg, uint64_t thread_id, uint64_t tstate), void *arg)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	uint64_t tstate, thread_id;
+	int err = cs_mem_read_u64(ctx->mem, interpreter + off->interp_threads_head, &tstate);
+
+	while (!err && tstate && --*left > 0) {
+		err = cs_mem_read_u64(ctx->mem, tstate + off->tstate_thread_id, &thread_id);
+		if (!err)
+			err = fn(arg, thread_id, tstate);
+		if (!err)
+			err = cs_mem_read_u64(ctx->mem, tstate + off->tstate_next, &tstate);
+	}
+	return err;
+}
+
+int cs_py_tstates_each(const struct cs_pyobj_ctx *ctx,
+		       int (*fn)(void *arg, uint64_t thread_id, uint64_t tstate), void *arg)
+{
+	int left = CS_MAX_THREADS, err;
+	uint64_t at;
+
+	err = cs_mem_read_u64(ctx->mem, ctx->interp->info.interpreters_head, &at);
+	for (int i = 0; !err && at && i < CS_MAX_INTERPRETERS; i++) {
+		err = tstates_in(ctx, at, &left, fn, arg);
+		if (!err)
+			err = cs_mem_read_u64(ctx->mem, at + ctx->interp->info.off.interp_next,
+					      &at);
+	}
+	return err;
+}
+
 struct wanted {
 	uint64_t ident, native;
 };

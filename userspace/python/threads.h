@@ -25,5 +25,12 @@ struct cs_py_thread {
 int cs_py_threads_each(const struct cs_pyobj_ctx *ctx,
 		       int (*fn)(void *arg, const struct cs_py_thread *thread), void *arg);
 
+/*
+ * Call fn for the state of each thread, at most CS_MAX_THREADS of them, in all interpreters; it returns 0 to go on. Returns what
+ * it returned, or what cs_mem_read returns.
+ */
+int cs_py_tstates_each(const struct cs_pyobj_ctx *ctx,
+		       int (*fn)(void *arg, uint64_t thread_id, uint64_t tstate), void *arg);
+
 /* The kernel's id (see above) of the thread with this ident. Returns 0 or -ENOENT. */
 int cs_py_thread_native(const struct cs_pyobj_ctx *ctx, uint64_t ident, uint64_t *ret);

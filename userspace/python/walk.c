@@ -33,9 +33,6 @@ enum {
 
 #define NO_FRAME UINT32_MAX
 
-/* Thread states whose lists are read. */
-#define MAX_THREADS 65536
-
 /* What a name object is asked for: header and most names. */
 #define NAME_CHUNK 96
 
@@ -202,7 +199,7 @@ static int read_interpreter_lists(struct cs_walk *walk, const struct cs_pyobj_ct
 	uint64_t tstate;
 	int err = cs_mem_read_u64(ctx->mem, interpreter + off->interp_threads_head, &tstate);
 
-	for (int i = 0; !err && tstate && i < MAX_THREADS; i++) {
+	for (int i = 0; !err && tstate && i < CS_MAX_THREADS; i++) {
 		err = read_list(walk, ctx, tstate + off->tstate_tasks_head);
 		if (!err)
 			err = cs_mem_read_u64(ctx->mem, tstate + off->tstate_next, &tstate);
