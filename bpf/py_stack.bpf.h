@@ -45,6 +45,8 @@ static __always_inline void py_stack_thread(struct cs_walk *w, struct task_struc
 	if (py_thread_first(w, task))
 		return;
 	CS_REPEAT_THREAD(w, task, slot);
+	if (!w->tstate)
+		w->tstate = w->mine;
 	/* The search may have run out of steps at a state that is not the thread's. */
 	if (!py_thread_check(w, task, w->tstate))
 		w->tstate = 0;

@@ -48,6 +48,7 @@ static __always_inline int py_thread_check(struct cs_walk *w, struct task_struct
 static __always_inline int py_thread_first(struct cs_walk *w, struct task_struct *task)
 {
 	w->tstate = 0;
+	w->mine = 0;
 	w->interp = 0;
 	/* An interpreter that is just starting has no states yet, but will have. */
 	if (CS_READ(task, &w->interp, sizeof(w->interp), w->interpreters_head) || !w->interp)
@@ -69,14 +70,21 @@ static __always_inline int py_thread_step(struct cs_walk *w, struct task_struct 
 			w->tstate = 0;
 			return 1;
 		}
-		if (py_thread_is_mine(w))
-			return 1;
+		if (py_thread_is_mine(w)) {
+			if (!w->traits.states_keep_creator)
+				return 1;
+			/* the main interpreter comes last */
+			w->mine = w->tstate;
+			w->tstate = 0;
+			return 0;
+		}
 		w->tstate = tstate_u64(w, w->off.tstate_next);
 		return 0;
 	}
 	if (CS_READ(task, &next, sizeof(next), w->interp + w->off.interp_next))
 		return 1;
 	if (!next) {
+		w->tstate = w->mine;
 		w->searched = 1;
 		return 1;
 	}

@@ -64,6 +64,7 @@ struct cs_walk {
 	__u64 thread_pointer;
 	__u64 interp;
 	__u64 tstate;
+	__u64 mine; /* found so far, where another one may be better */
 	__u32 tstate_size;
 	__u32 searched; /* the search saw every thread: one that it did not find has no state */
 

@@ -3,7 +3,7 @@
 """Generate userspace/python/layouts.inc: what CPython's structs look like, a row per version.
 
     tools/gen_py_layouts.py PYTHON...          print the rows of these interpreters
-    tools/gen_py_layouts.py --write PYTHON...  put them into layouts.inc (the file is replaced)
+    tools/gen_py_layouts.py --write            replace layouts.inc, by the interpreters of tools/pythons
     tools/gen_py_layouts.py --check PYTHON...  compare them with layouts.inc; exit 1 on a difference,
                                                2 if an interpreter lacks what is needed to ask it
 
@@ -12,6 +12,9 @@ answered by a small C program compiled against each interpreter's own internal h
 (TaskObj; some more up to 3.10) gdb answers from the debug information of the interpreter's _asyncio module or
 libpython. Each PYTHON therefore needs its headers (include/python3.X/internal) and DWARF: a pyenv build has
 both, Debian has them in libpython3.X-dev and python3.X-dbg.
+
+PYTHON may be written free-threaded:PYTHON (from 3.14 on): the row of the build without the GIL that nobody has at hand, as
+far as the headers of a build with it tell. Such a row is marked as unproved.
 """
 import argparse
 import glob
@@ -27,6 +30,11 @@ HEADER = os.path.join(ROOT, "include", "coroscope", "py_offsets.h")
 TABLE = os.path.join(ROOT, "userspace", "python", "layouts.inc")
 
 FIRST_MINOR, LAST_MINOR = 8, 15
+FREE_THREADED = "free-threaded:"
+
+# What the rows of layouts.inc are made from: names of tools/pythons.
+ROWS_OF = ("3.8", "3.9", "debug-3.9", "3.10", "3.11", "debug-3.11", "3.12", "3.13", "debug-3.13", "3.13t", "debian-3.14",
+           "debug-3.14", FREE_THREADED + "debian-3.14", "debian-3.15", "debug-3.15", FREE_THREADED + "debian-3.15")
 
 # Where a version spells a question of the header differently: "Type.member", or None where the version
 # has no such thing (the row says 0). From the minor on that is named, until the next one. What no installed
@@ -91,6 +99,8 @@ FREE_THREADED_SPELLINGS = {
 # Traits: minor -> (value, C expression that must equal it or None). What has no expression is behaviour
 # of the interpreter, with the place where it is written.
 TRAITS = {
+    # Python/pystate.c: new_threadstate() until 3.11, bind_tstate() from 3.12 on, whose callers bind late from 3.13 on
+    "states_keep_creator": {8: ("1", None), 13: ("0", None)},
     # Include/cpython/pystate.h: ts->frame until 3.10, ts->cframe->current_frame until 3.12, then ts->current_frame
     "frame_via_cframe": {8: ("0", None), 11: ("1", None), 13: ("0", None)},
     # Include/cpython/frameobject.h until 3.10, Include/internal/pycore_frame.h from 3.11
@@ -207,7 +217,11 @@ def list_in_header(macro):
 
 
 def interpreter_facts(python):
+    python, told = python.removeprefix(FREE_THREADED), python.startswith(FREE_THREADED)
     facts = json.loads(run([python, "-I", "-c", FACTS]))
+    facts["unproved"] = told
+    if told:
+        facts["flavour"] = "free-threaded"
     major, minor, _ = facts["version"]
     if major != 3 or not FIRST_MINOR <= minor <= LAST_MINOR:
         raise NotAskable(f"{python} is {major}.{minor}: no spellings and traits are known for it")
@@ -235,6 +249,8 @@ def ask_headers(facts, questions, asserts):
         # Debian splits pyconfig.h off, by architecture
         includes.append(f"-idirafter{os.path.dirname(facts['include'][0])}")
         defines = [f"-DOPMAP_{name}={number}" for name, number in facts["opcodes"].items()]
+        if facts["unproved"]:
+            defines.append("-DPy_GIL_DISABLED=1")
         run(["cc", "-w", "-o", binary, source] + defines + includes)
         return {name: int(number) for name, number in
                 (line.split() for line in run([binary]).splitlines())}
@@ -255,6 +271,14 @@ def ask_debug_info(facts, questions):
     if missing:
         raise NotAskable(f"no debug information of {', '.join(missing)} in any of: " + ", ".join(facts["files"]))
     return answers
+
+
+def without_gil(answers):
+    """What debug information of a build with the GIL says of TaskObj, for one without: every object begins with more, and
+    Modules/_asynciomodule.c puts one word, task_tid, behind everything else. answers has sizeof(PyObject) of both."""
+    shift = answers.pop("object_size_without_gil") - answers.pop("object_size_with_gil")
+    tail = {"task_size": 8}
+    return {name: number + shift + tail.get(name, 0) for name, number in answers.items()}
 
 
 def offset_questions(minor, flavour):
@@ -291,18 +315,27 @@ def make_row(python):
     headers, debug_info = offset_questions(minor, facts["flavour"])
     asked = {name: expr for name, (value, expr) in traits.items() if value == "ASK"}
     answers = ask_headers(facts, {**headers, **asked}, asserts)
-    answers.update(ask_debug_info(facts, debug_info))
+    if facts["unproved"]:
+        size = ask_headers(facts, {"object_size_without_gil": "sizeof(PyObject)"}, [])
+        debug_info["object_size_with_gil"] = "sizeof(PyObject)"
+        answers.update(without_gil({**ask_debug_info(facts, debug_info), **size}))
+    else:
+        answers.update(ask_debug_info(facts, debug_info))
     row = {f"off.{question[0]}": str(answers[question[0]])
            for question in list_in_header("CS_PY_OFFSETS")}
     row.update({f"traits.{name}": str(answers[name]) if value == "ASK" else value
                 for name, (value, _) in traits.items()})
+    if facts["unproved"]:
+        row["unproved"] = "true"
     return minor, facts["flavour"], ".".join(map(str, facts["version"])), row
 
 
 def print_row(minor, flavour, version, row):
     what = {"gil": "", "debug": ", debug build", "free-threaded": ", free-threaded build"}[flavour]
-    lines = [f"/* CPython {version}{what}, x86-64, from its own headers and debug information */",
+    source = "headers of a build with the GIL" if "unproved" in row else "its own headers and debug information"
+    lines = [f"/* CPython {version}{what}, x86-64, from {source} */",
              "{", f"\t.minor = {minor},", f'\t.flavour = "{flavour}",']
+    lines += ["\t.unproved = true,"] if "unproved" in row else []
     for part in "off", "traits":
         lines += [f"\t.{part} = {{"]
         lines += [f"\t\t.{field.split('.')[1]} = {value}," for field, value in row.items()
@@ -322,7 +355,16 @@ def committed_rows():
         rows[minor, flavour] = {f"{part}.{name}": value
                        for part, body in re.findall(r"\.(off|traits) = \{(.*?)\}", block, re.DOTALL)
                        for name, value in re.findall(r"\.(\w+) = (-?\w+),", body)}
+        if ".unproved = true" in block:
+            rows[minor, flavour]["unproved"] = "true"
     return rows
+
+
+def find(name):
+    """The interpreter that tools/pythons calls so, perhaps as one without the GIL."""
+    plain = name.removeprefix(FREE_THREADED)
+    path = run([os.path.join(ROOT, "tools", "pythons"), "--path", plain]).strip()
+    return name.removesuffix(plain) + path
 
 
 def check_row(python):
@@ -354,14 +396,16 @@ def main():
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--write", action="store_true", help="replace layouts.inc")
     mode.add_argument("--check", action="store_true", help="compare with layouts.inc")
-    parser.add_argument("python", nargs="+", help="an interpreter with headers and debug information")
+    parser.add_argument("python", nargs="*", help="an interpreter with headers and debug information")
     args = parser.parse_args()
+    if args.write == bool(args.python):
+        parser.error("interpreters are to be named, but not for --write")
     try:
         if args.check:
             for python in args.python:
                 check_row(python)
             return 0
-        rows = sorted(make_row(python) for python in args.python)
+        rows = sorted(make_row(python) for python in args.python or map(find, ROWS_OF))
         text = PREAMBLE + "".join(print_row(*row) for row in rows)
         if args.write:
             with open(TABLE, "w", encoding="utf-8") as file:

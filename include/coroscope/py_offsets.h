@@ -96,6 +96,8 @@
  * X(name): what differs between versions and is not an offset. Values, not version tests. An offset of 0 means "no such
  * field here"; only tstate_next, interp_next, frame_executable, frame_previous and cframe_current_frame may truly be 0.
  *
+ * states_keep_creator   1: the thread state of a subinterpreter keeps the thread id of the thread that created it, whoever runs
+ *                       it (up to 3.12): of several states with one id the main interpreter's is the thread's
  * frame_via_cframe      1: tstate_frame leads to a _PyCFrame that holds the frame (3.11, 3.12)
  * frame_is_object       1: frames are PyFrameObjects on the heap (up to 3.10): frame_executable, _globals, _previous
  *                       and _instr_ptr are those of f_code, f_globals, f_back and f_lasti; frame_gen tells whether one
@@ -122,6 +124,7 @@
  * linetable_kind        encoding of co_linetable: one of enum cs_py_linetable
  */
 #define CS_PY_TRAITS(X)        \
+	X(states_keep_creator) \
 	X(frame_via_cframe)    \
 	X(frame_is_object)     \
 	X(lasti_kind)          \

@@ -4,6 +4,7 @@
 
     check.py NAME DETECT        the interpreter that `tools/pythons --path NAME` prints: its row of layouts.inc against
                                 its headers, debug information and published offsets; DETECT against a running one
+    check.py free-threaded:NAME the unproved row of NAME's version without the GIL, against the headers of NAME
     check.py unsupported DETECT every version found that is not supported must be named, and refused
 
 Exit 77: it is not there, or cannot be asked.
@@ -64,7 +65,9 @@ def check_published(python):
     words = json.loads(gen.run([python, "-c", PUBLISHED]))
     row = gen.committed_rows()[minor, facts["flavour"]]
     wrong += [f"{field}: published {words[word]}, layouts.inc {row['off.' + field]}"
-              for word, _, field in fields if str(words[word]) != row["off." + field]]
+              for word, _, field in fields if str(words[word]) != row["off." + field]
+              # published without a GIL, too: there the row does without
+              and not (facts["flavour"] == "free-threaded" and field == "interp_gil")]
     if wrong:
         raise gen.Failure("\n".join(wrong))
     print(f"{python}: all {len(fields)} published offsets agree with layouts.inc")
@@ -93,6 +96,16 @@ def check_supported(tool, python):
     return True
 
 
+def check_unproved(_, python):
+    """Returns whether there were headers to ask."""
+    try:
+        gen.check_row(gen.FREE_THREADED + python)
+    except gen.NotAskable as lack:
+        print(f"{python}: the row cannot be compared: {lack}")
+        return False
+    return True
+
+
 def check_unsupported(tool, python, version):
     state, found, _, _, reason = detect(tool, python)
     expected = f"Python {version} is not supported"
@@ -112,10 +125,12 @@ def main():
                     check_unsupported(tool, python, version)
                     asked += 1
         else:
-            path = subprocess.run([os.path.join(ROOT, "tools", "pythons"), "--path", wanted],
+            name = wanted.removeprefix(gen.FREE_THREADED)
+            path = subprocess.run([os.path.join(ROOT, "tools", "pythons"), "--path", name],
                                   capture_output=True, text=True, check=False)
             lack = path.stderr.strip() or "it lacks headers or debug information (see above)"
-            asked = not path.returncode and check_supported(tool, path.stdout.strip())
+            check = check_supported if name == wanted else check_unproved
+            asked = not path.returncode and check(tool, path.stdout.strip())
     except gen.Failure as failure:
         print(f"FAILED: {failure}")
         return 1

@@ -73,6 +73,8 @@ static bool has_names(struct dump *dump, const struct cs_event_stack *stack)
 		int64_t index = cs_symbols_python(
 			snapshot->symbols, (uint32_t)snapshot->target->pid, &stack->frames[i]);
 
+		if (index == -ENOENT)
+			continue;
 		if (index < 0 || cs_profile_get_frame(snapshot->profile, (uint32_t)index)->kind !=
 					 CS_FRAME_PYTHON)
 			return false;
@@ -97,11 +99,15 @@ static int print_frames(struct dump *dump, const struct cs_event_stack *stack)
 	_cleanup_buf_ struct cs_buf text = {0}, shown = {0};
 
 	for (uint32_t i = 0; i < stack->nframes; i++) {
+		int err;
+
 		if (stack->nskipped && i == CS_LEAF_FRAMES)
 			printf("    [%u frames left out]\n", stack->nskipped);
 		text.len = shown.len = 0;
-		if (cs_snapshot_frame(&dump->snapshot, &stack->frames[i], &text) ||
-		    cs_buf_append_escaped(&shown, text.data, text.len, ""))
+		err = cs_snapshot_frame(&dump->snapshot, &stack->frames[i], &text);
+		if (err == -ENOENT) /* the interpreter's own */
+			continue;
+		if (err || cs_buf_append_escaped(&shown, text.data, text.len, ""))
 			return -ENOMEM;
 		printf("    %s\n", cs_buf_str(&shown));
 	}

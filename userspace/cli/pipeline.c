@@ -193,6 +193,8 @@ static int add_sample(void *ctx, const struct cs_stitched *sample)
 	p->frames[n++] = (uint32_t)frame;
 	for (uint32_t i = 0; i < sample->n; i++) {
 		frame = part_frame(p, sample->pid, &sample->parts[i]);
+		if (frame == -ENOENT)
+			continue;
 		if (frame < 0)
 			return -ENOMEM;
 		p->frames[n++] = (uint32_t)frame;

@@ -22,8 +22,8 @@
 #include "proc/file.h"
 
 /*
- * One attached uprobe. Those of all processes are shared: a hundred interpreters that map the same file need one, and every
- * one of them costs some 150 ms to detach.
+ * One attached uprobe. Those of all processes are shared: a hundred interpreters that map the same file need one. Detaching one
+ * takes some 150 ms, which would be a hole in the capture: those that nobody uses stay for the next process, until the end.
  */
 struct cs_probe_link {
 	struct cs_probes *probes;
@@ -35,6 +35,9 @@ struct cs_probe_link {
 	} place;
 	UT_hash_handle hh;
 };
+
+/* Attached uprobes, those that nobody uses among them: a machine has few files that hold asyncio. */
+#define MAX_LINKS 256
 
 struct iterator {
 	pid_t pid; /* 0: all threads of the machine */
@@ -189,6 +192,7 @@ void cs_probes_free(struct cs_probes *probes)
 	if (!probes)
 		return;
 	cs_probes_stop_clock(probes);
+	cs_probes_detach_unused(probes);
 	HASH_ITER (hh, probes->iterators, it, tmp) {
 		HASH_DEL(probes->iterators, it);
 		bpf_link__destroy(it->link);
@@ -382,13 +386,26 @@ int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid,
 	return 0;
 }
 
-void cs_probes_detach(struct cs_probe_link *link)
+static void link_free(struct cs_probe_link *link)
 {
-	if (!link || --link->users)
-		return;
 	HASH_DEL(link->probes->links, link);
 	bpf_link__destroy(link->link);
 	free(link);
+}
+
+void cs_probes_detach(struct cs_probe_link *link)
+{
+	if (link && --link->users == 0 && HASH_COUNT(link->probes->links) > MAX_LINKS)
+		link_free(link);
+}
+
+void cs_probes_detach_unused(struct cs_probes *probes)
+{
+	struct cs_probe_link *link, *tmp;
+
+	HASH_ITER (hh, probes->links, link, tmp)
+		if (!link->users)
+			link_free(link);
 }
 
 bool cs_probes_has_wall(const struct cs_probes *probes)

@@ -18,7 +18,7 @@
 #include "python/interp.h"
 
 struct cs_probes;
-struct cs_probe_link; /* one attached program, shared by its users; detached by the last cs_probes_detach */
+struct cs_probe_link; /* one attached program, shared by its users; kept for a while when the last has given it back */
 
 struct cs_probes_options {
 	uint64_t interval_ns; /* of CPU ticks */
@@ -79,7 +79,10 @@ bool cs_probes_is_stale(const struct cs_probes *probes, pid_t pid);
  */
 int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid,
 			       const struct cs_probe_site *site, struct cs_probe_link **ret);
-void cs_probes_detach(struct cs_probe_link *link); /* NULL is fine */
+void cs_probes_detach(struct cs_probe_link *link); /* gives it back; NULL is fine */
+
+/* Detach what nobody uses. Takes some 150 ms each. */
+void cs_probes_detach_unused(struct cs_probes *probes);
 
 /* Can this kernel walk sleeping threads? Else user space reads them. */
 bool cs_probes_has_wall(const struct cs_probes *probes);

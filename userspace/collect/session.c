@@ -646,6 +646,7 @@ int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
 	/* Nothing may be counted after the last record was taken. */
 	HASH_ITER (hh, session->targets, target, tmp)
 		cs_probes_detach(TAKE_PTR(target->probe));
+	cs_probes_detach_unused(session->probes);
 	err = drain(session);
 	if (!err)
 		err = write_fresh(session);

@@ -387,3 +387,28 @@ int cs_elf_find_rodata(struct cs_elf *elf, const char *needle, char *dst, size_t
 	}
 	return -ENOENT;
 }
+
+int cs_elf_section(struct cs_elf *elf, const char *name, void *dst, size_t size)
+{
+	Elf_Scn *scn = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf->elf, &names))
+		return -ENOENT;
+	while ((scn = elf_nextscn(elf->elf, scn))) {
+		GElf_Shdr shdr;
+		const char *found;
+		Elf_Data *data;
+
+		if (!gelf_getshdr(scn, &shdr) || shdr.sh_type != SHT_PROGBITS ||
+		    shdr.sh_size != size)
+			continue;
+		found = elf_strptr(elf->elf, names, shdr.sh_name);
+		data = found && !strcmp(found, name) ? section_data(scn, &shdr) : NULL;
+		if (!data || !data->d_buf || data->d_size != size)
+			continue;
+		memcpy(dst, data->d_buf, size);
+		return 0;
+	}
+	return -ENOENT;
+}

@@ -64,3 +64,6 @@ int cs_elf_data_read(const struct cs_elf_data *data, uint64_t vaddr, void *dst, 
 
 /* Find bytes (for example a version string) in a read-only data section. Returns 0 and a copy, or -ENOENT. */
 int cs_elf_find_rodata(struct cs_elf *elf, const char *needle, char *dst, size_t size);
+
+/* Copy the section of this name, which must have exactly this size. Returns 0 or -ENOENT. */
+int cs_elf_section(struct cs_elf *elf, const char *name, void *dst, size_t size);

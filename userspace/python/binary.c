@@ -47,7 +47,7 @@ bool cs_py_binary_is_named(const char *name)
 {
 	const char *base = base_name(name);
 
-	return strstr(base, "python") && !strstr(base, ".cpython-");
+	return (strstr(base, "python") && !strstr(base, ".cpython-")) || strstr(base, "pypy");
 }
 
 /* "python3.13t", "libpython3.6m.so.1.0", "lib/python3.9": the version and the letter behind it. */
@@ -102,7 +102,7 @@ static void find_version(struct cs_elf *elf, const char *name, struct cs_py_bina
 	binary->major = version >> 24 & 0xff;
 	binary->minor = version >> 16 & 0xff;
 	binary->micro = version >> 8 & 0xff;
-	binary->prerelease = (version & 0xf0) < 0xc0;
+	binary->prerelease = (version & 0xf0) < CS_PY_CANDIDATE;
 }
 
 static uint64_t symbol_or_0(struct cs_elf *elf, const char *name)
@@ -114,9 +114,12 @@ static uint64_t symbol_or_0(struct cs_elf *elf, const char *name)
 
 static void look_into(struct cs_elf *elf, const char *name, struct cs_py_binary *binary)
 {
+	binary->has_asyncio_debug = !cs_elf_section(elf, ".AsyncioDebug", binary->asyncio_debug,
+						    sizeof(binary->asyncio_debug));
 	binary->runtime = symbol_or_0(elf, "_PyRuntime");
-	binary->python = binary->runtime || symbol_or_0(elf, "Py_Main");
-	if (!binary->python)
+	binary->pypy = symbol_or_0(elf, "pypy_main_startup");
+	binary->python = binary->pypy || binary->runtime || symbol_or_0(elf, "Py_Main");
+	if (!binary->python || binary->pypy)
 		return;
 	binary->type_coro = symbol_or_0(elf, "PyCoro_Type");
 	binary->type_gen = symbol_or_0(elf, "PyGen_Type");

@@ -67,10 +67,16 @@ static const char *asyncio_file(const char *path)
 	return NULL;
 }
 
-static uint16_t asyncio_flags(const char *path, const char *qualname)
+/*
+ * What a code object's file and name tell. From 3.12 on a specialised call of a class runs __init__ above a frame of
+ * the interpreter's own, _Py_InitCleanup of Python/specialize.c, whose names are all "__init__".
+ */
+static uint16_t flags_of(const char *path, const char *qualname)
 {
 	const char *file = asyncio_file(path);
 
+	if (!strcmp(path, "__init__") && !strcmp(qualname, "__init__"))
+		return CS_CODE_SHIM;
 	for (size_t i = 0; file && i < ARRAY_SIZE(loop_functions); i++) {
 		if (!strcmp(file, loop_functions[i].file) &&
 		    !strcmp(qualname, loop_functions[i].qualname))
@@ -190,9 +196,11 @@ static int append_code(const struct cs_pyobj_ctx *ctx, const struct parts *parts
 	ev = append_record(ctx->interp, parts->code, name_len + file_len + lines_len, ts_ns, out);
 	if (!ev)
 		return -ENOMEM;
-	ev->hdr.flags = asyncio_flags(file, name);
-	if (name_cut || file_cut || lines_cut)
+	ev->hdr.flags = flags_of(file, name);
+	if (name_cut || file_cut)
 		ev->hdr.flags |= CS_CODE_CUT;
+	if (lines_cut)
+		ev->hdr.flags |= CS_CODE_LINES_CUT;
 	ev->firstlineno = parts->firstlineno;
 	ev->check = parts->check;
 	ev->linetable_kind = (uint32_t)ctx->interp->info.traits.linetable_kind;
@@ -311,9 +319,11 @@ int cs_code_from_seen(const struct cs_interp *interp, const struct cs_ev_code_se
 			   seen->hdr.ts_ns, out);
 	if (!ev)
 		return -ENOMEM;
-	ev->hdr.flags = asyncio_flags(file, name);
-	if (name_cut || file_cut || lines_cut)
+	ev->hdr.flags = flags_of(file, name);
+	if (name_cut || file_cut)
 		ev->hdr.flags |= CS_CODE_CUT;
+	if (lines_cut)
+		ev->hdr.flags |= CS_CODE_LINES_CUT;
 	ev->firstlineno = seen->firstlineno;
 	ev->check = seen->check;
 	ev->linetable_kind = (uint32_t)interp->info.traits.linetable_kind;

@@ -24,10 +24,12 @@ struct cs_interp {
 	pid_t pid;
 	enum cs_interp_state state;
 	int major, minor, micro; /* 0 where unknown; micro -1 where unknown */
-	const char *flavour;     /* static text: "gil", "debug" or "free-threaded" */
+	const char *flavour;     /* static text: that of a row, or "free-threaded debug" */
 	char reason[160];        /* for people, e.g. "Python 3.9 is not supported yet" */
-	char binary[512];        /* the file that holds _PyRuntime, as /proc/PID/maps names it */
-	char offsets_source[96]; /* for people, e.g. "generated table (3.12, gil)" */
+	/* the file that holds _PyRuntime, as /proc/PID/maps names it: below the process's root if that is seen from here, else as the process sees it */
+	char binary[512];
+	struct cs_file_id file;
+	char offsets_source[128]; /* for people, e.g. "generated table (3.12, gil)" */
 	struct cs_proc_info
 		info;     /* what the kernel side needs; current_tasks 0 until asyncio is loaded */
 	uint64_t runtime; /* address of _PyRuntime */
@@ -76,6 +78,7 @@ int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct c
 struct cs_py_layout {
 	int minor;
 	const char *flavour; /* "gil", "debug" or "free-threaded" */
+	bool unproved;       /* made from headers alone: never compared with a running one */
 	struct cs_py_offsets off;
 	struct cs_py_traits traits;
 };

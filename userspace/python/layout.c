@@ -7,12 +7,14 @@
  */
 #include "python/layout.h"
 
+#include <coroscope/code_check.h>
 #include <coroscope/limits.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "python/coro.h"
 
 static const struct cs_py_layout layouts[] = {
 #include "python/layouts.inc"
@@ -44,9 +46,68 @@ const struct cs_py_layout *cs_py_layout_find(int major, int minor, const char *f
 	return major == 3 && is_row_of(made_up, minor, flavour) ? made_up : NULL;
 }
 
+/* One demand: so many bytes at this offset end before the limit. */
+struct demand {
+	uint32_t offset, bytes, limit;
+};
+
+static bool all_met(const struct demand *demands, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (demands[i].offset > demands[i].limit ||
+		    demands[i].limit - demands[i].offset < demands[i].bytes)
+			return false;
+	}
+	return true;
+}
+
+/* The fields of a frame, which from 3.11 on are followed by its variables, and of the generator around it. */
+static bool frame_is_sane(const struct cs_py_offsets *off, bool is_object)
+{
+	const uint32_t end = is_object ? CS_FRAME_CHUNK : off->frame_localsplus;
+	const struct demand demands[] = {
+		{off->frame_executable, 8, end},
+		{off->frame_globals, 8, end},
+		{off->frame_previous, 8, end},
+		{off->frame_instr_ptr, 8, end},
+		{off->frame_owner, 1, end},
+		{off->frame_stacktop, 4, end},
+		{off->frame_stackpointer, 8, end},
+		{off->frame_tlbc_index, 4, end},
+		{off->frame_gen, 8, end},
+		{off->frame_state, 1, end},
+		{off->frame_valuestack, 8, end},
+		{0, end, CS_FRAME_CHUNK},
+		{off->object_type, 8, is_object ? off->gen_frame : off->gen_iframe},
+		{off->gen_iframe, is_object ? 0 : off->frame_localsplus, CS_CORO_CHUNK},
+		{off->gen_frame_state, is_object ? 0 : 1, off->gen_iframe},
+	};
+
+	return all_met(demands, ARRAY_SIZE(demands));
+}
+
+bool cs_py_layout_is_sane(const struct cs_py_offsets *off, const struct cs_py_traits *traits)
+{
+	const struct demand demands[] = {
+		{off->tstate_next, 8, CS_TSTATE_CHUNK},
+		{off->tstate_interp, 8, CS_TSTATE_CHUNK},
+		{off->tstate_thread_id, 8, CS_TSTATE_CHUNK},
+		{off->tstate_frame, 8, CS_TSTATE_CHUNK},
+		{off->unicode_length, 8, off->unicode_ascii_data},
+		{off->unicode_hash, 8, off->unicode_ascii_data},
+		{off->unicode_state, 4, off->unicode_ascii_data},
+	};
+
+	return all_met(demands, ARRAY_SIZE(demands)) &&
+	       frame_is_sane(off, traits->frame_is_object) && cs_code_check_size(off);
+}
+
 /* The versions whose tables are known, in the order of the columns below. */
 #define FIRST_PUBLISHING_MINOR 13
 static const uint8_t table_words[] = {73, 95, 111};
+
+/* An interpreter is the largest. */
+#define MAX_ASYNCIO_STRUCT (16u << 20)
 
 enum { WORD_COOKIE = 0, WORD_VERSION = 1, WORD_FREE_THREADED = 2, WORDS_HEAD = 3 };
 
@@ -189,13 +250,50 @@ int cs_py_published_apply(const struct cs_py_published *published, struct cs_py_
 		const struct published_field *field = &published_fields[i];
 		__u32 *to = (__u32 *)((char *)&taken + field->at);
 
-		/* a field that the row does without is not taken: nobody would read it */
 		if (!field->words[column])
 			continue;
 		if (!field_is_sane(field, published->words, column))
 			return -EINVAL;
 		*to = (__u32)published->words[field->words[column]];
 	}
+	/* Published by free-threaded builds too, which may run without it. */
+	if (!off->interp_gil)
+		taken.interp_gil = 0;
+	*off = taken;
+	return 0;
+}
+
+/* X(word, word of its struct's size, bytes that are read there, our field), of Modules/_asynciomodule.c in 3.14 and 3.15. */
+#define ASYNCIO_FIELDS(X)                \
+	X(1, 0, 8, task_name)            \
+	X(5, 0, 8, task_coro)            \
+	X(6, 0, 16, task_node)           \
+	X(8, 7, 16, interp_tasks_head)   \
+	X(10, 9, 8, tstate_running_loop) \
+	X(11, 9, 8, tstate_running_task) \
+	X(12, 9, 16, tstate_tasks_head)
+
+static bool asyncio_field_is_sane(const uint64_t *words, int word, int size_word, uint32_t bytes)
+{
+	uint64_t offset = words[word], size = words[size_word];
+
+	return size <= MAX_ASYNCIO_STRUCT && offset && offset % sizeof(uint64_t) == 0 &&
+	       offset <= size && size - offset >= bytes;
+}
+
+int cs_py_asyncio_apply(const uint64_t words[CS_PY_ASYNCIO_WORDS], struct cs_py_offsets *off)
+{
+	struct cs_py_offsets taken = *off;
+
+#define X(word, size_word, bytes, field)                           \
+	if (!asyncio_field_is_sane(words, word, size_word, bytes)) \
+		return -EINVAL;                                    \
+	taken.field = (__u32)words[word];
+	ASYNCIO_FIELDS(X)
+#undef X
+	/* Not published: the word before the coroutine. */
+	taken.task_fut_waiter = taken.task_coro - (off->task_coro - off->task_fut_waiter);
+	taken.task_size = (__u32)words[0];
 	*off = taken;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "proc/mem.h"
+#include "python/binary.h"
 #include "python/interp.h"
 
 #define CS_PY_PUBLISHED_WORDS \
@@ -33,9 +34,21 @@ int cs_py_published_read(struct cs_mem *mem, uint64_t runtime, struct cs_py_publ
 
 /*
  * Take the published offsets over those of the row. Returns 0, or -EINVAL when a number cannot be true or the table is of
- * a version that is not understood; *off is unchanged then.
+ * a version that is not understood; *off is unchanged then. What was taken must still pass cs_py_layout_is_sane.
  */
 int cs_py_published_apply(const struct cs_py_published *published, struct cs_py_offsets *off);
+
+/*
+ * Can the readers work with these offsets? They pick fields out of chunks of fixed size, and rely on the order of some. Whatever
+ * was published must pass; the rows do.
+ */
+bool cs_py_layout_is_sane(const struct cs_py_offsets *off, const struct cs_py_traits *traits);
+
+/*
+ * Take what _asyncio publishes of its tasks and of where threads and interpreters keep them (the words of the
+ * section .AsyncioDebug, 3.14 and later). Returns 0, or -EINVAL with *off unchanged.
+ */
+int cs_py_asyncio_apply(const uint64_t words[CS_PY_ASYNCIO_WORDS], struct cs_py_offsets *off);
 
 /* Rows in their order, for listings; NULL behind the last. */
 const struct cs_py_layout *cs_py_layout_at(size_t i);

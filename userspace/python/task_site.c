@@ -157,7 +157,13 @@ static int find_in_file(const char *path, const struct cs_py_offsets *off,
 	return 0;
 }
 
-/* The module's file in one folder. Its name has the version and flavour: _asyncio.cpython-312-x86_64-linux-gnu.so. */
+/* Free-threaded builds may be installed beside others: their names have a letter of their own. */
+static const char *threads_letter(const struct cs_interp *interp)
+{
+	return strstr(interp->flavour, "free-threaded") ? "t" : "";
+}
+
+/* The module's file in one folder. Its name has the version and flavour: _asyncio.cpython-312d-x86_64-linux-gnu.so. */
 static int find_module(const struct cs_interp *interp, const char *folder, char *dst, size_t size)
 {
 	_cleanup_closedir_ DIR *dir = opendir(folder);
@@ -165,8 +171,9 @@ static int find_module(const struct cs_interp *interp, const char *folder, char 
 	char prefix[48];
 	int prefix_len, len;
 
-	prefix_len = snprintf(prefix, sizeof(prefix), "_asyncio.cpython-%d%d-", interp->major,
-			      interp->minor);
+	prefix_len = snprintf(prefix, sizeof(prefix), "_asyncio.cpython-%d%d%s%s-", interp->major,
+			      interp->minor, threads_letter(interp),
+			      strstr(interp->flavour, "debug") ? "d" : "");
 	for (int i = 0; dir && i < MAX_FILES && (entry = readdir(dir)); i++) {
 		size_t n = strlen(entry->d_name);
 
@@ -184,7 +191,7 @@ static int find_module(const struct cs_interp *interp, const char *folder, char 
  * holds libpython (PREFIX/lib, PREFIX/lib64, Debian's PREFIX/lib/x86_64-linux-gnu) or the executable (PREFIX/bin).
  * Parents are told by name: "..", in the root of another process, may lead out of it.
  */
-static int find_in_lib(const struct cs_interp *interp, struct cs_probe_site *ret)
+int cs_task_module_find(const struct cs_interp *interp, char *dst, size_t size)
 {
 	static const struct {
 		int up; /* from the folder that holds the interpreter */
@@ -194,33 +201,32 @@ static int find_in_lib(const struct cs_interp *interp, struct cs_probe_site *ret
 
 	for (size_t i = 0; err == -ENOENT && i < ARRAY_SIZE(places); i++) {
 		const char *end = interp->binary + strlen(interp->binary);
-		char folder[PATH_BYTES], module[2 * PATH_BYTES];
+		char folder[PATH_BYTES];
 
 		for (int up = places[i].up; end && up >= 0; up--)
 			end = memrchr(interp->binary, '/', (size_t)(end - interp->binary));
 		if (!end)
 			continue;
-		snprintf(folder, sizeof(folder), "/proc/%d/root%.*s%s/python%d.%d/lib-dynload",
+		snprintf(folder, sizeof(folder), "/proc/%d/root%.*s%s/python%d.%d%s/lib-dynload",
 			 interp->pid, (int)(end - interp->binary), interp->binary, places[i].down,
-			 interp->major, interp->minor);
-		err = find_module(interp, folder, module, sizeof(module));
-		if (!err)
-			err = find_in_file(module, &interp->info.off, ret);
+			 interp->major, interp->minor, threads_letter(interp));
+		err = find_module(interp, folder, dst, size);
 	}
 	return err;
 }
 
 int cs_task_site_find(const struct cs_interp *interp, struct cs_probe_site *ret)
 {
-	char binary[PATH_BYTES];
-	int err;
+	char path[2 * PATH_BYTES];
+	int err = -ENOENT;
 
 	if (interp->state != CS_INTERP_READY)
 		return -ENOENT;
-	err = find_in_lib(interp, ret);
+	if (!cs_task_module_find(interp, path, sizeof(path)))
+		err = find_in_file(path, &interp->info.off, ret);
 	if (err == -ENOENT) {
-		snprintf(binary, sizeof(binary), "/proc/%d/root%s", interp->pid, interp->binary);
-		err = find_in_file(binary, &interp->info.off, ret);
+		snprintf(path, sizeof(path), "/proc/%d/root%s", interp->pid, interp->binary);
+		err = find_in_file(path, &interp->info.off, ret);
 	}
 	return err;
 }

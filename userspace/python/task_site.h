@@ -31,3 +31,9 @@ int cs_probe_skip(const uint8_t insn[CS_PROBE_BYTES]);
  * Source: TaskType (3.11) and Task_spec (3.12 and later) in Modules/_asynciomodule.c.
  */
 int cs_task_site_find(const struct cs_interp *interp, struct cs_probe_site *ret);
+
+/*
+ * The file of the module _asyncio, where an installation keeps it, as a path that opens from here. Only version, pid and `binary` of the
+ * interpreter are used. Returns 0 or -ENOENT: it is built in, or elsewhere.
+ */
+int cs_task_module_find(const struct cs_interp *interp, char *dst, size_t size);

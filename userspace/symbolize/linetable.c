@@ -22,7 +22,6 @@
 #include "symbolize/linetable.h"
 
 #include <coroscope/py_offsets.h>
-#include <stdbool.h>
 
 #define NO_LINE (-128) /* a step of 3.10's table */
 
@@ -139,4 +138,23 @@ uint32_t cs_linetable_line(uint32_t kind, const uint8_t *table, size_t len, uint
 	default:
 		return firstlineno;
 	}
+}
+
+bool cs_linetable_covers(uint32_t kind, const uint8_t *table, size_t len, int32_t lasti)
+{
+	int64_t end = 0;
+
+	if (lasti < 0)
+		return true;
+	if (kind != CS_LINETABLE_LOCATIONS) {
+		for (size_t i = 0; i + 1 < len; i += 2)
+			end += table[i];
+		return lasti < end;
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (starts_entry(table[i]))
+			end += 2 * ((table[i] & 7) + 1);
+	}
+	/* the last entry itself may be cut */
+	return lasti < end - 16;
 }

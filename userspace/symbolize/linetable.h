@@ -2,6 +2,7 @@
 /* The line of an instruction, from a code object's table of lines, whatever version of CPython made it. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,3 +14,6 @@
  */
 uint32_t cs_linetable_line(uint32_t kind, const uint8_t *table, size_t len, uint32_t firstlineno,
 			   int32_t lasti);
+
+/* Does the table, of which the end may be missing, speak of that instruction? */
+bool cs_linetable_covers(uint32_t kind, const uint8_t *table, size_t len, int32_t lasti);

@@ -307,6 +307,8 @@ int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid, const struct
 	}
 	if (frame->code == CS_CODE_STALE)
 		return named_frame(symbols, CS_FRAME_MARK, 0, "[stale]");
+	if (code && code->flags & CS_CODE_SHIM)
+		return -ENOENT;
 	if (!code || code->flags & CS_CODE_UNREADABLE)
 		return named_frame(symbols, CS_FRAME_MARK, 0, "[unreadable]");
 	HASH_FIND(hh, code->places, &frame->lasti, sizeof(frame->lasti), place);
@@ -317,6 +319,10 @@ int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid, const struct
 	made.first_line = code->firstlineno;
 	made.line = cs_linetable_line(code->linetable_kind, code->linetable, code->linetable_len,
 				      code->firstlineno, frame->lasti);
+	if (code->flags & CS_CODE_LINES_CUT &&
+	    !cs_linetable_covers(code->linetable_kind, code->linetable, code->linetable_len,
+				 frame->lasti))
+		made.line = 0;
 	index = cs_profile_frame(symbols->profile, &made);
 	if (index < 0)
 		return index;

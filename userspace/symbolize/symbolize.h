@@ -27,7 +27,7 @@ int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event);
 /*
  * Frame index (cached) of an executing Python frame: line from the code object's location table and
  * lasti. An unknown or unreadable code object gives a CS_FRAME_MARK "[unreadable]". Returns a frame
- * index or -ENOMEM. Source of the table's encoding: Objects/locations.md of CPython 3.11 and later.
+ * index, -ENOENT (not a frame of the program: show nothing) or -ENOMEM. Source of the table's encoding: Objects/locations.md of CPython 3.11 and later.
  */
 int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid,
 			  const struct cs_py_frame *frame);

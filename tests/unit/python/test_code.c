@@ -120,7 +120,7 @@ static void long_texts_are_cut_and_say_so(void **state)
 		      made_code(&made, made_str_of(&made, name, sizeof(name), 1),
 				made_str(&made, "f"), made_linetable(&made, 1ull << 60)),
 		      &out, &unreadable);
-	assert_int_equal(ev->hdr.flags, CS_CODE_CUT);
+	assert_int_equal(ev->hdr.flags, CS_CODE_CUT | CS_CODE_LINES_CUT);
 	assert_int_equal(ev->name_len, CS_MAX_NAME);
 	assert_int_equal(ev->linetable_len, CS_MAX_LINETABLE);
 	made_end(&made);

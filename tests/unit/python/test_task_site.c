@@ -199,8 +199,11 @@ static int place_new(void **state)
 	}
 	snprintf(place->module, sizeof(place->module), "%s/%s/%s", place->root, folders[3],
 		 MODULE_NAME);
-	place->interp = (struct cs_interp){
-		.pid = getpid(), .state = CS_INTERP_READY, .major = 3, .minor = 11};
+	place->interp = (struct cs_interp){.pid = getpid(),
+					   .state = CS_INTERP_READY,
+					   .major = 3,
+					   .minor = 11,
+					   .flavour = "gil"};
 	place->interp.info.off = cs_py_layout_find(3, 11, "gil")->off;
 	snprintf(place->interp.binary, sizeof(place->interp.binary), "%s/bin/python3.11",
 		 place->root);
