@@ -30,6 +30,7 @@ HEADER = os.path.join(ROOT, "include", "coroscope", "py_offsets.h")
 TABLE = os.path.join(ROOT, "userspace", "python", "layouts.inc")
 
 FIRST_MINOR, LAST_MINOR = 8, 15
+FLAVOURS = ("gil", "debug", "free-threaded")
 FREE_THREADED = "free-threaded:"
 
 # What the rows of layouts.inc are made from: names of tools/pythons.
@@ -405,7 +406,8 @@ def main():
             for python in args.python:
                 check_row(python)
             return 0
-        rows = sorted(make_row(python) for python in args.python or map(find, ROWS_OF))
+        rows = sorted((make_row(python) for python in args.python or map(find, ROWS_OF)),
+                      key=lambda row: (row[0], FLAVOURS.index(row[1])))
         text = PREAMBLE + "".join(print_row(*row) for row in rows)
         if args.write:
             with open(TABLE, "w", encoding="utf-8") as file:

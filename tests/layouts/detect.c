@@ -60,13 +60,11 @@ static int look(pid_t pid)
 		fprintf(stderr, "cs_interp_detect: %s\n", strerror(-err));
 		return err;
 	}
-	row = interp.flavour ? cs_py_layout_find(interp.major, interp.minor, interp.flavour)
-			     : NULL;
+	row = interp.flavour ? cs_py_layout_find(interp.major, interp.minor, interp.flavour) : NULL;
 	same = row && !memcmp(&row->off, &interp.info.off, sizeof(row->off)) &&
 	       !memcmp(&row->traits, &interp.info.traits, sizeof(row->traits));
 	printf("%s|%d.%d.%d|%s|%s|%s\n", states[interp.state], interp.major, interp.minor,
-	       interp.micro, same ? "yes" : "no",
-	       interp.offsets_source, interp.reason);
+	       interp.micro, same ? "yes" : "no", interp.offsets_source, interp.reason);
 	return 0;
 }
 

@@ -77,6 +77,83 @@ static void impossible_offsets_change_nothing(void **state)
 	}
 }
 
+static void readers_can_work_with_every_row(void **state)
+{
+	const struct cs_py_layout *row;
+
+	for (size_t i = 0; (row = cs_py_layout_at(i)); i++) {
+		assert_true(cs_py_layout_is_sane(&row->off, &row->traits));
+		assert_ptr_equal(cs_py_layout_find(3, row->minor, row->flavour), row);
+	}
+	assert_null(cs_py_layout_find(3, 13, "free-threaded debug"));
+}
+
+/* Each number lies inside its struct; together they would make readers look outside of what they have read. */
+static void offsets_that_contradict_each_other_are_found(void **state)
+{
+	const struct cs_py_layout *row = cs_py_layout_find(3, 13, "gil");
+	struct cs_py_offsets off;
+	const struct {
+		uint32_t *field;
+		uint32_t value;
+	} wrong[] = {
+		{&off.gen_frame_state, 4000},   {&off.gen_iframe, 8},
+		{&off.gen_iframe, 184},         {&off.frame_localsplus, 16},
+		{&off.frame_executable, 120},   {&off.object_type, 0xfffffff8u},
+		{&off.unicode_state, 46},       {&off.unicode_length, 4000},
+		{&off.unicode_ascii_data, 8},   {&off.tstate_thread_id, 256},
+		{&off.code_firstlineno, 400},   {&off.code_qualname, 4000},
+		{&off.frame_owner, UINT32_MAX},
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		off = row->off;
+		*wrong[i].field = wrong[i].value;
+		assert_false(cs_py_layout_is_sane(&off, &row->traits));
+	}
+}
+
+/* What _asyncio of 3.14.10 publishes, with another word before task_name. */
+static const uint64_t asyncio_words[CS_PY_ASYNCIO_WORDS] = {
+	176, 144, 96, 108, 109, 136, 160, 225864, 10888, 936, 864, 872, 880,
+};
+
+static void asyncio_knows_its_tasks_best(void **state)
+{
+	struct cs_py_offsets off = cs_py_layout_find(3, 14, "gil")->off;
+
+	assert_int_equal(cs_py_asyncio_apply(asyncio_words, &off), 0);
+	assert_int_equal(off.task_size, 176);
+	assert_int_equal(off.task_fut_waiter, 128);
+	assert_int_equal(off.task_coro, 136);
+	assert_int_equal(off.task_name, 144);
+	assert_int_equal(off.task_node, 160);
+	assert_int_equal(off.interp_tasks_head, 10888);
+	assert_int_equal(off.tstate_tasks_head, 880);
+}
+
+static void impossible_tasks_change_nothing(void **state)
+{
+	static const struct {
+		int word;
+		uint64_t value;
+	} impossible[] = {
+		{0, 0},         {1, 172},        {5, 0},    {5, 12},   {6, 168},
+		{8, ~0ull - 7}, {9, 1ull << 40}, {11, 932}, {12, 924},
+	};
+	const struct cs_py_offsets *row = &cs_py_layout_find(3, 14, "gil")->off;
+
+	for (size_t i = 0; i < sizeof(impossible) / sizeof(impossible[0]); i++) {
+		uint64_t words[CS_PY_ASYNCIO_WORDS];
+		struct cs_py_offsets off = *row;
+
+		memcpy(words, asyncio_words, sizeof(words));
+		words[impossible[i].word] = impossible[i].value;
+		assert_int_equal(cs_py_asyncio_apply(words, &off), -EINVAL);
+		assert_memory_equal(&off, row, sizeof(off));
+	}
+}
+
 static void a_table_is_known_by_its_cookie(void **state)
 {
 	static uint64_t words[CS_PY_PUBLISHED_WORDS];
@@ -102,6 +179,10 @@ int main(void)
 		cmocka_unit_test(rows_are_found_by_exact_version),
 		cmocka_unit_test(published_offsets_replace_the_row),
 		cmocka_unit_test(impossible_offsets_change_nothing),
+		cmocka_unit_test(readers_can_work_with_every_row),
+		cmocka_unit_test(offsets_that_contradict_each_other_are_found),
+		cmocka_unit_test(asyncio_knows_its_tasks_best),
+		cmocka_unit_test(impossible_tasks_change_nothing),
 		cmocka_unit_test(a_table_is_known_by_its_cookie),
 	};
 

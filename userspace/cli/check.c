@@ -17,6 +17,7 @@
 #include "cli/cli.h"
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "python/layout.h"
 
 /* Of linux/capability.h from 5.8 and 5.9 on; the build machine's headers may be older than the kernel. */
 #ifndef CAP_PERFMON
@@ -216,12 +217,36 @@ unsigned int cs_check_report_host(const struct cs_check_host *host, FILE *out)
 	return missing;
 }
 
+void cs_check_report_versions(FILE *out)
+{
+	const struct cs_py_layout *row, *before = NULL;
+
+	for (size_t i = 0; (row = cs_py_layout_at(i)); i++, before = row) {
+		if (before && before->minor == row->minor)
+			fputs(", ", out);
+		else
+			fprintf(out, "%sok      Python 3.%d: ", before ? "\n" : "", row->minor);
+		fprintf(out, "%s%s", row->flavour,
+			row->unproved ? " (from headers, not tried)" : "");
+	}
+	fputc('\n', out);
+}
+
+/* Its version and build, for people. */
+static void answer_python(struct answer *answer, const struct cs_interp *interp)
+{
+	bool plain = !strcmp(interp->flavour, "gil");
+
+	answer_value(answer, "Python %d.%d.%d%s%s%s in %s", interp->major, interp->minor,
+		     interp->micro, plain ? "" : " (", plain ? "" : interp->flavour,
+		     plain ? "" : ")", interp->binary);
+}
+
 static void check_interp(const struct cs_interp *interp, struct answer *answer)
 {
 	switch (interp->state) {
 	case CS_INTERP_READY:
-		answer_value(answer, "Python %d.%d.%d in %s", interp->major, interp->minor,
-			     interp->micro, interp->binary);
+		answer_python(answer, interp);
 		return;
 	case CS_INTERP_STARTING:
 		answer_value(answer, "Python %d.%d has not started yet", interp->major,
@@ -229,14 +254,14 @@ static void check_interp(const struct cs_interp *interp, struct answer *answer)
 		answer_missing(answer, "no Python frames so far", "ask again in a moment");
 		return;
 	case CS_INTERP_UNSUPPORTED:
-		answer_value(answer, "%s", interp->reason);
+		answer_value(answer, "%s, in %s", interp->reason, interp->binary);
 		break;
 	case CS_INTERP_NOT_PYTHON:
-		answer_value(answer, "not Python");
+		answer_value(answer, "%s", interp->reason[0] ? interp->reason : "not Python");
 		break;
 	}
 	answer_missing(answer, "no Python frames and no tasks",
-		       "supported are CPython 3.11, 3.12 and 3.13; native samples still count");
+		       "supported are the versions above; native samples still count");
 }
 
 static void check_probe(const struct cs_asyncio *asyncio, struct answer *answer)
@@ -352,6 +377,7 @@ int cs_cli_check(int argc, char **argv)
 		return CS_EXIT_USAGE;
 	cs_check_host_read("", &host);
 	missing = cs_check_report_host(&host, stdout);
+	cs_check_report_versions(stdout);
 	if (pid)
 		return check_pid(pid, missing);
 	return missing ? CS_EXIT_FAILURE : CS_EXIT_OK;

@@ -13,6 +13,9 @@
 /* The lines about the machine. Returns how many of them say MISSING. */
 unsigned int cs_check_report_host(const struct cs_check_host *host, FILE *out);
 
+/* The lines about the versions and builds of CPython that are known. */
+void cs_check_report_versions(FILE *out);
+
 /*
  * The lines about an interpreter; asyncio may be NULL (not looked at, since the interpreter is not READY).
  * Returns how many of them say MISSING.

@@ -100,6 +100,21 @@ static bool is_code(const struct cs_pyobj_ctx *ctx, const char *chunk, uint64_t 
 	return true;
 }
 
+/*
+ * Does an object have references? CPython's allocator keeps the list of its free blocks in their first word, where a
+ * reference count stands in a living object: a pointer then, or NULL. Everything else in a freed object may be as it was. Counts stay
+ * below 2^32 (from 3.12 on by construction: immortal objects; 3.14 keeps flags in the upper 16 bits). A free-threaded interpreter
+ * keeps the owner's thread there: not told.
+ */
+static bool is_alive(const struct cs_pyobj_ctx *ctx, uint64_t obj)
+{
+	uint64_t refs;
+
+	if (ctx->interp->info.off.object_type != 8)
+		return true;
+	return !cs_mem_read_u64(ctx->mem, obj, &refs) && (uint32_t)refs && !(uint16_t)(refs >> 32);
+}
+
 /* What a check value is made of, or false. */
 static bool read_check(const struct cs_interp *interp, struct cs_mem *mem, uint64_t code,
 		       uint32_t *ret)
@@ -186,6 +201,9 @@ static int append_code(const struct cs_pyobj_ctx *ctx, const struct parts *parts
 	struct cs_ev_code *ev;
 	int err;
 
+	if (!is_alive(ctx, parts->code) || !is_alive(ctx, parts->qualname) ||
+	    !is_alive(ctx, parts->filename) || !is_alive(ctx, parts->linetable))
+		return -ESTALE;
 	if ((err = cs_pyobj_str(ctx, parts->qualname, name, sizeof(name), &name_len, &name_cut)) ||
 	    (err = cs_pyobj_str(ctx, parts->filename, file, sizeof(file), &file_len, &file_cut)) ||
 	    (err = cs_pyobj_bytes(ctx, parts->linetable, &lines, &lines_len)))
@@ -216,8 +234,8 @@ static int append_code(const struct cs_pyobj_ctx *ctx, const struct parts *parts
 }
 
 /* Returns 0 or -ENOMEM. */
-static int read_batch(const struct cs_pyobj_ctx *ctx, const uint64_t *codes, size_t n,
-		      uint64_t ts_ns, struct cs_buf *out, uint64_t *unreadable)
+static int read_once(const struct cs_pyobj_ctx *ctx, const uint64_t *codes, size_t n,
+		     uint64_t ts_ns, struct cs_buf *out, uint64_t *unreadable)
 {
 	struct parts parts[BATCH];
 	uint64_t code_type = 0;
@@ -244,6 +262,34 @@ static int read_batch(const struct cs_pyobj_ctx *ctx, const uint64_t *codes, siz
 		++*unreadable;
 	}
 	return 0;
+}
+
+/*
+ * Texts are other objects, read after their code object: by then they may be freed, and their memory another's. So a
+ * reading counts if a second one gives the same. Returns 0 or -ENOMEM.
+ */
+static int read_batch(const struct cs_pyobj_ctx *ctx, const uint64_t *codes, size_t n,
+		      uint64_t ts_ns, struct cs_buf *out, uint64_t *unreadable)
+{
+	_cleanup_buf_ struct cs_buf second = {0};
+	uint64_t ignored = 0;
+	size_t at = out->len;
+	int err = read_once(ctx, codes, n, ts_ns, out, unreadable);
+
+	if (!err)
+		err = read_once(ctx, codes, n, ts_ns, &second, &ignored);
+	for (size_t other = 0; !err && at < out->len;) {
+		struct cs_ev_code *ev = (void *)(out->data + at);
+		const struct cs_ev_code *same = (const void *)(second.data + other);
+
+		at += ev->hdr.size;
+		other += same->hdr.size;
+		if (ev->hdr.size == same->hdr.size && !memcmp(ev, same, ev->hdr.size))
+			continue;
+		*unreadable += !(ev->hdr.flags & CS_CODE_UNREADABLE);
+		ev->hdr.flags = CS_CODE_UNREADABLE;
+	}
+	return err;
 }
 
 int cs_code_read(const struct cs_interp *interp, struct cs_mem *mem, const uint64_t *codes,

@@ -26,7 +26,10 @@ struct cs_interp {
 	int major, minor, micro; /* 0 where unknown; micro -1 where unknown */
 	const char *flavour;     /* static text: that of a row, or "free-threaded debug" */
 	char reason[160];        /* for people, e.g. "Python 3.9 is not supported yet" */
-	/* the file that holds _PyRuntime, as /proc/PID/maps names it: below the process's root if that is seen from here, else as the process sees it */
+	/*
+	 * The file that holds _PyRuntime, as /proc/PID/maps names it: seen from here where it can be seen from here (a process in a
+	 * chroot too), else as the process's own mount namespace has it.
+	 */
 	char binary[512];
 	struct cs_file_id file;
 	char offsets_source[128]; /* for people, e.g. "generated table (3.12, gil)" */

@@ -175,73 +175,62 @@ static int type_is_named(const struct cs_interp *interp, struct cs_mem *mem, uin
 	return err ? err : !strcmp(found, name);
 }
 
-/* The kernel's ids of a process's threads, listed when they are first asked for. */
-struct thread_ids {
-	pid_t pid;
-	bool listed;
-	size_t n;
-	uint64_t ids[MAX_THREAD_IDS];
-};
-
 /*
- * Does a thread state name a live thread? By the thread pointer, whose first word points to itself on x86-64; elsewhere by the
- * kernel's id (from 3.11 on; 3.11.0 and .1 keep the parent's after a fork).
+ * Does a thread state name a live thread? The first word of what a thread pointer points to is itself on x86-64 (glibc, musl).
+ * Elsewhere the kernel's id must do, which 3.11.0 and .1 keep from the parent after a fork.
  */
-static bool is_live_thread(struct cs_mem *mem, uint64_t native, uint64_t thread,
-			   struct thread_ids *ids)
-{
 #ifdef __x86_64__
-	uint64_t self;
+static bool is_live_thread(const struct cs_interp *interp, struct cs_mem *mem, uint64_t tstate)
+{
+	uint64_t thread, self;
 
-	if (thread && !cs_mem_read_u64(mem, thread, &self) && self == thread)
-		return true;
-#endif
-	if (!ids->listed)
-		ids->n = cs_threads_list(ids->pid, ids->ids, ARRAY_SIZE(ids->ids));
-	ids->listed = true;
-	for (size_t i = 0; i < ids->n; i++) {
-		if (native && ids->ids[i] == native)
+	return !cs_mem_read_u64(mem, tstate + interp->info.off.tstate_thread_id, &thread) &&
+	       thread && !cs_mem_read_u64(mem, thread, &self) && self == thread;
+}
+#else
+static bool is_live_thread(const struct cs_interp *interp, struct cs_mem *mem, uint64_t tstate)
+{
+	uint64_t native, ids[MAX_THREAD_IDS];
+	size_t n = cs_threads_list(interp->pid, ids, ARRAY_SIZE(ids));
+
+	if (!interp->info.off.tstate_native_thread_id ||
+	    cs_mem_read_u64(mem, tstate + interp->info.off.tstate_native_thread_id, &native))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (ids[i] == native)
 			return true;
 	}
 	return false;
 }
+#endif
 
 /* Walk interpreters and thread states until one names a live thread. Returns 1, 0, or -errno. */
 static int has_live_thread(const struct cs_interp *interp, struct cs_mem *mem, uint64_t head)
 {
 	const struct cs_py_offsets *off = &interp->info.off;
-	struct thread_ids ids = {.pid = interp->pid};
 	uint64_t in = head;
+	int err = 0;
 
-	for (int i = 0; in && i < CS_MAX_INTERPRETERS; i++) {
-		uint64_t ts;
-		int err = cs_mem_read_u64(mem, in + off->interp_threads_head, &ts);
+	for (int i = 0; !err && in && i < CS_MAX_INTERPRETERS; i++) {
+		uint64_t ts, owner;
 
+		err = cs_mem_read_u64(mem, in + off->interp_threads_head, &ts);
 		for (int k = 0; !err && ts && k < CS_MAX_TSTATES; k++) {
-			uint64_t native, thread;
-
-			native = 0;
-			if (off->tstate_native_thread_id)
-				err = cs_mem_read_u64(mem, ts + off->tstate_native_thread_id,
-						      &native);
-			if (!err)
-				err = cs_mem_read_u64(mem, ts + off->tstate_thread_id, &thread);
-			if (!err && is_live_thread(mem, native, thread, &ids))
+			err = cs_mem_read_u64(mem, ts + off->tstate_interp, &owner);
+			if (!err && owner == in && is_live_thread(interp, mem, ts))
 				return 1;
 			if (!err)
 				err = cs_mem_read_u64(mem, ts + off->tstate_next, &ts);
 		}
 		if (!err)
 			err = cs_mem_read_u64(mem, in + off->interp_next, &in);
-		if (err)
-			return err;
 	}
-	return 0;
+	return err;
 }
 
 /*
  * Up to 3.10 the file does not tell its version for certain: sys.hexversion does. Returns 1 (agrees, or is not needed), 0 (it is
- * not there yet, or is no version), or -errno. Refuses what is another version, or a pre-release.
+ * no version), -ENOENT (it is not there yet), or -errno. Refuses what is another version, or a pre-release.
  */
 static int version_agrees(struct cs_interp *interp, struct cs_mem *mem, uint64_t modules)
 {
@@ -256,7 +245,7 @@ static int version_agrees(struct cs_interp *interp, struct cs_mem *mem, uint64_t
 	    (err = cs_mem_read_u64(mem, module + interp->info.off.module_dict, &dict)) ||
 	    (err = cs_pyobj_dict_get(&ctx, dict, "hexversion", &obj)) ||
 	    (err = cs_pyobj_long(&ctx, obj, &version)))
-		return err == -ENOENT || err == -EINVAL || err == -ERANGE ? 0 : err;
+		return err == -EINVAL || err == -ERANGE ? 0 : err;
 	if (version >> 24 != interp->major || (version >> 16 & 0xff) != interp->minor)
 		cs_interp_refuse(interp, "Python %d.%d that calls itself %#llx", interp->major,
 				 interp->minor, (unsigned long long)version);
@@ -311,13 +300,13 @@ static int judge(struct cs_interp *interp, const struct cs_py_binary *binary,
 		fits = cs_mem_read_u64(mem, head + interp->info.off.interp_modules, &modules);
 	if (fits)
 		return fits;
-	if (!modules) {
+	fits = modules ? row_fits(interp, mem, head, modules) : -ENOENT;
+	if (fits == 1)
+		fits = version_agrees(interp, mem, modules);
+	if (fits == -ENOENT) {
 		interp->state = CS_INTERP_STARTING;
 		return 0;
 	}
-	fits = row_fits(interp, mem, head, modules);
-	if (fits == 1)
-		fits = version_agrees(interp, mem, modules);
 	if (fits <= 0)
 		return fits ? fits : -EAGAIN;
 	if (interp->state != CS_INTERP_UNSUPPORTED)

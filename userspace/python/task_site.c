@@ -187,6 +187,20 @@ static int find_module(const struct cs_interp *interp, const char *folder, char 
 }
 
 /*
+ * What to put before the interpreter's path to open it from here. The kernel names it from here if it can be seen from here (a
+ * process in a chroot), else as its own mount namespace does.
+ */
+static void find_root(const struct cs_interp *interp, char *dst, size_t size)
+{
+	struct stat st;
+
+	if (!stat(interp->binary, &st) && st.st_ino == interp->file.ino)
+		*dst = '\0';
+	else
+		snprintf(dst, size, "/proc/%d/root", interp->pid);
+}
+
+/*
  * Look for the module beside the interpreter: where an installation keeps its libraries, seen from the folder that
  * holds libpython (PREFIX/lib, PREFIX/lib64, Debian's PREFIX/lib/x86_64-linux-gnu) or the executable (PREFIX/bin).
  * Parents are told by name: "..", in the root of another process, may lead out of it.
@@ -197,8 +211,10 @@ int cs_task_module_find(const struct cs_interp *interp, char *dst, size_t size)
 		int up; /* from the folder that holds the interpreter */
 		const char *down;
 	} places[] = {{0, ""}, {1, ""}, {1, "/lib"}, {1, "/lib64"}};
+	char root[32];
 	int err = -ENOENT;
 
+	find_root(interp, root, sizeof(root));
 	for (size_t i = 0; err == -ENOENT && i < ARRAY_SIZE(places); i++) {
 		const char *end = interp->binary + strlen(interp->binary);
 		char folder[PATH_BYTES];
@@ -207,9 +223,9 @@ int cs_task_module_find(const struct cs_interp *interp, char *dst, size_t size)
 			end = memrchr(interp->binary, '/', (size_t)(end - interp->binary));
 		if (!end)
 			continue;
-		snprintf(folder, sizeof(folder), "/proc/%d/root%.*s%s/python%d.%d%s/lib-dynload",
-			 interp->pid, (int)(end - interp->binary), interp->binary, places[i].down,
-			 interp->major, interp->minor, threads_letter(interp));
+		snprintf(folder, sizeof(folder), "%s%.*s%s/python%d.%d%s/lib-dynload", root,
+			 (int)(end - interp->binary), interp->binary, places[i].down, interp->major,
+			 interp->minor, threads_letter(interp));
 		err = find_module(interp, folder, dst, size);
 	}
 	return err;
@@ -217,7 +233,7 @@ int cs_task_module_find(const struct cs_interp *interp, char *dst, size_t size)
 
 int cs_task_site_find(const struct cs_interp *interp, struct cs_probe_site *ret)
 {
-	char path[2 * PATH_BYTES];
+	char path[2 * PATH_BYTES], root[32];
 	int err = -ENOENT;
 
 	if (interp->state != CS_INTERP_READY)
@@ -225,7 +241,8 @@ int cs_task_site_find(const struct cs_interp *interp, struct cs_probe_site *ret)
 	if (!cs_task_module_find(interp, path, sizeof(path)))
 		err = find_in_file(path, &interp->info.off, ret);
 	if (err == -ENOENT) {
-		snprintf(path, sizeof(path), "/proc/%d/root%s", interp->pid, interp->binary);
+		find_root(interp, root, sizeof(root));
+		snprintf(path, sizeof(path), "%s%s", root, interp->binary);
 		err = find_in_file(path, &interp->info.off, ret);
 	}
 	return err;

@@ -245,20 +245,49 @@ static char *report_interp(const struct cs_interp *interp, const struct cs_async
 static void an_unsupported_python_is_refused_by_name(void **state)
 {
 	struct cs_interp interp = {.state = CS_INTERP_UNSUPPORTED,
-				   .reason = "Python 3.9 is not supported yet"};
+				   .reason = "Python 3.7 is not supported",
+				   .binary = "/usr/bin/python3.7"};
 	unsigned int missing;
 	_cleanup_free_ char *text = report_interp(&interp, NULL, &missing);
 
 	assert_int_equal(missing, 1);
-	assert_int_equal(strncmp(text, "MISSING interpreter: Python 3.9 is not supported yet; ",
-				 strlen("MISSING interpreter: Python 3.9 is not supported yet; ")),
-			 0);
+	assert_non_null(strstr(
+		text, "MISSING interpreter: Python 3.7 is not supported, in /usr/bin/python3.7; "));
+}
+
+static void builds_are_named(void **state)
+{
+	_cleanup_free_ char *versions = NULL, *found = NULL;
+	struct cs_interp interp = {.state = CS_INTERP_READY,
+				   .major = 3,
+				   .minor = 9,
+				   .micro = 2,
+				   .flavour = "debug",
+				   .binary = "/usr/bin/python3.9d"};
+	unsigned int missing;
+	size_t size = 0;
+	FILE *out = open_memstream(&versions, &size);
+
+	assert_non_null(out);
+	cs_check_report_versions(out);
+	fclose(out);
+	assert_int_equal(
+		strncmp(versions, "ok      Python 3.8: gil\nok      Python 3.9: gil, debug\n", 55),
+		0);
+	assert_non_null(strstr(
+		versions,
+		"ok      Python 3.14: gil, debug, free-threaded (from headers, not tried)\n"));
+	found = report_interp(&interp, NULL, &missing);
+	assert_int_equal(missing, 0);
+	assert_non_null(
+		strstr(found, "interpreter: Python 3.9.2 (debug) in /usr/bin/python3.9d\n"));
 }
 
 static const struct cs_interp ready = {.state = CS_INTERP_READY,
 				       .major = 3,
 				       .minor = 12,
 				       .micro = 1,
+				       .flavour = "gil",
 				       .binary = "/opt/\033[31mpython\nok",
 				       .offsets_source = "generated table (3.12)"};
 
@@ -300,6 +329,7 @@ int main(void)
 		cmocka_unit_test_setup(hidden_kernel_addresses_are_named, good_machine),
 		cmocka_unit_test_setup(an_empty_machine_is_not_trusted, good_machine),
 		cmocka_unit_test(an_unsupported_python_is_refused_by_name),
+		cmocka_unit_test(builds_are_named),
 		cmocka_unit_test(a_forged_path_stays_on_its_line),
 		cmocka_unit_test(why_there_is_no_probe_is_said),
 	};

@@ -42,6 +42,7 @@ uint64_t made_object(struct made *made, uint64_t type, size_t size)
 {
 	uint64_t obj = made_bytes(made, size);
 
+	made_put(made, obj, 0, 1); /* the reference count */
 	made_put(made, obj, made->interp.info.off.object_type, type);
 	return obj;
 }

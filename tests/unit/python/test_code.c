@@ -106,6 +106,32 @@ static void asyncio_is_known_by_its_place(void **state)
 	made_end(&made);
 }
 
+/* A freed object is as it was but for its first word: the allocator's list of free blocks, or its end. */
+static void freed_objects_are_not_read(void **state)
+{
+	static const uint64_t first_words[] = {0, 0x00007f1234567890};
+	_cleanup_buf_ struct cs_buf out = {0};
+	uint64_t unreadable;
+	struct made made;
+
+	for (int minor = 11; minor <= 13; minor++) {
+		for (size_t i = 0; i < 4 * ARRAY_SIZE(first_words); i++) {
+			uint64_t objs[4];
+
+			made_begin(&made, minor);
+			objs[1] = made_str(&made, "name");
+			objs[2] = made_str(&made, "/file.py");
+			objs[3] = made_linetable(&made, 5);
+			objs[0] = made_code(&made, objs[1], objs[2], objs[3]);
+			made_put(&made, objs[i / 2], 0, first_words[i % 2]);
+			assert_int_equal(read_one(&made, objs[0], &out, &unreadable)->hdr.flags,
+					 CS_CODE_UNREADABLE);
+			assert_int_equal(unreadable, 1);
+			made_end(&made);
+		}
+	}
+}
+
 static void long_texts_are_cut_and_say_so(void **state)
 {
 	_cleanup_buf_ struct cs_buf out = {0};
@@ -160,6 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_files_and_lines),
 		cmocka_unit_test(asyncio_is_known_by_its_place),
+		cmocka_unit_test(freed_objects_are_not_read),
 		cmocka_unit_test(long_texts_are_cut_and_say_so),
 		cmocka_unit_test(what_is_no_code_is_unreadable),
 	};
