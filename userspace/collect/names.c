@@ -423,6 +423,7 @@ static int name_record(struct cs_names *names, struct cs_target *target, struct 
 			continue;
 		frames.items[i].code = CS_CODE_STALE;
 		lost->stale++;
+		target->reused_ns = now_ns; /* gone or replaced within a turn: others will be */
 	}
 	return cs_buf_append(out, record, record->size);
 }

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -186,55 +187,6 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	return err;
 }
 
-/* Look again at an interpreter that is still starting, or a process that may yet become one. */
-static int refresh_interp(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
-{
-	enum cs_interp_state before = target->interp.state;
-	int err = 0;
-
-	if (before != CS_INTERP_READY)
-		err = cs_interp_detect(target->pid, &target->interp);
-	if (err || (target->told_kernel && target->interp.state == before))
-		return err;
-	cs_debug("process %d: %s after %.1f ms", target->pid, state_text[target->interp.state],
-		 (double)(cs_now_ns() - target->since_ns) / 1e6);
-	/* Whatever it is, it gets a row: its ticks are asked for, and exec and exit are watched by row. */
-	target->told_kernel = true;
-	target->described = false;
-	err = cs_probes_set_process(probes, target->pid, &target->interp.info);
-	if (!err && target->interp.state == CS_INTERP_READY)
-		attach_early(target, probes, probe_pid);
-	return err;
-}
-
-int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
-		      uint64_t now_ns)
-{
-	bool young = cs_target_young(target, now_ns);
-	int err;
-
-	if (!target->refresh_at_ns || now_ns < target->refresh_at_ns || target->exited)
-		return 0;
-	target->refresh_at_ns = now_ns + (young ? REFRESH_YOUNG : REFRESH_OLD);
-	err = refresh_interp(target, probes, probe_pid);
-	if (err)
-		return err;
-	if (target->interp.state == CS_INTERP_READY)
-		return refresh_asyncio(target, probes, probe_pid);
-	/* An exec is told by the kernel, and so is what it maps; until then a process that is no Python stays none. */
-	if (now_ns - target->since_ns > LINKING_NS && target->interp.state != CS_INTERP_STARTING)
-		target->refresh_at_ns = 0;
-	return 0;
-}
-
-bool cs_target_young(const struct cs_target *target, uint64_t now_ns)
-{
-	uint64_t age = now_ns - target->since_ns;
-
-	return target->fresh && target->refresh_at_ns &&
-	       age < (target->interp.state == CS_INTERP_NOT_PYTHON ? LINKING_NS : YOUNG_NS);
-}
-
 struct telling {
 	struct cs_target *target;
 	struct cs_probes *probes;
@@ -278,7 +230,69 @@ int cs_target_tell_threads(struct cs_target *target, struct cs_probes *probes, u
 	cs_target_untell_threads(target, probes);
 	cs_mem_forget(target->mem);
 	cs_py_tstates_each(&ctx, tell, &telling);
+	/* a new description: sleepers that were visited in vain are visited again */
+	return cs_probes_set_process(probes, target->pid, &target->interp.info) ? -ENOMEM : 0;
+}
+
+/* More threads than the kernel side looks for? A directory has a link from each of its own. */
+static bool has_many_threads(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	return !stat(path, &st) && st.st_nlink > CS_MAX_TSTATES;
+}
+
+/* Look again at an interpreter that is still starting, or a process that may yet become one. */
+static int refresh_interp(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
+{
+	enum cs_interp_state before = target->interp.state;
+	int err = 0;
+
+	if (before != CS_INTERP_READY)
+		err = cs_interp_detect(target->pid, &target->interp);
+	if (err || (target->told_kernel && target->interp.state == before))
+		return err;
+	cs_debug("process %d: %s after %.1f ms", target->pid, state_text[target->interp.state],
+		 (double)(cs_now_ns() - target->since_ns) / 1e6);
+	/* Whatever it is, it gets a row: its ticks are asked for, and exec and exit are watched by row. */
+	target->told_kernel = true;
+	target->described = false;
+	err = cs_probes_set_process(probes, target->pid, &target->interp.info);
+	if (err || target->interp.state != CS_INTERP_READY)
+		return err;
+	attach_early(target, probes, probe_pid);
+	return has_many_threads(target->pid) ? cs_target_tell_threads(target, probes, cs_now_ns())
+					     : 0;
+}
+
+int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
+		      uint64_t now_ns)
+{
+	bool young = cs_target_young(target, now_ns);
+	int err;
+
+	if (!target->refresh_at_ns || now_ns < target->refresh_at_ns || target->exited)
+		return 0;
+	target->refresh_at_ns = now_ns + (young ? REFRESH_YOUNG : REFRESH_OLD);
+	err = refresh_interp(target, probes, probe_pid);
+	if (err)
+		return err;
+	if (target->interp.state == CS_INTERP_READY)
+		return refresh_asyncio(target, probes, probe_pid);
+	/* An exec is told by the kernel, and so is what it maps; until then a process that is no Python stays none. */
+	if (now_ns - target->since_ns > LINKING_NS && target->interp.state != CS_INTERP_STARTING)
+		target->refresh_at_ns = 0;
 	return 0;
+}
+
+bool cs_target_young(const struct cs_target *target, uint64_t now_ns)
+{
+	uint64_t age = now_ns - target->since_ns;
+
+	return target->fresh && target->refresh_at_ns &&
+	       age < (target->interp.state == CS_INTERP_NOT_PYTHON ? LINKING_NS : YOUNG_NS);
 }
 
 void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns)
