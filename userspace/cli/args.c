@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,4 +119,22 @@ void cs_usage_error(const char *fmt, ...)
 	cs_logv(CS_LOG_ERROR, fmt, args);
 	va_end(args);
 	exit(CS_EXIT_USAGE);
+}
+
+int cs_parse_user(const char *text, uid_t *ret)
+{
+	const struct passwd *user = getpwnam(text);
+	unsigned long number;
+	char *end;
+
+	if (user) {
+		*ret = user->pw_uid;
+		return 0;
+	}
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (errno || !isdigit((unsigned char)*text) || *end || number > UINT32_MAX)
+		return -ENOENT;
+	*ret = (uid_t)number;
+	return 0;
 }

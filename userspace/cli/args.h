@@ -23,3 +23,6 @@ int cs_parse_pids(const char *text, pid_t *pids, unsigned int *n);
 
 /* Say in one line what is wrong with the command line, and exit with CS_EXIT_USAGE. */
 _Noreturn void cs_usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A user's name or number. Returns 0 or -ENOENT. */
+int cs_parse_user(const char *text, uid_t *ret);

@@ -3,7 +3,6 @@
  * coroscope record: attach, capture into a raw spool, and when that is over turn the spool into a profile. The spool
  * outlives a failed export: nothing captured is lost to a full disk.
  */
-#include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -15,123 +14,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/args.h"
 #include "cli/child.h"
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "cli/pipeline.h"
+#include "cli/record_options.h"
 #include "collect/record.h"
 #include "collect/session.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 
-#define DEFAULT_RATE_HZ 99
-#define DEFAULT_RING    ((size_t)4 << 20)
-#define PROGRESS_NS     500000000ull
-
-struct options {
-	pid_t pids[CS_MAX_PIDS];
-	unsigned int npids;
-	bool all;
-	char **command; /* NULL: none */
-	enum cs_capture_mode mode;
-	uint32_t rate_hz;
-	uint64_t duration_ns; /* 0: until interrupted */
-	const char *output, *format;
-	bool exit_status, quiet, no_iterator;
-	size_t ring_bytes;
-};
-
-enum { KEY_EXIT_STATUS = 0x100, KEY_RING_SIZE, KEY_NO_ITERATOR };
-
-static const struct argp_option argp_options[] = {
-	{"pid", 'p', "PID[,PID...]", 0, "profile these processes", 1},
-	{"all", 'a', NULL, 0, "profile every process", 1},
-	{"mode", 'm', "cpu|wall", 0,
-	 "cpu: what runs; wall (default): also what sleeps, suspended tasks included", 2},
-	{"rate", 'r', "HZ", 0, "samples a second of each CPU, 1 to 10000 (default 99)", 2},
-	{NULL, 'F', "HZ", 0, "the same, as in perf", 2},
-	{"duration", 'd', "TIME", 0,
-	 "how long: 30, 30s, 5m (default: until Ctrl-C or the target's end)", 2},
-	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 3},
-	{"format", 'f', "FORMAT", 0, "collapsed, pprof, html, tree or raw", 3},
-	{"exit-status", KEY_EXIT_STATUS, NULL, 0, "exit with COMMAND's status", 4},
-	{"quiet", 'q', NULL, 0, "only errors", 4},
-	{"verbose", 'v', NULL, 0, "say more", 4},
-	{"ring-size", KEY_RING_SIZE, "BYTES", 0, "of the kernel's ring buffer (default 4M)", 4},
-	{"no-iterator", KEY_NO_ITERATOR, NULL, 0,
-	 "read sleeping threads from user space, as on kernels before 5.18", 4},
-	{0},
-};
-
-static error_t parse_mode(struct options *options, const char *arg)
-{
-	if (strcmp(arg, "cpu") == 0)
-		options->mode = CS_MODE_CPU;
-	else if (strcmp(arg, "wall") == 0)
-		options->mode = CS_MODE_WALL;
-	else
-		cs_usage_error("no mode '%s': cpu or wall", arg);
-	return 0;
-}
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct options *options = state->input;
-
-	switch (key) {
-	case 'p':
-		if (cs_parse_pids(arg, options->pids, &options->npids))
-			cs_usage_error("'%s' is no list of process ids", arg);
-		return 0;
-	case 'a':
-		options->all = true;
-		return 0;
-	case 'm':
-		return parse_mode(options, arg);
-	case 'r':
-	case 'F':
-		if (cs_parse_rate(arg, &options->rate_hz))
-			cs_usage_error("rate '%s' is not from 1 to %d Hz", arg, CS_MAX_RATE_HZ);
-		return 0;
-	case 'd':
-		if (cs_parse_duration(arg, &options->duration_ns))
-			cs_usage_error("'%s' is no duration: 30, 30s, 5m", arg);
-		return 0;
-	case 'o':
-		options->output = arg;
-		return 0;
-	case 'f':
-		options->format = arg;
-		return 0;
-	case 'q':
-		options->quiet = true;
-		cs_log_set_level(CS_LOG_ERROR);
-		return 0;
-	case 'v':
-		cs_log_set_level(CS_LOG_DEBUG);
-		return 0;
-	case KEY_EXIT_STATUS:
-		options->exit_status = true;
-		return 0;
-	case KEY_NO_ITERATOR:
-		options->no_iterator = true;
-		return 0;
-	case KEY_RING_SIZE:
-		if (cs_parse_size(arg, &options->ring_bytes))
-			cs_usage_error("'%s' is no size: 64K, 8M", arg);
-		return 0;
-	case ARGP_KEY_ARGS:
-		options->command = state->argv + state->next;
-		return 0;
-	case ARGP_KEY_END:
-		if (!!options->npids + options->all + !!options->command != 1)
-			cs_usage_error("one of -p PID, -a or -- COMMAND is needed");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
+#define PROGRESS_NS 500000000ull
 
 static volatile sig_atomic_t interrupted;
 
@@ -185,7 +78,7 @@ static int explain_target(pid_t pid, int err)
 }
 
 /* Returns an exit code; the targets are watched when it is 0. */
-static int add_targets(struct cs_session *session, const struct options *options,
+static int add_targets(struct cs_session *session, const struct cs_record_options *options,
 		       struct cs_child *child)
 {
 	int err;
@@ -195,12 +88,16 @@ static int add_targets(struct cs_session *session, const struct options *options
 		if (err)
 			return explain_target(options->pids[i], err);
 	}
-	if (options->all) {
+	if (cs_record_options_open_ended(options)) {
 		err = cs_session_add_all(session);
 		if (err) {
 			cs_err("cannot look at all processes: %s", strerror(-err));
 			return CS_EXIT_FAILURE;
 		}
+	}
+	if (options->npids && options->subprocesses && cs_session_add_children(session)) {
+		cs_err("cannot look for subprocesses in /proc");
+		return CS_EXIT_FAILURE;
 	}
 	if (options->command) {
 		err = cs_child_start(child, options->command);
@@ -234,10 +131,11 @@ static void show_progress(const struct cs_session *session, uint64_t start_ns, b
 }
 
 /* Turns until something ends the capture. */
-static enum cs_end_reason capture(struct cs_session *session, const struct options *options,
-				  struct cs_child *child)
+static enum cs_end_reason capture(struct cs_session *session,
+				  const struct cs_record_options *options, struct cs_child *child)
 {
 	bool progress = isatty(STDERR_FILENO) && !options->quiet;
+	bool open_ended = cs_record_options_open_ended(options);
 	uint64_t start = cs_now_ns();
 	enum cs_end_reason reason;
 
@@ -255,7 +153,7 @@ static enum cs_end_reason capture(struct cs_session *session, const struct optio
 			reason = CS_END_DURATION;
 			break;
 		}
-		if (cs_child_ended(child) || (!options->all && !cs_session_alive(session))) {
+		if (cs_child_ended(child) || (!open_ended && !cs_session_alive(session))) {
 			reason = CS_END_TARGETS_GONE;
 			break;
 		}
@@ -278,14 +176,19 @@ static void run_ahead_of_load(void)
 }
 
 /* From attaching to the last record in the spool. Returns an exit code. */
-static int run_session(const struct options *options, struct cs_spool *spool,
+static int run_session(const struct cs_record_options *options, struct cs_spool *spool,
 		       struct cs_child *child, const char *command_line)
 {
 	const struct cs_session_options session_options = {
 		.mode = options->mode,
 		.interval_ns = 1000000000u / options->rate_hz,
 		.ring_bytes = options->ring_bytes,
-		.all_processes = options->all,
+		/* a selection narrows -a down */
+		.all_processes = options->all && !cs_selection_given(&options->selection),
+		.subprocesses = options->subprocesses,
+		.no_idle = options->no_idle || options->only_gil,
+		.only_gil = options->only_gil,
+		.selection = options->selection,
 		.no_iterator = options->no_iterator,
 		.command = command_line,
 	};
@@ -356,15 +259,7 @@ static bool in_first_pid_namespace(void)
 	return stat("/proc/self/ns/pid", &st) < 0 || st.st_ino == first;
 }
 
-static void join_arguments(int argc, char **argv, char *dst, size_t size)
-{
-	size_t at = (size_t)snprintf(dst, size, "coroscope");
-
-	for (int i = 0; i < argc && at < size; i++)
-		at += (size_t)snprintf(dst + at, size - at, " %s", argv[i]);
-}
-
-static int record(const struct options *options, const char *command_line)
+static int record(const struct cs_record_options *options, const char *command_line)
 {
 	_cleanup_(cs_output_close) struct cs_output output = {.fd = -1};
 	_cleanup_(cs_child_end) struct cs_child child = {.go = -1, .report = -1};
@@ -400,27 +295,20 @@ static int record(const struct options *options, const char *command_line)
 	return code;
 }
 
+static void join_arguments(int argc, char **argv, char *dst, size_t size)
+{
+	size_t at = (size_t)snprintf(dst, size, "coroscope");
+
+	for (int i = 0; i < argc && at < size; i++)
+		at += (size_t)snprintf(dst + at, size - at, " %s", argv[i]);
+}
+
 int cs_cli_record(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.options = argp_options,
-		.parser = parse_option,
-		.args_doc = "-p PID[,PID...]\n-a\n-- COMMAND [ARGUMENT...]",
-		.doc = "Samples processes and writes a profile.\v"
-		       "COMMAND runs as the user behind sudo; when -d ends before it does, it is sent SIGTERM.",
-	};
-	struct options options = {
-		.mode = CS_MODE_WALL,
-		.rate_hz = DEFAULT_RATE_HZ,
-		.ring_bytes = DEFAULT_RING,
-	};
+	struct cs_record_options options;
 	char command_line[4096];
-	error_t err;
 
 	join_arguments(argc, argv, command_line, sizeof(command_line));
-	argv[0] = (char *)"coroscope record";
-	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
-	if (err)
-		return CS_EXIT_USAGE;
+	cs_record_options_parse(&options, argc, argv);
 	return record(&options, command_line);
 }

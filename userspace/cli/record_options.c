@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of coroscope record. */
+#include "cli/record_options.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "core/log.h"
+
+#define DEFAULT_RATE_HZ 99
+#define DEFAULT_RING    ((size_t)4 << 20)
+
+enum {
+	KEY_EXIT_STATUS = 0x100,
+	KEY_RING_SIZE,
+	KEY_NO_ITERATOR,
+	KEY_COMM,
+	KEY_USER,
+	KEY_IDLE,
+	KEY_NO_IDLE,
+};
+
+static const struct argp_option argp_options[] = {
+	{"pid", 'p', "PID[,PID...]", 0, "profile these processes", 1},
+	{"all", 'a', NULL, 0, "profile every process", 1},
+	{"subprocesses", 's', NULL, 0, "and their children, also those born later", 1},
+	{"comm", KEY_COMM, "NAME", 0, "profile every process of this name (as in ps -o comm)", 1},
+	{"user", KEY_USER, "USER", 0, "profile every process of this user", 1},
+	{"cgroup", 'G', "PATH", 0, "profile every process in or below this cgroup (v2)", 1},
+	{"mode", 'm', "cpu|wall", 0,
+	 "cpu: what runs; wall (default): also what sleeps, suspended tasks included", 2},
+	{"rate", 'r', "HZ", 0, "samples a second of each CPU, 1 to 10000 (default 99)", 2},
+	{NULL, 'F', "HZ", 0, "the same, as in perf", 2},
+	{"idle", KEY_IDLE, NULL, 0,
+	 "sleeping threads and suspended tasks too (default of --mode wall)", 2},
+	{"no-idle", KEY_NO_IDLE, NULL, 0, "only what runs or waits for a CPU", 2},
+	{"gil", 'g', NULL, 0, "only threads that hold the interpreter's lock", 2},
+	{"duration", 'd', "TIME", 0,
+	 "how long: 30, 30s, 5m (default: until Ctrl-C or the target's end)", 2},
+	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 3},
+	{"format", 'f', "FORMAT", 0, "collapsed, pprof, html, tree or raw", 3},
+	{"exit-status", KEY_EXIT_STATUS, NULL, 0, "exit with COMMAND's status", 4},
+	{"quiet", 'q', NULL, 0, "only errors", 4},
+	{"verbose", 'v', NULL, 0, "say more", 4},
+	{"ring-size", KEY_RING_SIZE, "BYTES", 0, "of the kernel's ring buffer (default 4M)", 4},
+	{"no-iterator", KEY_NO_ITERATOR, NULL, 0,
+	 "read sleeping threads from user space, as on kernels before 5.18", 4},
+	{0},
+};
+
+static enum cs_capture_mode parse_mode(const char *arg)
+{
+	if (strcmp(arg, "cpu") == 0)
+		return CS_MODE_CPU;
+	if (strcmp(arg, "wall") == 0)
+		return CS_MODE_WALL;
+	cs_usage_error("no mode '%s': cpu or wall", arg);
+}
+
+/* What contradicts itself is said, not guessed. */
+static void check_options(const struct cs_record_options *options)
+{
+	bool chosen = cs_selection_given(&options->selection);
+
+	if (!!options->npids + !!options->command + (options->all || chosen) != 1)
+		cs_usage_error(
+			"one of -p PID, -a, --comm, --user, --cgroup or -- COMMAND is needed");
+	if (options->idle && options->no_idle)
+		cs_usage_error("--idle and --no-idle contradict each other");
+	if (options->idle && (options->mode == CS_MODE_CPU || options->only_gil))
+		cs_usage_error("--idle: %s",
+			       options->only_gil
+				       ? "a thread that holds the lock does not sleep (--gil)"
+				       : "the CPU clock sees no sleeping threads: use --mode wall");
+}
+
+/* Which processes. Returns false if the key is another's. */
+static bool parse_processes(struct cs_record_options *options, int key, char *arg)
+{
+	struct cs_selection *selection = &options->selection;
+
+	switch (key) {
+	case 'p':
+		if (cs_parse_pids(arg, options->pids, &options->npids))
+			cs_usage_error("'%s' is no list of process ids", arg);
+		return true;
+	case 'a':
+		options->all = true;
+		return true;
+	case 's':
+		options->subprocesses = true;
+		return true;
+	case KEY_COMM:
+		/* the kernel keeps this much of a name */
+		snprintf(selection->comm, sizeof(selection->comm), "%s", arg);
+		return true;
+	case KEY_USER:
+		if (cs_parse_user(arg, &selection->uid))
+			cs_usage_error("no user '%s'", arg);
+		selection->by_user = true;
+		return true;
+	case 'G':
+		if (cs_selection_set_cgroup(selection, arg))
+			cs_usage_error("no cgroup '%s' in the unified hierarchy (/sys/fs/cgroup)",
+				       arg);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* How and for how long. Returns false if the key is another's. */
+static bool parse_sampling(struct cs_record_options *options, int key, char *arg)
+{
+	switch (key) {
+	case 'm':
+		options->mode = parse_mode(arg);
+		return true;
+	case 'r':
+	case 'F':
+		if (cs_parse_rate(arg, &options->rate_hz))
+			cs_usage_error("rate '%s' is not from 1 to %d Hz", arg, CS_MAX_RATE_HZ);
+		return true;
+	case KEY_IDLE:
+		options->idle = true;
+		return true;
+	case KEY_NO_IDLE:
+		options->no_idle = true;
+		return true;
+	case 'g':
+		options->only_gil = true;
+		return true;
+	case 'd':
+		if (cs_parse_duration(arg, &options->duration_ns))
+			cs_usage_error("'%s' is no duration: 30, 30s, 5m", arg);
+		return true;
+	case KEY_RING_SIZE:
+		if (cs_parse_size(arg, &options->ring_bytes))
+			cs_usage_error("'%s' is no size: 64K, 8M", arg);
+		return true;
+	case KEY_NO_ITERATOR:
+		options->no_iterator = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct cs_record_options *options = state->input;
+
+	if (parse_processes(options, key, arg) || parse_sampling(options, key, arg))
+		return 0;
+	switch (key) {
+	case 'o':
+		options->output = arg;
+		return 0;
+	case 'f':
+		options->format = arg;
+		return 0;
+	case 'q':
+		options->quiet = true;
+		cs_log_set_level(CS_LOG_ERROR);
+		return 0;
+	case 'v':
+		cs_log_set_level(CS_LOG_DEBUG);
+		return 0;
+	case KEY_EXIT_STATUS:
+		options->exit_status = true;
+		return 0;
+	case ARGP_KEY_ARGS:
+		options->command = state->argv + state->next;
+		return 0;
+	case ARGP_KEY_END:
+		check_options(options);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+void cs_record_options_parse(struct cs_record_options *ret, int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = argp_options,
+		.parser = parse_option,
+		.args_doc =
+			"-p PID[,PID...]\n-a\n--comm NAME | --user USER | -G PATH\n-- COMMAND [ARGUMENT...]",
+		.doc = "Samples processes and writes a profile.\v"
+		       "COMMAND runs as the user behind sudo; when -d ends before it does, it is sent SIGTERM.",
+	};
+
+	*ret = (struct cs_record_options){
+		.mode = CS_MODE_WALL,
+		.rate_hz = DEFAULT_RATE_HZ,
+		.ring_bytes = DEFAULT_RING,
+	};
+	argv[0] = (char *)"coroscope record";
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, ret))
+		exit(CS_EXIT_USAGE);
+}
+
+bool cs_record_options_open_ended(const struct cs_record_options *options)
+{
+	return options->all || cs_selection_given(&options->selection);
+}

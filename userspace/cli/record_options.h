@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of coroscope record: what to profile, how, for how long, and where to. */
+#pragma once
+
+#include <coroscope/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cli/args.h"
+#include "collect/selection.h"
+
+struct cs_record_options {
+	pid_t pids[CS_MAX_PIDS];
+	unsigned int npids;
+	bool all, subprocesses;
+	struct cs_selection selection;
+	char **command; /* NULL: none; borrowed from argv, as all text here */
+	enum cs_capture_mode mode;
+	uint32_t rate_hz;
+	uint64_t duration_ns; /* 0: until interrupted */
+	const char *output, *format;
+	bool exit_status, quiet, no_iterator;
+	bool idle, no_idle, only_gil;
+	size_t ring_bytes;
+};
+
+/* Parse the arguments that follow the word "record"; what is wrong with them is said, and ends the program. */
+void cs_record_options_parse(struct cs_record_options *ret, int argc, char **argv);
+
+/* Is the set of processes open: may others come? */
+bool cs_record_options_open_ended(const struct cs_record_options *options);
