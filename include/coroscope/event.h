@@ -43,6 +43,7 @@ enum cs_ev_kind {
 	CS_EV_KSYM = 22,    /* struct cs_ev_ksym: the name of one kernel address */
 	CS_EV_STATS = 23,   /* struct cs_ev_stats: the accounts; pid 0: of the whole capture */
 	CS_EV_END = 24,     /* struct cs_ev_end: last record; without it the capture is partial */
+	CS_EV_THREAD = 25,  /* struct cs_ev_thread: a thread's name in Python, from here on */
 };
 
 struct cs_ev_hdr {
@@ -251,6 +252,15 @@ struct cs_ev_pass {
 	__u64 tasks[]; /* addresses; each has had a CS_EV_TASK record */
 };
 CS_ASSERT_SIZE(struct cs_ev_pass, 48);
+
+/* hdr.tid is the thread. */
+struct cs_ev_thread {
+	struct cs_ev_hdr hdr;
+	__u16 name_len;
+	__u16 pad[3];
+	char text[]; /* the name, UTF-8 */
+};
+CS_ASSERT_SIZE(struct cs_ev_thread, 32);
 
 struct cs_ev_mapping {
 	struct cs_ev_hdr hdr;

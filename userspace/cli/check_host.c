@@ -47,7 +47,9 @@ static bool read_value(const char *root, const char *path, const char *key, char
 
 	while (file && fgets(line, sizeof(line), file)) {
 		if (strncmp(line, key, key_len) == 0) {
-			snprintf(dst, size, "%s", line + key_len);
+			/* cut where it does not fit */
+			*(char *)mempcpy(dst, line + key_len, strnlen(line + key_len, size - 1)) =
+				'\0';
 			return true;
 		}
 	}

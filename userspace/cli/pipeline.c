@@ -23,6 +23,7 @@ struct process_name {
 
 struct pipeline {
 	struct cs_profile *profile;
+	const struct cs_view *view;
 	struct cs_symbols *symbols;
 	struct cs_stitch *stitch;
 	struct process_name *names;
@@ -30,6 +31,7 @@ struct pipeline {
 	uint32_t *frames;   /* scratch for one stack */
 	size_t cap;
 	uint64_t first_ns, last_ns;
+	uint64_t shown_ns, hidden_ns; /* time in samples that the view shows, and does not */
 	bool ended;
 };
 
@@ -181,6 +183,11 @@ static int add_sample(void *ctx, const struct cs_stitched *sample)
 	int64_t frame;
 	uint32_t n = 0;
 
+	if (p->view->thread && strcmp(p->view->thread, sample->thread_name)) {
+		p->hidden_ns += sample->weight_ns;
+		return 0;
+	}
+	p->shown_ns += sample->weight_ns;
 	if (reserve_frames(p, (size_t)sample->n + 2) || fill_labels(p, sample, &labels))
 		return -ENOMEM;
 	frame = process_frame(p, sample->pid, sample->thread_name);
@@ -313,6 +320,19 @@ static void pipeline_free(struct pipeline *p)
 	free(p->frames);
 }
 
+static int note_view(struct pipeline *p)
+{
+	double all = (double)(p->shown_ns + p->hidden_ns);
+
+	if (!p->view->thread)
+		return 0;
+	p->text.len = 0;
+	if (cs_buf_printf(&p->text, "only threads named %s: %.1f%% of the time in samples",
+			  p->view->thread, all > 0 ? (double)p->shown_ns / all * 100 : 0.0))
+		return -ENOMEM;
+	return cs_profile_note(p->profile, cs_buf_str(&p->text));
+}
+
 static int run(struct pipeline *p, const char *bytes, size_t len)
 {
 	struct cs_profile_meta *meta = cs_profile_meta_mut(p->profile);
@@ -322,12 +342,14 @@ static int run(struct pipeline *p, const char *bytes, size_t len)
 		err = cs_stitch_new(add_sample, p, &p->stitch);
 	if (!err)
 		err = feed_all(p, bytes, len);
+	if (!err)
+		err = note_view(p);
 	meta->partial = !p->ended;
 	meta->duration_ns = p->last_ns > p->first_ns ? p->last_ns - p->first_ns : 0;
 	return err;
 }
 
-int cs_pipeline_read(int fd, struct cs_profile **ret)
+int cs_pipeline_read(int fd, const struct cs_view *view, struct cs_profile **ret)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
 	_cleanup_(pipeline_free) struct pipeline p = {0};
@@ -344,6 +366,7 @@ int cs_pipeline_read(int fd, struct cs_profile **ret)
 		return -errno;
 	err = cs_profile_new(&profile);
 	p.profile = profile;
+	p.view = view;
 	if (!err)
 		err = run(&p, bytes, (size_t)st.st_size);
 	munmap(bytes, (size_t)st.st_size);

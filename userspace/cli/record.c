@@ -228,10 +228,11 @@ static int run_session(const struct cs_record_options *options, struct cs_spool 
 	return CS_EXIT_OK;
 }
 
-static int export_spool(struct cs_spool *spool, struct cs_output *output)
+static int export_spool(struct cs_spool *spool, const struct cs_view *view,
+			struct cs_output *output)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
-	int err = cs_pipeline_read(cs_spool_fd(spool), &profile);
+	int err = cs_pipeline_read(cs_spool_fd(spool), view, &profile);
 
 	if (err) {
 		cs_err("cannot read the capture back: %s", strerror(-err));
@@ -288,7 +289,7 @@ static int record(const struct cs_record_options *options, const char *command_l
 		return code;
 	/* A second Ctrl-C ends a long export; the capture file stays. */
 	signal(SIGINT, SIG_DFL);
-	code = export_spool(spool, &output);
+	code = export_spool(spool, &options->view, &output);
 	cs_child_end(&child);
 	if (!code && options->exit_status && options->command)
 		return cs_child_exit_status(&child);

@@ -156,6 +156,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	if (parse_processes(options, key, arg) || parse_sampling(options, key, arg))
 		return 0;
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &options->view;
+		return 0;
 	case 'o':
 		options->output = arg;
 		return 0;
@@ -185,7 +188,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 void cs_record_options_parse(struct cs_record_options *ret, int argc, char **argv)
 {
+	static const struct argp_child children[] = {{&cs_view_argp, 0, NULL, 0}, {0}};
 	static const struct argp argp = {
+		.children = children,
 		.options = argp_options,
 		.parser = parse_option,
 		.args_doc =

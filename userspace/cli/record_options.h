@@ -2,14 +2,15 @@
 /* The command line of coroscope record: what to profile, how, for how long, and where to. */
 #pragma once
 
-#include <coroscope/event.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "cli/args.h"
+#include "cli/view.h"
 #include "collect/selection.h"
+#include "decode/decode.h"
 
 struct cs_record_options {
 	pid_t pids[CS_MAX_PIDS];
@@ -24,6 +25,7 @@ struct cs_record_options {
 	bool exit_status, quiet, no_iterator;
 	bool idle, no_idle, only_gil;
 	size_t ring_bytes;
+	struct cs_view view;
 };
 
 /* Parse the arguments that follow the word "record"; what is wrong with them is said, and ends the program. */

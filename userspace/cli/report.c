@@ -17,6 +17,7 @@
 
 struct options {
 	const char *capture, *format, *output;
+	struct cs_view view;
 };
 
 static const struct argp_option argp_options[] = {
@@ -30,6 +31,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	struct options *options = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &options->view;
+		return 0;
 	case 'o':
 		options->output = arg;
 		return 0;
@@ -77,7 +81,7 @@ static int report(const struct options *options)
 		cs_err("cannot open %s: %s", options->capture, strerror(errno));
 		return CS_EXIT_FAILURE;
 	}
-	err = cs_pipeline_read(fd, &profile);
+	err = cs_pipeline_read(fd, &options->view, &profile);
 	if (err) {
 		cs_err("cannot read %s: %s", options->capture,
 		       err == -EBADMSG           ? "this is no raw capture"
@@ -99,7 +103,9 @@ static int report(const struct options *options)
 
 int cs_cli_report(int argc, char **argv)
 {
+	static const struct argp_child children[] = {{&cs_view_argp, 0, NULL, 0}, {0}};
 	static const struct argp argp = {
+		.children = children,
 		.options = argp_options,
 		.parser = parse_option,
 		.args_doc = "CAPTURE.raw",

@@ -14,6 +14,7 @@
 #include "collect/names.h"
 #include "collect/probes.h"
 #include "collect/record.h"
+#include "collect/thread_names.h"
 #include "collect/visit.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
@@ -281,6 +282,9 @@ int cs_session_turn(struct cs_session *session)
 		err = drain(session);
 	if (!err)
 		err = cs_crowd_meet(&session->crowd, &session->fresh);
+	if (!err)
+		err = cs_thread_names_for(session->crowd.targets, &session->fresh, cs_now_ns(),
+					  &session->crowd.ahead);
 	if (!err)
 		err = write_fresh(session);
 	if (!err)

@@ -115,6 +115,7 @@ void cs_target_free(struct cs_target *target)
 	cs_sleepers_free(target->sleepers);
 	cs_mem_free(target->mem);
 	cs_target_forget_codes(target);
+	cs_thread_names_clear(&target->thread_names);
 	free(target->told);
 	free(target);
 }
@@ -126,6 +127,7 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	cs_sleepers_free(TAKE_PTR(target->sleepers));
 	cs_mem_forget(target->mem);
 	cs_target_forget_codes(target);
+	cs_thread_names_clear(&target->thread_names);
 	target->interp = (struct cs_interp){.pid = target->pid};
 	target->asyncio = (struct cs_asyncio){0};
 	target->since_ns = now_ns;

@@ -13,6 +13,7 @@
 
 #include "collect/probes.h"
 #include "collect/sleepers.h"
+#include "collect/thread_names.h"
 #include "core/buf.h"
 #include "proc/mem.h"
 #include "python/interp.h"
@@ -46,7 +47,8 @@ struct cs_target {
 	bool checks_all;    /* the row says so */
 	uint64_t *told;     /* thread pointers whose states the kernel side was told; owned */
 	size_t ntold;
-	uint64_t told_ns;       /* when */
+	uint64_t told_ns; /* when */
+	struct cs_thread_names thread_names;
 	uint64_t since_ns;      /* when this program was first looked at */
 	bool asked_for;         /* by pid, not met by chance */
 	bool fresh;             /* it began while we watched: an exec */

@@ -333,6 +333,13 @@ static int decode_end(struct record *rec, struct cs_event *ret)
 	return 0;
 }
 
+static int decode_thread(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_thread *wire = rec->fixed;
+
+	return take_text(rec, wire->name_len, CS_MAX_NAME, &ret->thread_name);
+}
+
 static const struct {
 	size_t fixed_size; /* 0: no such kind */
 	int (*decode)(struct record *rec, struct cs_event *ret);
@@ -351,6 +358,7 @@ static const struct {
 	[CS_EV_KSYM] = {sizeof(struct cs_ev_ksym), decode_ksym},
 	[CS_EV_STATS] = {sizeof(struct cs_ev_stats), decode_stats},
 	[CS_EV_END] = {sizeof(struct cs_ev_end), decode_end},
+	[CS_EV_THREAD] = {sizeof(struct cs_ev_thread), decode_thread},
 };
 
 int cs_decode_file_header(const void *bytes, size_t len)

@@ -117,6 +117,7 @@ struct cs_event {
 		struct cs_event_mapping mapping;
 		struct cs_event_ksym ksym;
 		struct cs_event_stats stats;
+		struct cs_text thread_name; /* CS_EV_THREAD */
 		enum cs_end_reason end_reason;
 	};
 };

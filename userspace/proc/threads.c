@@ -65,6 +65,15 @@ pid_t cs_thread_outer(pid_t pid, uint64_t inner)
 	return 0;
 }
 
+uint64_t cs_thread_inner(pid_t pid, uint32_t tid)
+{
+	bool nested;
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", tid);
+	return inner_id(pid, name, &nested);
+}
+
 bool cs_threads_nested(pid_t pid)
 {
 	bool nested = false;

@@ -20,6 +20,9 @@ size_t cs_threads_list(pid_t pid, uint64_t *ids, size_t max);
  */
 pid_t cs_thread_outer(pid_t pid, uint64_t inner);
 
+/* The other way round: what a thread is called inside. Returns 0 if it cannot be told. */
+uint64_t cs_thread_inner(pid_t pid, uint32_t tid);
+
 /* Does the process count its threads in a pid namespace below ours? */
 bool cs_threads_nested(pid_t pid);
 

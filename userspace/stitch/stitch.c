@@ -306,7 +306,7 @@ static int stitch_thread(struct cs_stitch *stitch, struct process *process,
 	struct cs_stitched sample = {
 		.pid = process->pid,
 		.tid = thread->tid,
-		.thread_name = thread->name,
+		.thread_name = cs_thread_name(thread),
 		.weight_ns = weight_ns,
 		.on_cpu = stack->origin == CS_ORIGIN_CPU,
 	};
@@ -330,6 +330,17 @@ static int stitch_thread(struct cs_stitch *stitch, struct process *process,
 	add_stack_frames(stitch, stack, count);
 	add_kernel(stitch, stack);
 	return emit(stitch, &sample);
+}
+
+static int feed_thread(struct process *process, const struct cs_event *event)
+{
+	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+
+	if (!thread)
+		return -ENOMEM;
+	free(thread->python_name);
+	thread->python_name = strndup(event->thread_name.str, event->thread_name.len);
+	return thread->python_name ? 0 : -ENOMEM;
 }
 
 static int feed_stack(struct cs_stitch *stitch, struct process *process,
@@ -393,7 +404,7 @@ static int stitch_suspended(struct cs_stitch *stitch, struct process *process, s
 
 	HASH_FIND(hh, process->threads, &task->tid, sizeof(task->tid), thread);
 	if (thread)
-		sample.thread_name = thread->name;
+		sample.thread_name = cs_thread_name(thread);
 	stitch->n = 0;
 	add_lineage(stitch, process, task, task->tid);
 	add_frames(stitch, &task->frames);
@@ -446,6 +457,8 @@ int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 		return feed_pass(stitch, process, event);
 	case CS_EV_CODE:
 		return learn_code(process, &event->code);
+	case CS_EV_THREAD:
+		return feed_thread(process, event);
 	case CS_EV_EXEC:
 	case CS_EV_EXIT:
 		process_free(stitch, process);

@@ -28,6 +28,7 @@ void cs_threads_free(struct cs_thread **threads)
 	HASH_ITER (hh, *threads, thread, tmp) {
 		HASH_DEL(*threads, thread);
 		free(thread->last);
+		free(thread->python_name);
 		free(thread);
 	}
 }

@@ -10,7 +10,8 @@
 
 struct cs_thread {
 	uint32_t tid;
-	char name[CS_COMM_BYTES * 3 + 1];
+	char name[CS_COMM_BYTES * 3 + 1]; /* the kernel's */
+	char *python_name;                /* owned; NULL: none */
 	struct cs_py_frame
 		base[CS_MAX_PY_FRAMES]; /* root first, down to the innermost event loop */
 	uint32_t nbase;
@@ -20,6 +21,13 @@ struct cs_thread {
 
 /* Returns the thread, made if new, or NULL without memory. */
 struct cs_thread *cs_thread_get(struct cs_thread **threads, uint32_t tid);
+
+/* The name it has in Python, else the kernel's; lives as long as the thread has it. */
+static inline const char *cs_thread_name(const struct cs_thread *thread)
+{
+	return thread->python_name ? thread->python_name : thread->name;
+}
+
 void cs_threads_free(struct cs_thread **threads);
 
 /* Keep a copy of the stack as the thread's last wall stack. Returns 0 or -ENOMEM. */

@@ -31,14 +31,20 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Read these bytes as a file. */
-static int read_bytes(const void *bytes, size_t n, struct cs_profile **ret)
+static int read_view(const void *bytes, size_t n, const struct cs_view *view,
+		     struct cs_profile **ret)
 {
 	_cleanup_close_ int fd = memfd_create("capture", MFD_CLOEXEC);
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, bytes, n), n);
-	return cs_pipeline_read(fd, ret);
+	return cs_pipeline_read(fd, view, ret);
+}
+
+/* Read these bytes as a file. */
+static int read_bytes(const void *bytes, size_t n, struct cs_profile **ret)
+{
+	return read_view(bytes, n, &(struct cs_view){0}, ret);
 }
 
 static uint64_t sum(const struct cs_profile *profile, enum cs_value value)
@@ -74,6 +80,34 @@ static void test_whole(void **state)
 	assert_int_equal(sum(profile, CS_VALUE_SAMPLES), 11);
 	assert_int_equal(sum(profile, CS_VALUE_CPU_NS), 5 * 10000000);
 	assert_int_equal(sum(profile, CS_VALUE_WALL_NS), 12 * 10000000);
+}
+
+/* Only one thread's samples; what is left out is told. */
+static void test_one_thread(void **state)
+{
+	static const struct {
+		const char *name, *note;
+		uint64_t samples;
+	} cases[] = {
+		{"python3", "only threads named python3: 66.7% of the time in samples", 7},
+		{"pool-1", "only threads named pool-1: 16.7% of the time in samples", 2},
+		{"pool", "only threads named pool: 0.0% of the time in samples", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
+		const struct cs_view view = {.thread = cases[i].name};
+
+		assert_int_equal(read_view(capture.data, capture.len, &view, &profile), 0);
+		assert_int_equal(sum(profile, CS_VALUE_SAMPLES), cases[i].samples);
+		for (size_t k = 0; k < cs_profile_nsamples(profile); k++) {
+			const struct cs_sample *sample = cs_profile_sample(profile, k);
+
+			assert_string_equal(cs_profile_str(profile, sample->labels.thread_name),
+					    cases[i].name);
+		}
+		assert_string_equal(cs_profile_get_note(profile, 1), cases[i].note);
+	}
 }
 
 /* What was read before the cut counts; the more, the later the cut. */
@@ -135,7 +169,7 @@ static void test_no_capture(void **state)
 	assert_int_equal(read_bytes("", 0, &profile), -EBADMSG);
 	assert_int_equal(read_bytes(text, sizeof(text), &profile), -EBADMSG);
 	assert_int_equal(read_bytes(&header, sizeof(header), &profile), -EPROTONOSUPPORT);
-	assert_int_equal(cs_pipeline_read(-1, &profile), -EBADF);
+	assert_int_equal(cs_pipeline_read(-1, &(struct cs_view){0}, &profile), -EBADF);
 	assert_null(profile);
 }
 
@@ -169,9 +203,13 @@ static void test_unknown_kind(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),         cmocka_unit_test(test_cut_at_every_byte),
-		cmocka_unit_test(test_damaged_bytes), cmocka_unit_test(test_no_capture),
-		cmocka_unit_test(test_empty_capture), cmocka_unit_test(test_unknown_kind),
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_one_thread),
+		cmocka_unit_test(test_cut_at_every_byte),
+		cmocka_unit_test(test_damaged_bytes),
+		cmocka_unit_test(test_no_capture),
+		cmocka_unit_test(test_empty_capture),
+		cmocka_unit_test(test_unknown_kind),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

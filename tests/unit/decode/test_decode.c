@@ -545,6 +545,21 @@ static void test_mapping_and_ksym(void **state)
 	check_bad(&ksym_buf);
 }
 
+static void test_thread(void **state)
+{
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_thread, wire, CS_EV_THREAD);
+
+	wire->name_len = 7;
+	add(&wire_buf, "loop-\xff-", 7);
+	check_good(&wire_buf);
+	check_text(event.thread_name, "loop-\xef\xbf\xbd-");
+	check_cuts(&wire_buf);
+	wire->name_len = UINT16_MAX;
+	check_bad(&wire_buf);
+}
+
 static void test_stats(void **state)
 {
 	uint64_t counters[CS_COUNTER_MAX_ + 2] = {3, 2, 1};
@@ -622,6 +637,7 @@ int main(void)
 		cmocka_unit_test(test_task),
 		cmocka_unit_test(test_pass),
 		cmocka_unit_test(test_mapping_and_ksym),
+		cmocka_unit_test(test_thread),
 		cmocka_unit_test(test_stats),
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_file_header),

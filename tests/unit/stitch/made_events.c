@@ -203,6 +203,14 @@ void made_pass(struct made_stitch *made, uint64_t ts_ns, uint32_t ndropped, cons
 	feed(made, &event);
 }
 
+void made_thread(struct made_stitch *made, const char *name)
+{
+	struct cs_event event = {
+		.kind = CS_EV_THREAD, .tid = MADE_TID, .thread_name = {name, strlen(name)}};
+
+	feed(made, &event);
+}
+
 void made_event(struct made_stitch *made, enum cs_ev_kind kind)
 {
 	struct cs_event event = {.kind = kind, .tid = MADE_TID};

@@ -80,5 +80,8 @@ void made_pass(struct made_stitch *made, uint64_t ts_ns, uint32_t ndropped, cons
 	made_pass(made, ts_ns, ndropped, (const uint64_t[]){__VA_ARGS__}, \
 		  sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
+/* The thread has this name in Python. */
+void made_thread(struct made_stitch *made, const char *name);
+
 /* An event that is its kind and nothing else; for CS_EV_SAME the weight is 100. */
 void made_event(struct made_stitch *made, enum cs_ev_kind kind);

@@ -41,6 +41,28 @@ static void test_plain(void **state)
 	assert_int_equal(made->sum_ns, 107);
 }
 
+/* A name given in Python is worth more than the kernel's, until the process is another one. */
+static void test_names(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	MADE_STACK(made, .frames = "x");
+	assert_string_equal(made->thread_name, "worker");
+	made_thread(made, "loop 1");
+	MADE_STACK(made, .frames = "x", .origin = CS_ORIGIN_WALL);
+	assert_string_equal(made->thread_name, "loop 1");
+	MADE_TASK(made, .task = A, .name = "A", .frames = "y");
+	MADE_PASS(made, 10, 0, A);
+	assert_string_equal(made->thread_name, "loop 1");
+	made_thread(made, "another");
+	made_event(made, CS_EV_SAME);
+	assert_string_equal(made->thread_name, "another");
+	made_event(made, CS_EV_EXEC);
+	MADE_STACK(made, .frames = "x");
+	assert_string_equal(made->thread_name, "worker");
+	made_expect(made, "x\nx\n<A> y\nx\nx\n");
+}
+
 static void test_no_python(void **state)
 {
 	struct made_stitch *made = begin(state);
@@ -283,6 +305,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_plain),
+		TEST(test_names),
 		TEST(test_no_python),
 		TEST(test_running),
 		TEST(test_running_with_parents),
