@@ -17,17 +17,19 @@
 #include "python/task_site.h"
 #include "python/threads.h"
 
-#define MS            1000000ull
+#define MS             1000000ull
 /* A young process is still importing: ask often, so that its first tasks have creators. */
-#define YOUNG_NS      (3000 * MS)
-#define REFRESH_YOUNG (1 * MS)
-#define REFRESH_OLD   (250 * MS)
+#define YOUNG_NS       (3000 * MS)
+#define REFRESH_YOUNG  (1 * MS)
+#define REFRESH_OLD    (250 * MS)
+/* ... for interpreters that are added to those whose asyncio is known. */
+#define REFRESH_LOADED (2000 * MS)
 /* A program maps its libraries within milliseconds; what it maps later is told. */
-#define LINKING_NS    (100 * MS)
+#define LINKING_NS     (100 * MS)
 /* A process of thousands of threads: the kernel side is told all of them no sooner again. */
-#define TELL_NS       (250 * MS)
+#define TELL_NS        (250 * MS)
 /* So long after the last code object whose memory was reused every frame is checked. */
-#define CHECKS_ALL_NS (10000 * MS)
+#define CHECKS_ALL_NS  (10000 * MS)
 
 static const char *const state_text[] = {
 	[CS_INTERP_NOT_PYTHON] = "not Python",
@@ -167,12 +169,18 @@ static void attach_early(struct cs_target *target, struct cs_probes *probes, pid
 
 static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
 {
+	struct cs_asyncio found;
 	int err;
 
 	cs_mem_forget(target->mem);
-	err = cs_asyncio_find(&target->interp, target->mem, &target->asyncio);
-	if (err)
-		return err == -ESRCH ? err : 0;
+	err = cs_asyncio_find(&target->interp, target->mem, &found);
+	if (err == -ESRCH)
+		return err;
+	/* what was found once is not given up because a dict is just being changed */
+	if (err || (target->asyncio.loaded &&
+		    (!found.loaded || cs_asyncio_same(&found, &target->asyncio))))
+		return 0;
+	target->asyncio = found;
 	/* The probe first: a task created between the two would be enumerated but have no creator. */
 	attach_probe(target, probes, probe_pid, &target->asyncio.probe);
 	if (target->asyncio.current_tasks != target->interp.info.current_tasks) {
@@ -183,8 +191,9 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	}
 	if (err || !target->asyncio.loaded)
 		return err;
+	cs_tasks_free(TAKE_PTR(target->tasks));
 	err = cs_tasks_new(&target->interp, &target->asyncio, &target->tasks);
-	target->refresh_at_ns = 0;
+	target->refresh_at_ns = cs_now_ns() + REFRESH_LOADED;
 	target->described = false;
 	return err;
 }
@@ -293,7 +302,7 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns)
 {
 	uint64_t age = now_ns - target->since_ns;
 
-	return target->fresh && target->refresh_at_ns &&
+	return target->fresh && target->refresh_at_ns && !target->tasks &&
 	       age < (target->interp.state == CS_INTERP_NOT_PYTHON ? LINKING_NS : YOUNG_NS);
 }
 

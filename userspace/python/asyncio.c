@@ -38,8 +38,14 @@ static int module_dict(const struct cs_pyobj_ctx *ctx, uint64_t modules, const c
 		   : cs_mem_read_u64(ctx->mem, module + ctx->interp->info.off.module_dict, ret);
 }
 
-static int find_task_type(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct cs_asyncio *ret,
-			  uint64_t *ret_init)
+/* What a look into one interpreter finds. */
+struct found {
+	struct cs_asyncio_module module;
+	uint64_t init, current_tasks;
+	char reason[sizeof(((struct cs_asyncio *)0)->probe_reason)];
+};
+
+static int find_task_type(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct found *ret)
 {
 	uint32_t expected = ctx->interp->info.off.task_size;
 	struct cs_pytype type;
@@ -52,18 +58,18 @@ static int find_task_type(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct 
 	if (strcmp(type.name, "_asyncio.Task"))
 		return -ENOENT;
 	if (type.basicsize != expected) {
-		snprintf(ret->probe_reason, sizeof(ret->probe_reason),
+		snprintf(ret->reason, sizeof(ret->reason),
 			 "_asyncio.Task has %llu bytes instead of %u: its layout is not known",
 			 (unsigned long long)type.basicsize, expected);
 		return -ENOENT;
 	}
-	ret->task_type = addr;
-	*ret_init = type.init;
+	ret->module.task_type = addr;
+	ret->init = type.init;
 	return 0;
 }
 
 static int add_set(const struct cs_pyobj_ctx *ctx, uint64_t holder, bool weak,
-		   struct cs_asyncio *ret)
+		   struct cs_asyncio_module *ret)
 {
 	uint64_t set = holder, table, nslots;
 	int err;
@@ -73,14 +79,14 @@ static int add_set(const struct cs_pyobj_ctx *ctx, uint64_t holder, bool weak,
 	err = cs_pyobj_set_table(ctx, set, 4ull * CS_MAX_TASKS, &table, &nslots);
 	if (err)
 		return err;
-	ret->task_sets[ret->ntask_sets] = set;
-	ret->set_is_weak[ret->ntask_sets++] = weak;
+	ret->sets[ret->nsets] = set;
+	ret->is_weak[ret->nsets++] = weak;
 	return 0;
 }
 
-static int find_sets(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct cs_asyncio *ret)
+static int find_sets(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct cs_asyncio_module *ret)
 {
-	_Static_assert(ARRAY_SIZE(set_names) <= ARRAY_SIZE(ret->task_sets), "no room for the sets");
+	_Static_assert(ARRAY_SIZE(set_names) <= ARRAY_SIZE(ret->sets), "no room for the sets");
 	uint64_t holder;
 
 	for (size_t i = 0; i < ARRAY_SIZE(set_names); i++) {
@@ -91,7 +97,7 @@ static int find_sets(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct cs_as
 		if (err && err != -ENOENT)
 			return err;
 	}
-	return ret->ntask_sets || ctx->interp->info.off.task_node ? 0 : -ENOENT;
+	return ret->nsets || ctx->interp->info.off.task_node ? 0 : -ENOENT;
 }
 
 /* Where to probe Task.__init__. The bytes come from the file: memory shows probes that are attached. */
@@ -132,7 +138,7 @@ static void find_probe(pid_t pid, uint64_t init, struct cs_asyncio *ret)
 }
 
 /* The dict of running tasks, where the thread states do not tell (3.14+ do). */
-static int find_current_tasks(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct cs_asyncio *ret)
+static int find_current_tasks(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct found *ret)
 {
 	int err;
 
@@ -146,15 +152,14 @@ static int find_current_tasks(const struct cs_pyobj_ctx *ctx, uint64_t dict, str
 
 /*
  * Look into one interpreter. Returns 0 when everything was found, -ENOENT when asyncio is not (fully) there: the C type is
- * there (ret->task_type) some milliseconds before the package is imported.
+ * there (ret->module.task_type) some milliseconds before the package is imported.
  */
-static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct cs_asyncio *ret,
-		   uint64_t *ret_init)
+static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct found *ret)
 {
 	uint64_t modules, c_dict, tasks_dict;
 	int err;
 
-	*ret = (struct cs_asyncio){0};
+	*ret = (struct found){0};
 	if ((err = cs_mem_read_u64(ctx->mem, interpreter + ctx->interp->info.off.interp_modules,
 				   &modules)))
 		return err;
@@ -162,40 +167,61 @@ static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct 
 		return -ENOENT;
 	if ((err = module_dict(ctx, modules, "_asyncio", &c_dict)) ||
 	    (err = find_current_tasks(ctx, c_dict, ret)) ||
-	    (err = find_task_type(ctx, c_dict, ret, ret_init)))
+	    (err = find_task_type(ctx, c_dict, ret)))
 		return err;
 	if ((err = module_dict(ctx, modules, "asyncio.tasks", &tasks_dict)))
 		return err;
-	return find_sets(ctx, tasks_dict, ret);
+	return find_sets(ctx, tasks_dict, &ret->module);
+}
+
+/* Take over what was found in one interpreter (err: how that ended). */
+static void add_found(pid_t pid, const struct found *found, int err, struct cs_asyncio *ret)
+{
+	if (found->module.task_type && !ret->nmodules)
+		find_probe(pid, found->init, ret);
+	if (*found->reason)
+		memcpy(ret->probe_reason, found->reason, sizeof(ret->probe_reason));
+	if (err == -EINVAL)
+		snprintf(ret->probe_reason, sizeof(ret->probe_reason),
+			 "asyncio's objects are not what this Python version has");
+	if (!found->module.task_type || (err && err != -ENOENT))
+		return;
+	/* the main interpreter is the last one */
+	ret->current_tasks = found->current_tasks;
+	ret->modules[ret->nmodules++] = found->module;
+	ret->loaded = ret->loaded || !err;
 }
 
 int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct cs_asyncio *ret)
 {
 	struct cs_pyobj_ctx ctx = {interp, mem};
-	struct cs_asyncio found = {0};
-	uint64_t at, init = 0;
+	struct found found;
+	uint64_t at;
 	int err;
 
 	*ret = (struct cs_asyncio){0};
 	cs_mem_forget(mem);
 	err = cs_mem_read_u64(mem, interp->info.interpreters_head, &at);
 	for (int i = 0; i < CS_MAX_INTERPRETERS && at && !err; i++) {
-		err = find_in(&ctx, at, &found, &init);
-		found.loaded = !err;
-		if ((!err || err == -ENOENT) && found.task_type) {
-			find_probe(interp->pid, init, &found);
-			*ret = found;
-			return 0;
-		}
-		if (err != -ENOENT)
-			break;
-		memcpy(ret->probe_reason, found.probe_reason, sizeof(ret->probe_reason));
+		err = find_in(&ctx, at, &found);
+		add_found(interp->pid, &found, err, ret);
+		if (err && err != -ENOENT && err != -EINVAL)
+			return err;
 		err = cs_mem_read_u64(mem, at + interp->info.off.interp_next, &at);
 	}
-	if (err == -EINVAL) {
-		snprintf(ret->probe_reason, sizeof(ret->probe_reason),
-			 "asyncio's objects are not what this Python version has");
-		err = 0;
-	}
 	return err;
+}
+
+bool cs_asyncio_same(const struct cs_asyncio *a, const struct cs_asyncio *b)
+{
+	bool same = a->loaded == b->loaded && a->current_tasks == b->current_tasks &&
+		    a->nmodules == b->nmodules;
+
+	for (unsigned int i = 0; same && i < a->nmodules; i++) {
+		const struct cs_asyncio_module *x = &a->modules[i], *y = &b->modules[i];
+
+		same = x->task_type == y->task_type && x->nsets == y->nsets &&
+		       !memcmp(x->sets, y->sets, sizeof(x->sets));
+	}
+	return same;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <coroscope/limits.h>
 #include <coroscope/proc_info.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,18 +49,28 @@ struct cs_probe_site {
 	uint64_t dev, ino; /* of the file that was looked at */
 };
 
+/* What asyncio of one interpreter keeps its tasks in; none up to 3.14's lists if nsets is 0. */
+struct cs_asyncio_module {
+	uint64_t
+		task_type; /* the C type _asyncio.Task; each interpreter has its own from 3.12 on */
+	uint64_t sets[3];  /* addresses of PySetObjects that hold (weak references to) all tasks */
+	bool is_weak[3];   /* entries are weak references, not tasks */
+	unsigned int nsets;
+};
+
 /*
- * asyncio as loaded in one process. task_type, current_tasks and the probe are there as soon as the C module is, some
+ * asyncio as loaded in one process. modules[].task_type, current_tasks and the probe are there as soon as the C module is, some
  * milliseconds before `loaded`: time to attach the probe before the first task is created.
  */
 struct cs_asyncio {
-	bool loaded;            /* everything below is valid */
-	uint64_t current_tasks; /* the dict loop -> running task; 0: thread states tell (3.14+) */
-	uint64_t task_type;     /* the C type _asyncio.Task */
-	uint64_t task_sets
-		[4]; /* addresses of the PySetObjects that hold (weak references to) all tasks */
-	bool set_is_weak[4]; /* entries are weak references, not tasks */
-	unsigned int ntask_sets;
+	bool loaded; /* everything below is valid */
+	/*
+	 * The dict loop -> running task; 0: thread states tell (3.14+). With several interpreters that of the main one, whose
+	 * threads are walked.
+	 */
+	uint64_t current_tasks;
+	struct cs_asyncio_module modules[CS_MAX_INTERPRETERS];
+	unsigned int nmodules;
 	struct cs_probe_site probe; /* of Task.__init__ */
 	char probe_reason[160];     /* why there is no probe, for people */
 };
@@ -76,6 +87,9 @@ int cs_interp_detect(pid_t pid, struct cs_interp *ret);
  * Source: Modules/_asynciomodule.c and Lib/asyncio/tasks.py of 3.8 to 3.15.
  */
 int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct cs_asyncio *ret);
+
+/* Do both name the same tasks? */
+bool cs_asyncio_same(const struct cs_asyncio *a, const struct cs_asyncio *b);
 
 /* What is known of a version and flavour of CPython. */
 struct cs_py_layout {

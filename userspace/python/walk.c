@@ -81,8 +81,9 @@ static const struct cs_walk_type *look_up_type(struct cs_walk *walk, const struc
 		return entry;
 	entry->addr = addr;
 	memcpy(entry->name, type.name, sizeof(entry->name));
-	if (cs_pytype_derives(ctx, &type, asyncio->task_type))
-		entry->what |= TYPE_TASK;
+	for (unsigned int i = 0; i < asyncio->nmodules; i++)
+		if (cs_pytype_derives(ctx, &type, asyncio->modules[i].task_type))
+			entry->what |= TYPE_TASK;
 	if (!strcmp(type.name, "NoneType"))
 		entry->what |= TYPE_NONE;
 	/* Objects/weakrefobject.c: "weakref" until 3.9 */
@@ -226,16 +227,16 @@ static int read_lists(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx)
 }
 
 static int read_sets(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-		     const struct cs_asyncio *asyncio)
+		     const struct cs_asyncio *asyncio, const struct cs_asyncio_module *module)
 {
-	for (unsigned int i = 0; i < asyncio->ntask_sets; i++) {
+	for (unsigned int i = 0; i < module->nsets; i++) {
 		int err;
 
 		walk->nrefs = 0;
-		err = read_set(walk, ctx, asyncio->task_sets[i]);
+		err = read_set(walk, ctx, module->sets[i]);
 		if (err)
 			return err;
-		if (asyncio->set_is_weak[i])
+		if (module->is_weak[i])
 			follow_weakrefs(walk, ctx, asyncio);
 		for (size_t k = 0; k < walk->nrefs; k++) {
 			if (add_task(walk, ctx, walk->refs[k]))
@@ -428,8 +429,9 @@ static void want_fixed(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
 
-	for (unsigned int i = 0; i < asyncio->ntask_sets; i++)
-		cs_mem_want(ctx->mem, asyncio->task_sets[i], off->set_table + 8);
+	for (unsigned int i = 0; i < asyncio->nmodules; i++)
+		for (unsigned int k = 0; k < asyncio->modules[i].nsets; k++)
+			cs_mem_want(ctx->mem, asyncio->modules[i].sets[k], off->set_table + 8);
 	/* where tasks are chained together, the last reading knows best where they lie */
 	for (size_t i = 0; off->task_node && i < walk->ntasks; i++)
 		cs_mem_want(ctx->mem, walk->tasks[i].addr, off->task_size);
@@ -444,13 +446,14 @@ static void want_fixed(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		 const struct cs_asyncio *asyncio)
 {
-	int err;
+	int err = 0;
 
 	cs_mem_forget(ctx->mem);
 	want_fixed(walk, ctx, asyncio);
 	walk->ntasks = walk->nframes = walk->texts.len = 0;
 	walk->ndropped = 0;
-	err = read_sets(walk, ctx, asyncio);
+	for (unsigned int i = 0; !err && i < asyncio->nmodules; i++)
+		err = read_sets(walk, ctx, asyncio, &asyncio->modules[i]);
 	if (!err)
 		err = read_lists(walk, ctx);
 	if (err)

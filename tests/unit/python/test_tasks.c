@@ -38,7 +38,8 @@ static void world_begin(struct world *world, int minor)
 	world->leaf_type = made_type(&world->made, "_asyncio.FutureIter", 0, 0, 0);
 	world->loop = made_object(&world->made, world->leaf_type, 64);
 	world->asyncio.loaded = true;
-	world->asyncio.task_type = world->made.type_task;
+	world->asyncio.nmodules = 1;
+	world->asyncio.modules[0].task_type = world->made.type_task;
 }
 
 /* Watch the tasks in the slots of a set of weak references. */
@@ -51,9 +52,9 @@ static void world_watch(struct world *world, const uint64_t *tasks, size_t n, si
 		made_put(&world->made, refs[i], world->made.interp.info.off.weakref_object,
 			 tasks[i]);
 	}
-	world->asyncio.task_sets[0] = made_set(&world->made, refs, n, nslots);
-	world->asyncio.set_is_weak[0] = true;
-	world->asyncio.ntask_sets = 1;
+	world->asyncio.modules[0].sets[0] = made_set(&world->made, refs, n, nslots);
+	world->asyncio.modules[0].is_weak[0] = true;
+	world->asyncio.modules[0].nsets = 1;
 	assert_int_equal(cs_tasks_new(&world->made.interp, &world->asyncio, &world->tasks), 0);
 }
 
@@ -321,7 +322,7 @@ static void hostile_sets_give_the_pass_up(void **state)
 	world_begin(&world, 11);
 	off = &world.made.interp.info.off;
 	world_watch(&world, NULL, 0, 8);
-	set = world.asyncio.task_sets[0];
+	set = world.asyncio.modules[0].sets[0];
 	assert_int_equal(world_pass(&world), 0);
 	assert_int_equal(pass_record(&world)->ntasks, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
