@@ -174,6 +174,9 @@ static void on_mapped(void *ctx, pid_t pid, const char *path)
 	else if (!target && cs_crowd_discovers(crowd) && strstr(path, "libpython") &&
 		 cs_selection_chooses(&crowd->selection, pid))
 		add_target(crowd, pid, false, false);
+	else
+		return;
+	crowd->poked = true;
 }
 
 void cs_crowd_watch_mappings(struct cs_crowd *crowd)
@@ -310,25 +313,28 @@ static void check_on_targets(struct cs_crowd *crowd, uint64_t now_ns)
 	}
 }
 
-/* What was mapped late; if some of it is not known, everybody may have. */
-static void hear_of_mappings(struct cs_crowd *crowd)
+bool cs_crowd_hear(struct cs_crowd *crowd)
 {
 	struct cs_target *target, *tmp;
 
+	crowd->poked = false;
 	if (!crowd->mapped || !cs_mapped_drain(crowd->mapped))
-		return;
+		return crowd->poked;
+	/* some of it was lost: everybody may have */
 	HASH_ITER (hh, crowd->targets, target, tmp)
 		if (target->interp.state != CS_INTERP_READY || !target->tasks)
 			cs_target_poke(target, cs_now_ns());
+	return true;
 }
 
 int cs_crowd_refresh(struct cs_crowd *crowd)
 {
 	struct cs_target *target, *tmp;
-	uint64_t now = cs_now_ns();
+	uint64_t now;
 	int err = 0;
 
-	hear_of_mappings(crowd);
+	cs_crowd_hear(crowd);
+	now = cs_now_ns(); /* what was heard of is refreshed in this turn */
 	check_on_targets(crowd, now);
 	HASH_ITER (hh, crowd->targets, target, tmp) {
 		if (refresh_target(crowd, target, now) == -ESRCH)

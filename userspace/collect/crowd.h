@@ -28,6 +28,7 @@ struct cs_crowd {
 	struct cs_selection selection;
 	struct cs_buf
 		ahead; /* records that must stand before this turn's: who came, accounts of who went */
+	bool poked;    /* the last hearing told something that matters */
 	uint64_t checked_ns;
 };
 
@@ -55,6 +56,9 @@ int cs_crowd_add_children(struct cs_crowd *crowd);
 
 /* From now on what is mapped late is noticed. */
 void cs_crowd_watch_mappings(struct cs_crowd *crowd);
+
+/* What was mapped since the last time. Returns true if some of it matters: a turn should not wait. */
+bool cs_crowd_hear(struct cs_crowd *crowd);
 
 /* Once a turn: find out more about everybody, describe who is new. Returns 0 or -ENOMEM. */
 int cs_crowd_refresh(struct cs_crowd *crowd);

@@ -62,8 +62,8 @@ int cs_mapped_new(void (*fn)(void *ctx, pid_t pid, const char *path), void *ctx,
 		.config = PERF_COUNT_SW_DUMMY,
 		.mmap = 1,
 		.mmap2 = 1,
-		.watermark = 1, /* nobody is woken for it */
-		.wakeup_watermark = UINT32_MAX,
+		.watermark = 1, /* any byte: wakeup_events counts samples only */
+		.wakeup_watermark = 1,
 	};
 	_cleanup_(cs_mapped_freep) struct cs_mapped *mapped = calloc(1, sizeof(*mapped));
 	int ncpu = libbpf_num_possible_cpus();
@@ -82,6 +82,11 @@ int cs_mapped_new(void (*fn)(void *ctx, pid_t pid, const char *path), void *ctx,
 		return -errno;
 	*ret = TAKE_PTR(mapped);
 	return 0;
+}
+
+int cs_mapped_fd(const struct cs_mapped *mapped)
+{
+	return perf_buffer__epoll_fd(mapped->buffer);
 }
 
 void cs_mapped_free(struct cs_mapped *mapped)

@@ -19,5 +19,8 @@ static inline void cs_mapped_freep(struct cs_mapped **mapped)
 	cs_mapped_free(*mapped);
 }
 
+/* Becomes readable when something was mapped. */
+int cs_mapped_fd(const struct cs_mapped *mapped);
+
 /* Call fn for what was mapped since the last time. Returns true if some of it was lost. */
 bool cs_mapped_drain(struct cs_mapped *mapped);

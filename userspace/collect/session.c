@@ -150,22 +150,36 @@ int cs_session_start(struct cs_session *session)
 	return err;
 }
 
-void cs_session_wait(const struct cs_session *session)
+static struct timespec until(uint64_t now_ns, uint64_t then_ns)
 {
-	struct pollfd wake = {.fd = cs_probes_wake_fd(session->probes), .events = POLLIN};
-	uint64_t now = cs_now_ns(), gap = session->last_ns + TURN_GAP_NS;
-	struct timespec timeout = {0};
+	uint64_t left = then_ns > now_ns ? then_ns - now_ns : 0;
 
-	if (now < gap) {
-		timeout.tv_nsec = (long)(gap - now);
-		nanosleep(&timeout, NULL);
-		now = gap;
-	}
-	if (now >= session->next_ns)
-		return;
-	timeout.tv_sec = (time_t)((session->next_ns - now) / 1000000000u);
-	timeout.tv_nsec = (long)((session->next_ns - now) % 1000000000u);
-	ppoll(&wake, 1, &timeout, NULL);
+	return (struct timespec){(time_t)(left / 1000000000u), (long)(left % 1000000000u)};
+}
+
+void cs_session_wait(struct cs_session *session)
+{
+	struct cs_mapped *mapped = session->crowd.mapped;
+	struct pollfd wake[] = {
+		{.fd = cs_probes_wake_fd(session->probes), .events = POLLIN},
+		{.fd = mapped ? cs_mapped_fd(mapped) : -1, .events = POLLIN},
+	};
+	struct timespec pause = until(cs_now_ns(), session->last_ns + TURN_GAP_NS);
+	bool called = false;
+
+	/* many mappings are told, few matter: those that do not are only read */
+	do {
+		uint64_t now;
+
+		nanosleep(&pause, NULL);
+		now = cs_now_ns();
+		if (now >= session->next_ns)
+			return;
+		pause = until(now, session->next_ns);
+		called = ppoll(wake, ARRAY_SIZE(wake), &pause, NULL) <= 0 || wake[0].revents ||
+			 cs_crowd_hear(&session->crowd);
+		pause = until(0, TURN_GAP_NS);
+	} while (!called);
 }
 
 /* However this process ends, the capture file holds all but the last second. */

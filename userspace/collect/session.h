@@ -59,7 +59,7 @@ int cs_session_start(struct cs_session *session);
 int cs_session_turn(struct cs_session *session);
 
 /* Sleep until the next turn is due, something cannot wait for it, or a signal comes. */
-void cs_session_wait(const struct cs_session *session);
+void cs_session_wait(struct cs_session *session);
 
 /* Stop the clocks, take the last records, write accounts and the end. Returns 0 or -errno of the spool. */
 int cs_session_finish(struct cs_session *session, enum cs_end_reason reason);

@@ -26,6 +26,8 @@
 #define REFRESH_LOADED (2000 * MS)
 /* A program maps its libraries within milliseconds; what it maps later is told. */
 #define LINKING_NS     (100 * MS)
+/* Between the mapping of a library that matters and the last of what its loading brings about. */
+#define LOADING_NS     (500 * MS)
 /* A process of thousands of threads: the kernel side is told all of them no sooner again. */
 #define TELL_NS        (250 * MS)
 /* So long after the last code object whose memory was reused every frame is checked. */
@@ -83,6 +85,7 @@ int cs_target_fork(const struct cs_target *parent, pid_t pid, uint64_t now_ns,
 
 void cs_target_poke(struct cs_target *target, uint64_t now_ns)
 {
+	target->poked_ns = now_ns;
 	target->refresh_at_ns = now_ns;
 }
 
@@ -302,7 +305,11 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns)
 {
 	uint64_t age = now_ns - target->since_ns;
 
-	return target->fresh && target->refresh_at_ns && !target->tasks &&
+	if (!target->refresh_at_ns || target->tasks)
+		return false;
+	if (now_ns - target->poked_ns < LOADING_NS)
+		return true;
+	return target->fresh &&
 	       age < (target->interp.state == CS_INTERP_NOT_PYTHON ? LINKING_NS : YOUNG_NS);
 }
 

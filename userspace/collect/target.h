@@ -53,6 +53,7 @@ struct cs_target {
 	bool asked_for;         /* by pid, not met by chance */
 	bool fresh;             /* it began while we watched: an exec */
 	uint64_t refresh_at_ns; /* 0: nothing more to find out */
+	uint64_t poked_ns;      /* when it last mapped something that may matter */
 	uint64_t pass_at_ns;    /* no pass over its tasks before this */
 	uint64_t last_pass_ns;  /* of the last accepted pass; 0: none */
 	bool introduced; /* its threads' stacks have been recorded once, so that tasks have a base */
@@ -95,7 +96,7 @@ static inline void cs_target_freep(struct cs_target **target)
 int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
 		      uint64_t now_ns);
 
-/* Is it a program that began only just now, and may load an interpreter or asyncio at any moment? */
+/* Did it begin only just now, or map something that matters, so that an interpreter or asyncio may be ready at any moment? */
 bool cs_target_young(const struct cs_target *target, uint64_t now_ns);
 
 /* The process has become another program: forget everything known of it. */
