@@ -8,46 +8,51 @@
 #include "collect/selection.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "core/cleanup.h"
-
-static const char *const roots[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 
 bool cs_selection_given(const struct cs_selection *selection)
 {
 	return selection->by_user || *selection->comm || *selection->cgroup;
 }
 
+/* Where the unified hierarchy is mounted: alone, or beside those of version 1. */
+static const char *unified_root(void)
+{
+	struct statfs fs;
+	bool alone = !statfs("/sys/fs/cgroup", &fs) && fs.f_type == CGROUP2_SUPER_MAGIC;
+
+	return alone ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified";
+}
+
 int cs_selection_set_cgroup(struct cs_selection *selection, const char *path)
 {
+	const char *root = unified_root();
+	size_t len = strlen(root);
+	const char *below = !strncmp(path, root, len) ? path + len : path;
+	char full[4096], controllers[4096 + 32];
 	struct stat st;
 
-	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
-		size_t len = strlen(roots[i]);
-		const char *below = !strncmp(path, roots[i], len) ? path + len : path;
-		char full[4096], controllers[4096 + 32];
-
-		while (*below == '/')
-			below++;
-		snprintf(full, sizeof(full), "%s/%s", roots[i], below);
-		snprintf(controllers, sizeof(controllers), "%s/cgroup.controllers", full);
-		if (stat(full, &st) || access(controllers, F_OK))
-			continue;
-		snprintf(selection->cgroup, sizeof(selection->cgroup), "/%s", below);
-		len = strlen(selection->cgroup);
-		while (len > 1 && selection->cgroup[len - 1] == '/')
-			selection->cgroup[--len] = '\0';
-		selection->cgroup_id = st.st_ino;
-		selection->cgroup_level = len > 1;
-		for (const char *at = strchr(selection->cgroup + 1, '/'); at;
-		     at = strchr(at + 1, '/'))
-			selection->cgroup_level++;
-		return 0;
-	}
-	return -ENOENT;
+	while (*below == '/')
+		below++;
+	snprintf(full, sizeof(full), "%s/%s", root, below);
+	snprintf(controllers, sizeof(controllers), "%s/cgroup.controllers", full);
+	if (stat(full, &st) || access(controllers, F_OK))
+		return -ENOENT;
+	snprintf(selection->cgroup, sizeof(selection->cgroup), "/%s", below);
+	len = strlen(selection->cgroup);
+	while (len > 1 && selection->cgroup[len - 1] == '/')
+		selection->cgroup[--len] = '\0';
+	selection->cgroup_id = st.st_ino;
+	selection->cgroup_level = len > 1;
+	for (const char *at = strchr(selection->cgroup + 1, '/'); at; at = strchr(at + 1, '/'))
+		selection->cgroup_level++;
+	return 0;
 }
 
 static bool has_line(pid_t pid, const char *file, bool (*test)(const struct cs_selection *, char *),
