@@ -16,18 +16,48 @@ static __always_inline __u64 py_code_word(const struct cs_walk *w, __u32 offset)
 	return w->code_words[((offset - cs_code_check_at(&w->off)) >> 3) & (CS_CODE_CHUNK / 8 - 1)];
 }
 
+/* The field whose text is shown. */
+static __always_inline __u32 py_code_name(const struct cs_walk *w)
+{
+	return w->off.code_qualname ? w->off.code_qualname : w->off.code_name;
+}
+
+/* Mix the text of a field of the code object just read into *x. Returns 0, or 1 if it cannot be read. */
+static __always_inline int py_code_mix_text(struct cs_walk *w, struct task_struct *task,
+					    __u32 field, __u64 *x)
+{
+	struct py_str str = {};
+	__u64 whole, bytes;
+
+	if (py_str_open(w, task, py_code_word(w, field), &str))
+		return 1;
+	whole = str.length * str.kind;
+	bytes = whole;
+	asm volatile("" : "+r"(bytes));
+	if (bytes > CS_CODE_TEXT_CHUNK)
+		bytes = CS_CODE_TEXT_CHUNK;
+	for (int i = 0; i < CS_CODE_TEXT_CHUNK / 8; i++)
+		w->text_words[i] = 0;
+	if (CS_READ(task, w->text_words, bytes, str.data + whole - bytes))
+		return 1;
+	*x = cs_code_check_mix_text(*x, str.length, w->text_words);
+	return 0;
+}
+
 /* The check value of a code object as it is now, which leaves its words behind. CS_CODE_NOT_CHECKED if it cannot be read. */
 static __always_inline __u32 py_code_check(struct cs_walk *w, struct task_struct *task, __u64 code)
 {
-	__u64 size = w->code_size, hash = 0;
+	__u64 size = w->code_size, x;
 
 	if (size > CS_CODE_CHUNK)
 		size = CS_CODE_CHUNK;
-	if (!size || CS_READ(task, w->code_words, size, code + cs_code_check_at(&w->off)) ||
-	    CS_READ(task, &hash, sizeof(hash),
-		    py_code_word(w, w->off.code_name) + w->off.unicode_hash))
+	if (!size || CS_READ(task, w->code_words, size, code + cs_code_check_at(&w->off)))
 		return CS_CODE_NOT_CHECKED;
-	return cs_code_check_value(w->code_words, size, hash);
+	x = cs_code_check_mix(0, w->code_words, size);
+	if (!w->traits.code_has_version && (py_code_mix_text(w, task, py_code_name(w), &x) ||
+					    py_code_mix_text(w, task, w->off.code_filename, &x)))
+		return CS_CODE_NOT_CHECKED;
+	return cs_code_check_value(x);
 }
 
 /*
@@ -108,13 +138,12 @@ static __always_inline __u64 py_code_align(__u64 bytes)
 static __always_inline __u64 py_code_describe(struct cs_walk *w, struct task_struct *task)
 {
 	struct cs_ev_code_seen *seen = &w->seen;
-	__u32 name = w->off.code_qualname ? w->off.code_qualname : w->off.code_name;
 	__u64 at;
 
 	seen->firstlineno = w->code_words[0] >> ((w->off.code_firstlineno & 4) * 8);
 	seen->pad = 0;
-	seen->name_bytes = py_code_text(w, task, py_code_word(w, name), 0, CS_SEEN_NAME_BYTES,
-					&seen->name_kind, &seen->name_chars);
+	seen->name_bytes = py_code_text(w, task, py_code_word(w, py_code_name(w)), 0,
+					CS_SEEN_NAME_BYTES, &seen->name_kind, &seen->name_chars);
 	at = py_code_align(seen->name_bytes);
 	seen->file_bytes = py_code_text(w, task, py_code_word(w, w->off.code_filename), at,
 					CS_SEEN_FILE_BYTES, &seen->file_kind, &seen->file_chars);

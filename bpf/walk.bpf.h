@@ -82,6 +82,7 @@ struct cs_walk {
 	__u64 met[CS_MET_CODES];
 	__u32 met_check[CS_MET_CODES];
 	__u64 code_words[CS_CODE_CHUNK / 8];
+	__u64 text_words[CS_CODE_TEXT_CHUNK / 8];
 	__u32 code_size; /* of the bytes that a check value is made of; 0: they cannot be checked */
 	__u32 exact;     /* names are to be exact: check every frame, tell what is met */
 

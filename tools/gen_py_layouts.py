@@ -137,6 +137,8 @@ TRAITS = {
     # _PyObject_DictOrValuesPointer (3.12), _PyObject_InlineValues (3.13)
     "attrs_at": {8: ("CS_ATTRS_DICT", None), 11: ("CS_ATTRS_VALUES_BEFORE", None),
                  12: ("CS_ATTRS_TAGGED_BEFORE", None), 13: ("CS_ATTRS_INLINE", None)},
+    # Include/cpython/code.h
+    "code_has_version": {8: ("0", None), 12: ("1", None)},
     # Objects/lnotab_notes.txt (3.8 to 3.10), Objects/locations.md (3.11, 3.12), InternalDocs/code_objects.md
     "linetable_kind": {8: ("CS_LINETABLE_LNOTAB", None), 10: ("CS_LINETABLE_LINES", None),
                        11: ("CS_LINETABLE_LOCATIONS", None)},

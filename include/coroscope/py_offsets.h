@@ -121,6 +121,8 @@
  *                       {hash, key, value} (up to 3.10)
  * managed_dict_before   bytes from an instance back to the word that holds its dict (or values), from 3.11 on
  * attrs_at              where a plain instance keeps its attributes: one of enum cs_py_attrs_at
+ * code_has_version      1: no two code objects of a process have the same co_version, one of the fields that a check value is
+ *                       made of (3.12+; code_check.h)
  * linetable_kind        encoding of co_linetable: one of enum cs_py_linetable
  */
 #define CS_PY_TRAITS(X)        \
@@ -143,6 +145,7 @@
 	X(keys_by_size)        \
 	X(managed_dict_before) \
 	X(attrs_at)            \
+	X(code_has_version)    \
 	X(linetable_kind)
 
 enum cs_py_lasti {

@@ -218,29 +218,16 @@ void made_set_frame(struct made_python *py, uint64_t tstate, uint64_t frame)
 	made_put_u64(py, tstate + off->tstate_frame, frame);
 }
 
-uint64_t made_code(struct made_python *py, uint32_t line, uint64_t qualname, uint64_t hash)
-{
-	const struct cs_py_offsets *off = &py->info.off;
-	uint64_t name = made_alloc(py, off->unicode_hash + 8), at = made_alloc(py, 256);
-
-	made_put_u64(py, name + off->unicode_hash, hash);
-	made_put(py, at + off->code_firstlineno, &line, sizeof(line));
-	made_put_u64(py, at + (off->code_qualname ? off->code_qualname : off->code_filename),
-		     qualname);
-	made_put_u64(py, at + off->code_name, name);
-	return at;
-}
-
 uint64_t made_code_texts(struct made_python *py, uint32_t line, uint64_t name, uint64_t file,
 			 const void *lines, size_t nlines)
 {
 	const struct cs_py_offsets *off = &py->info.off;
-	uint64_t at = made_code(py, line, 0, 1), table;
+	uint64_t at = made_alloc(py, 256), table;
 
+	made_put(py, at + off->code_firstlineno, &line, sizeof(line));
+	made_put_u64(py, at + off->code_name, name);
 	if (off->code_qualname)
 		made_put_u64(py, at + off->code_qualname, name);
-	else
-		made_put_u64(py, at + off->code_name, name);
 	made_put_u64(py, at + off->code_filename, file);
 	table = made_alloc(py, off->bytes_data + nlines + 1);
 	made_put_u64(py, table + off->object_var_size, nlines);
@@ -249,16 +236,44 @@ uint64_t made_code_texts(struct made_python *py, uint32_t line, uint64_t name, u
 	return at;
 }
 
-uint32_t made_check(struct made_python *py, uint64_t code, uint64_t hash)
+uint64_t made_code(struct made_python *py, uint32_t line, const char *name)
 {
-	uint64_t words[CS_CODE_CHUNK / 8] = {0};
-	uint32_t size = cs_code_check_size(&py->info.off);
-	const unsigned char *bytes = find(py, code + cs_code_check_at(&py->info.off), size);
+	return made_code_texts(py, line, made_str(py, name, strlen(name), 1, true),
+			       made_str(py, "/file.py", 8, 1, true), "", 0);
+}
+
+/* The last bytes of an ASCII str that the field points to. */
+static uint64_t mix_text(struct made_python *py, uint64_t x, uint64_t field)
+{
+	const struct cs_py_offsets *off = &py->info.off;
+	__u64 words[CS_CODE_TEXT_CHUNK / 8] = {0};
+	uint64_t text, length, n;
+
+	memcpy(&text, find(py, field, 8), 8);
+	memcpy(&length, find(py, text + off->unicode_length, 8), 8);
+	n = length < sizeof(words) ? length : sizeof(words);
+	if (n)
+		memcpy(words, find(py, text + off->unicode_ascii_data + length - n, n), n);
+	return cs_code_check_mix_text(x, length, words);
+}
+
+uint32_t made_check(struct made_python *py, uint64_t code)
+{
+	const struct cs_py_offsets *off = &py->info.off;
+	__u64 words[CS_CODE_CHUNK / 8] = {0}, x;
+	uint32_t size = cs_code_check_size(off);
+	const unsigned char *bytes = find(py, code + cs_code_check_at(off), size);
 
 	assert_non_null(bytes);
 	assert_in_range(size, 64, CS_CODE_CHUNK);
 	memcpy(words, bytes, size);
-	return cs_code_check_value((const __u64 *)words, size, hash);
+	x = cs_code_check_mix(0, words, size);
+	if (!py->info.traits.code_has_version) {
+		x = mix_text(py, x,
+			     code + (off->code_qualname ? off->code_qualname : off->code_name));
+		x = mix_text(py, x, code + off->code_filename);
+	}
+	return cs_code_check_value(x);
 }
 
 static void put_lasti(struct made_python *py, uint64_t frame, uint64_t code, int lasti)

@@ -72,13 +72,13 @@ uint64_t made_interp(struct made_python *py, uint64_t previous);
 /* Make `frame` the newest of the thread: through a _PyCFrame where the version has one. */
 void made_set_frame(struct made_python *py, uint64_t tstate, uint64_t frame);
 
-/* A code object with this line, this co_qualname pointer, and a co_name with this hash. */
-uint64_t made_code(struct made_python *py, uint32_t line, uint64_t qualname, uint64_t hash);
+/* A code object with this line and this name, in "/file.py". */
+uint64_t made_code(struct made_python *py, uint32_t line, const char *name);
 /* One with texts, which may be 0, and a line table of that many bytes. */
 uint64_t made_code_texts(struct made_python *py, uint32_t line, uint64_t name, uint64_t file,
 			 const void *lines, size_t nlines);
 /* The check value that it should have. */
-uint32_t made_check(struct made_python *py, uint64_t code, uint64_t hash);
+uint32_t made_check(struct made_python *py, uint64_t code);
 /* A frame above `previous` (older), which may be 0, and as many of them: codes are first, first + 8, ... */
 uint64_t made_frame(struct made_python *py, uint64_t previous, uint64_t code, int lasti, int owner);
 uint64_t made_frames(struct made_python *py, unsigned int n, uint64_t first_code);

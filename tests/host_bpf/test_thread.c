@@ -198,7 +198,7 @@ static void test_bytecode_copies(void **state)
 {
 	_cleanup_fixture_ struct fixture f = setup(MADE_TAGGED);
 	const struct cs_py_offsets *off = &f.py->info.off;
-	uint64_t code = made_code(f.py, 10, 0xabc, 5), copies = made_alloc(f.py, 8 + 3 * 8);
+	uint64_t code = made_code(f.py, 10, "a"), copies = made_alloc(f.py, 8 + 3 * 8);
 	uint64_t frame = made_frame(f.py, 0, code, 6, 0);
 	uint32_t index = 2, beyond = 3, absurd = UINT32_MAX;
 
@@ -407,14 +407,18 @@ static void test_cached_tstate(void **state)
 	assert_int_equal(f.w->ev.nframes, 2);
 }
 
-#define CODE_READS 2 /* the object, its name's hash */
+/* The object; before 3.12 also head and end of both texts. */
+static unsigned int code_reads(const struct made_python *py)
+{
+	return py->info.traits.code_has_version ? 1 : 1 + 2 * 3;
+}
 
 /* A code object is read when it is met, and not again: not in the same walk, not in the next. */
 static void test_code_met(void **state)
 {
 	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
 		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
-		uint64_t a = made_code(f.py, 10, 0xabc, 5), b = made_code(f.py, 20, 0xdef, 6);
+		uint64_t a = made_code(f.py, 10, "a"), b = made_code(f.py, 20, "b");
 		uint64_t frame = made_frame(f.py, made_frame(f.py, 0, a, 0, 0), b, 0, 0);
 		unsigned int reads;
 
@@ -422,50 +426,88 @@ static void test_code_met(void **state)
 		walk_thread(f.w, f.py, 0);
 		reads = f.py->reads;
 		assert_int_equal(f.w->ev.nframes, 3);
-		assert_int_equal(f.w->frames[0].check, made_check(f.py, a, 5));
-		assert_int_equal(f.w->frames[1].check, made_check(f.py, b, 6));
+		assert_int_equal(f.w->frames[0].check, made_check(f.py, a));
+		assert_int_equal(f.w->frames[1].check, made_check(f.py, b));
 		assert_int_equal(f.w->frames[2].check, CS_CODE_NOT_CHECKED);
 		assert_int_not_equal(f.w->frames[0].check, f.w->frames[1].check);
 		walk_thread(f.w, f.py, 0);
-		assert_int_equal(f.py->reads, reads - 2 * CODE_READS);
+		assert_int_equal(f.py->reads, reads - 2 * code_reads(f.py));
 		for (unsigned int i = 0; i < 3; i++)
 			assert_int_equal(f.w->frames[i].check, CS_CODE_NOT_CHECKED);
 
 		/* another process has another object there */
 		f.py->tgid++;
 		walk_thread(f.w, f.py, 0);
-		assert_int_equal(f.w->frames[0].check, made_check(f.py, a, 5));
+		assert_int_equal(f.w->frames[0].check, made_check(f.py, a));
 		/* so has another module: other globals */
 		made_put_u64(f.py, frame + f.py->info.off.frame_globals, 0x777);
-		made_put_u64(f.py, b + f.py->info.off.code_filename, 0x999);
+		made_put_u64(f.py, b + f.py->info.off.code_filename,
+			     made_str(f.py, "/b", 2, 1, true));
 		walk_thread(f.w, f.py, 0);
 		assert_int_equal(f.w->frames[0].check, CS_CODE_NOT_CHECKED);
-		assert_int_equal(f.w->frames[1].check, made_check(f.py, b, 6));
+		assert_int_equal(f.w->frames[1].check, made_check(f.py, b));
 		assert_int_equal(walk_host.nseen, 0); /* it is old: names can wait */
 	}
 }
 
-/* Whatever of the object differs, or only its name's hash, the value does. */
+/* The value that the kernel side finds for a code object that it has not met. */
+static uint32_t check_met(struct fixture *f, uint64_t code)
+{
+	memset(f->w->met, 0, sizeof(f->w->met));
+	made_set_frame(f->py, f->tstate, made_frame(f->py, 0, code, 0, 0));
+	walk_thread(f->w, f->py, 0);
+	assert_int_equal(f->w->ev.nframes, 1);
+	assert_int_equal(f->w->frames[0].check, made_check(f->py, code));
+	return f->w->frames[0].check;
+}
+
+/* Whatever of the object differs, the value does. */
 static void test_check_values(void **state)
 {
 	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
 		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
 		const struct cs_py_offsets *off = &f.py->info.off;
-		uint64_t code = made_code(f.py, 10, 0xabc, 5);
-		uint32_t before = made_check(f.py, code, 5), value = 11;
+		uint64_t code = made_code(f.py, 10, "a");
+		uint32_t before = check_met(&f, code), value = 11;
 
 		assert_int_not_equal(before, CS_CODE_NOT_CHECKED);
-		assert_int_not_equal(before, made_check(f.py, code, 6));
-		made_put_u64(f.py, code + off->code_filename, 0x777);
-		assert_int_not_equal(before, made_check(f.py, code, 5));
-		before = made_check(f.py, code, 5);
+		made_put_u64(f.py, code + off->code_filename, made_str(f.py, "/b", 2, 1, true));
+		assert_int_not_equal(before, check_met(&f, code));
+		before = check_met(&f, code);
 		made_put(f.py, code + off->code_firstlineno, &value, sizeof(value));
-		assert_int_not_equal(before, made_check(f.py, code, 5));
+		assert_int_not_equal(before, check_met(&f, code));
 		/* what lies outside does not count: it may change while the object lives */
-		before = made_check(f.py, code, 5);
+		before = check_met(&f, code);
 		made_put_u64(f.py, code, 0x777);
 		made_put_u64(f.py, code + off->code_linetable, 0x777);
-		assert_int_equal(before, made_check(f.py, code, 5));
+		assert_int_equal(before, check_met(&f, code));
+	}
+}
+
+/* Two functions take turns at the same addresses, texts included: co_version tells them apart, or the texts do. */
+static void test_check_texts(void **state)
+{
+	char text[CS_CODE_TEXT_CHUNK + 16];
+
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		const struct cs_py_offsets *off = &f.py->info.off;
+		bool versioned = f.py->info.traits.code_has_version;
+
+		for (size_t length = 1; length < sizeof(text); length += 26) {
+			uint64_t name, code;
+			uint32_t before;
+
+			memset(text, 'x', sizeof(text));
+			name = made_str(f.py, text, length, 1, true);
+			code = made_code_texts(f.py, 10, name, name, "", 0);
+			before = check_met(&f, code);
+			made_put(f.py, name + off->unicode_ascii_data + length - 1, "y", 1);
+			assert_true((before == check_met(&f, code)) == versioned);
+			before = check_met(&f, code);
+			made_put_u64(f.py, name + off->unicode_length, length - 1);
+			assert_true((before == check_met(&f, code)) == versioned);
+		}
 	}
 }
 
@@ -491,7 +533,7 @@ static void test_young(void **state)
 {
 	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
 		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
-		uint64_t code = made_code(f.py, 10, 0xabc, 5);
+		uint64_t code = made_code(f.py, 10, "a");
 		uint64_t frame = made_frame(f.py, made_frame(f.py, 0, code, 0, 0), code, 0, 0);
 
 		made_set_frame(f.py, f.tstate, frame);
@@ -504,17 +546,18 @@ static void test_young(void **state)
 		walk_host.ring_full = false;
 		for (unsigned int turn = 0; turn < 3; turn++) {
 			walk_thread(f.w, f.py, 0);
-			assert_int_equal(f.w->frames[0].check, made_check(f.py, code, 5));
-			assert_int_equal(f.w->frames[1].check, made_check(f.py, code, 5));
+			assert_int_equal(f.w->frames[0].check, made_check(f.py, code));
+			assert_int_equal(f.w->frames[1].check, made_check(f.py, code));
 			assert_int_equal(walk_host.nseen, 3);
 			assert_int_equal(f.w->seen.code, code);
 			assert_int_equal(f.w->seen.check, f.w->frames[0].check);
 			assert_int_equal(f.w->seen.firstlineno, 10);
 		}
 		/* its memory is another object's */
-		made_put_u64(f.py, code + f.py->info.off.code_filename, 0x999);
+		made_put_u64(f.py, code + f.py->info.off.code_filename,
+			     made_str(f.py, "/other", 6, 1, true));
 		walk_thread(f.w, f.py, 0);
-		assert_int_equal(f.w->frames[0].check, made_check(f.py, code, 5));
+		assert_int_equal(f.w->frames[0].check, made_check(f.py, code));
 		assert_int_equal(walk_host.nseen, 4);
 		/* another program of the same process */
 		f.py->info.since_ns = 1500;
@@ -526,7 +569,7 @@ static void test_young(void **state)
 		assert_int_equal(f.w->frames[0].check, CS_CODE_NOT_CHECKED);
 		f.py->info.flags |= CS_PROC_CHECK_ALL;
 		walk_thread(f.w, f.py, 0);
-		assert_int_equal(f.w->frames[0].check, made_check(f.py, code, 5));
+		assert_int_equal(f.w->frames[0].check, made_check(f.py, code));
 		assert_int_equal(walk_host.nseen, 5);
 	}
 }
@@ -535,14 +578,14 @@ static void test_young(void **state)
 static void test_code_unreadable(void **state)
 {
 	_cleanup_fixture_ struct fixture f = setup(12);
-	uint64_t code = made_code(f.py, 10, 0xabc, 5);
+	uint64_t code = made_code(f.py, 10, "a");
 	unsigned int last;
 
 	made_set_frame(f.py, f.tstate, made_frame(f.py, 0, code, 0, 0));
 	walk_thread(f.w, f.py, f.tstate);
 	memset(f.w->met, 0, sizeof(f.w->met));
 	last = f.py->reads;
-	for (unsigned int i = 0; i < CODE_READS; i++) {
+	for (unsigned int i = 0; i < code_reads(f.py); i++) {
 		f.py->fail_at = last - i;
 		walk_thread(f.w, f.py, f.tstate);
 		assert_int_equal(f.w->ev.nframes, 1);
@@ -551,7 +594,7 @@ static void test_code_unreadable(void **state)
 	}
 	f.py->fail_at = 0;
 	walk_thread(f.w, f.py, f.tstate);
-	assert_int_equal(f.w->frames[0].check, made_check(f.py, code, 5));
+	assert_int_equal(f.w->frames[0].check, made_check(f.py, code));
 }
 
 /* Published offsets may put the fields in any order: nothing is taken from what the last walk left. */
@@ -609,6 +652,7 @@ int main(void)
 		cmocka_unit_test(test_cached_tstate),
 		cmocka_unit_test(test_code_met),
 		cmocka_unit_test(test_check_values),
+		cmocka_unit_test(test_check_texts),
 		cmocka_unit_test(test_no_check_value),
 		cmocka_unit_test(test_young),
 		cmocka_unit_test(test_code_unreadable),

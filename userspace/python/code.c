@@ -115,20 +115,39 @@ static bool is_alive(const struct cs_pyobj_ctx *ctx, uint64_t obj)
 	return !cs_mem_read_u64(ctx->mem, obj, &refs) && (uint32_t)refs && !(uint16_t)(refs >> 32);
 }
 
-/* What a check value is made of, or false. */
-static bool read_check(const struct cs_interp *interp, struct cs_mem *mem, uint64_t code,
-		       uint32_t *ret)
+/* The offset of the field whose text is shown. */
+static uint32_t name_field(const struct cs_py_offsets *off)
 {
-	const struct cs_py_offsets *off = &interp->info.off;
-	uint64_t name, hash;
-	__u64 words[CS_CODE_CHUNK / 8] = {0};
+	return off->code_qualname ? off->code_qualname : off->code_name;
+}
+
+static bool mix_text(const struct cs_pyobj_ctx *ctx, uint64_t field, __u64 *x)
+{
+	__u64 words[CS_CODE_TEXT_CHUNK / 8];
+	uint64_t text, nchars;
+
+	if (cs_mem_read_u64(ctx->mem, field, &text) ||
+	    cs_pyobj_str_tail(ctx, text, words, sizeof(words), &nchars))
+		return false;
+	*x = cs_code_check_mix_text(*x, nchars, words);
+	return true;
+}
+
+/* The check value, or false. */
+static bool read_check(const struct cs_pyobj_ctx *ctx, uint64_t code, uint32_t *ret)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	__u64 words[CS_CODE_CHUNK / 8] = {0}, x;
 	uint32_t size = cs_code_check_size(off);
 
-	if (!size || cs_mem_read(mem, code + cs_code_check_at(off), words, size) ||
-	    cs_mem_read_u64(mem, code + off->code_name, &name) ||
-	    cs_mem_read_u64(mem, name + off->unicode_hash, &hash))
+	if (!size || cs_mem_read(ctx->mem, code + cs_code_check_at(off), words, size))
 		return false;
-	*ret = cs_code_check_value(words, size, hash);
+	x = cs_code_check_mix(0, words, size);
+	if (!ctx->interp->info.traits.code_has_version &&
+	    (!mix_text(ctx, code + name_field(off), &x) ||
+	     !mix_text(ctx, code + off->code_filename, &x)))
+		return false;
+	*ret = cs_code_check_value(x);
 	return true;
 }
 
@@ -157,13 +176,12 @@ static struct parts read_parts(const struct cs_pyobj_ctx *ctx, uint64_t code, ui
 	memcpy(&line, chunk + off->code_firstlineno, sizeof(line));
 	parts = (struct parts){
 		.code = code,
-		.qualname = cs_pyobj_word(chunk,
-					  off->code_qualname ? off->code_qualname : off->code_name),
+		.qualname = cs_pyobj_word(chunk, name_field(off)),
 		.filename = cs_pyobj_word(chunk, off->code_filename),
 		.linetable = cs_pyobj_word(chunk, off->code_linetable),
 		.firstlineno = line > 0 ? (uint32_t)line : 0,
 	};
-	if (!read_check(ctx->interp, ctx->mem, code, &parts.check))
+	if (!read_check(ctx, code, &parts.check))
 		return (struct parts){0};
 	cs_mem_want(ctx->mem, parts.qualname, TEXT_CHUNK);
 	cs_mem_want(ctx->mem, parts.filename, TEXT_CHUNK);
@@ -313,18 +331,22 @@ void cs_code_checks(const struct cs_interp *interp, struct cs_mem *mem, const ui
 		    size_t n, uint32_t *ret_checks)
 {
 	const struct cs_py_offsets *off = &interp->info.off;
-	uint64_t name;
+	const struct cs_pyobj_ctx ctx = {interp, mem};
+	uint64_t text;
 
 	cs_mem_forget(mem);
 	for (size_t i = 0; i < n; i++)
 		cs_mem_want(mem, codes[i], code_bytes(off));
 	cs_mem_fetch(mem);
-	for (size_t i = 0; i < n; i++)
-		if (!cs_mem_read_u64(mem, codes[i] + off->code_name, &name))
-			cs_mem_want(mem, name + off->unicode_hash, sizeof(uint64_t));
+	for (size_t i = 0; i < n && !interp->info.traits.code_has_version; i++) {
+		if (!cs_mem_read_u64(mem, codes[i] + name_field(off), &text))
+			cs_mem_want(mem, text, TEXT_CHUNK);
+		if (!cs_mem_read_u64(mem, codes[i] + off->code_filename, &text))
+			cs_mem_want(mem, text, TEXT_CHUNK);
+	}
 	cs_mem_fetch(mem);
 	for (size_t i = 0; i < n; i++)
-		if (!read_check(interp, mem, codes[i], &ret_checks[i]))
+		if (!read_check(&ctx, codes[i], &ret_checks[i]))
 			ret_checks[i] = CS_CODE_NOT_CHECKED;
 }
 

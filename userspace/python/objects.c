@@ -277,6 +277,22 @@ int cs_pyobj_str(const struct cs_pyobj_ctx *ctx, uint64_t obj, char *dst, size_t
 	return 0;
 }
 
+int cs_pyobj_str_tail(const struct cs_pyobj_ctx *ctx, uint64_t obj, void *dst, size_t size,
+		      uint64_t *ret_nchars)
+{
+	struct str_view view;
+	uint64_t whole, bytes;
+	int err = str_open(ctx, obj, &view);
+
+	if (err)
+		return err;
+	whole = view.nchars * view.width;
+	bytes = whole < size ? whole : size;
+	memset(dst, 0, size);
+	*ret_nchars = view.nchars;
+	return cs_mem_read(ctx->mem, view.data + whole - bytes, dst, bytes);
+}
+
 bool cs_pyobj_str_equals(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *text)
 {
 	size_t len = strlen(text);

@@ -65,6 +65,13 @@ int cs_pyobj_str(const struct cs_pyobj_ctx *ctx, uint64_t obj, char *dst, size_t
 size_t cs_pyobj_utf8(const char *text, size_t nchars, uint32_t width, char *dst, size_t size,
 		     bool *ret_cut);
 
+/*
+ * The last bytes of a str's characters as they are stored, at most size of them, in dst, which is zero behind them. Returns 0 with the
+ * number of characters of the whole, or what cs_mem_read returns, or -EINVAL.
+ */
+int cs_pyobj_str_tail(const struct cs_pyobj_ctx *ctx, uint64_t obj, void *dst, size_t size,
+		      uint64_t *ret_nchars);
+
 /* Is obj the str text, which must be ASCII? */
 bool cs_pyobj_str_equals(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *text);
 
