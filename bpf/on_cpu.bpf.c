@@ -115,9 +115,10 @@ static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
 		py_stack_thread(w, NULL, 0, known);
 		slot->pid_tgid = pid_tgid;
 		slot->tstate = w->tstate;
-		/* A search that did not see every thread proves nothing. */
+		/* A search that did not see every thread proves nothing, nor does one in an interpreter that is just starting. */
 		if (!w->tstate)
-			slot->none_until_ns = w->searched ? bpf_ktime_get_ns() + NO_TSTATE_NS : 0;
+			slot->none_until_ns =
+				w->searched && !w->young ? bpf_ktime_get_ns() + NO_TSTATE_NS : 0;
 	}
 	py_stack_walk(w, NULL, 0);
 }

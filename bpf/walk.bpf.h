@@ -66,6 +66,7 @@ struct cs_walk {
 	__u64 tstate;
 	__u64 mine; /* found so far, where another one may be better */
 	__u32 tstate_size;
+	__u32 young;    /* the program has only just begun */
 	__u32 searched; /* the search saw every thread: one that it did not find has no state */
 
 	/* running task */
@@ -166,8 +167,8 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 	w->met_salt =
 		((__u64)tgid << 40) ^ (info->since_ns << 8); /* another program, other objects */
 	w->code_size = cs_code_check_size(&w->off);
-	w->exact = (info->flags & CS_PROC_CHECK_ALL) ||
-		   (info->since_ns && now_ns - info->since_ns < CS_YOUNG_NS);
+	w->young = info->since_ns && now_ns - info->since_ns < CS_YOUNG_NS;
+	w->exact = (info->flags & CS_PROC_CHECK_ALL) || w->young;
 	w->frame = 0;
 	w->cycle_frame = 0;
 	w->root_index = CS_NO_INDEX;

@@ -307,7 +307,8 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns)
 
 	if (!target->refresh_at_ns || target->tasks)
 		return false;
-	if (now_ns - target->poked_ns < LOADING_NS)
+	if (now_ns - target->poked_ns < LOADING_NS ||
+	    (target->interp.state == CS_INTERP_STARTING && age < YOUNG_NS))
 		return true;
 	return target->fresh &&
 	       age < (target->interp.state == CS_INTERP_NOT_PYTHON ? LINKING_NS : YOUNG_NS);
