@@ -27,13 +27,15 @@ COUNTERS = {name: number for name, number in
 class RawCapture:
     """counters: the accounts of the whole capture. first_ns: of the first sample, on the monotonic clock, or
     None. frames: Python frames of the CPU samples, as a sorted list. created_frames: the same of creations.
-    passes: (moment in ns, tasks) of the passes over suspended tasks."""
+    passes: (moment in ns, tasks) of the passes over suspended tasks. samples: (moment in ns, process, Python frames) of each CPU
+    sample, execs: (moment in ns, process)."""
 
     def __init__(self, path):
         self.counters = dict.fromkeys(COUNTERS, 0)
         self.first_ns = None
         self.loaded_ns = None
         self.frames, self.created_frames, self.passes = [], [], []
+        self.samples, self.execs = [], []
         self.bytes = Path(path).stat().st_size
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             self._read(data)
@@ -50,6 +52,9 @@ class RawCapture:
                 if self.first_ns is None:
                     self.first_ns = ts_ns
                 self.frames.append(STACK_COUNTS.unpack_from(data, at + STACK_COUNTS_AT)[0])
+                self.samples.append((ts_ns, pid, self.frames[-1]))
+            elif kind == KINDS["EXEC"]:
+                self.execs.append((ts_ns, pid))
             elif kind == KINDS["TASK_CREATED"]:
                 self.created_frames.append(STACK_COUNTS.unpack_from(data, at + STACK_COUNTS_AT)[0])
             elif kind == KINDS["PASS"]:
