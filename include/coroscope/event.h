@@ -187,7 +187,6 @@ enum cs_code_flags {
 	CS_CODE_UNREADABLE = 1 << 0, /* no name could be read: show [unreadable] */
 	CS_CODE_ASYNCIO = 1 << 1,    /* part of the asyncio package itself */
 	CS_CODE_LOOP = 1 << 2,       /* a function that runs an event loop: tasks hang above it */
-	CS_CODE_CUT = 1 << 3,        /* a name or path was longer than the limit */
 	CS_CODE_SHIM = 1 << 4, /* the interpreter's own, no function of the program: not shown */
 	CS_CODE_LINES_CUT =
 		1 << 5, /* the line table is not whole: what lies beyond it has no line */

@@ -118,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t len;
 
 	CHECK(!cs_decoder_new(&decoder) && !cs_profile_new(&profile));
-	CHECK(!cs_symbols_new(profile, &symbols));
+	CHECK(!cs_symbols_new(profile, false, &symbols));
 	cs_decode_file_header(data, size);
 	while (size > 2) {
 		len = (size_t)data[1] * 8;

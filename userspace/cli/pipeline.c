@@ -336,7 +336,7 @@ static int note_view(struct pipeline *p)
 static int run(struct pipeline *p, const char *bytes, size_t len)
 {
 	struct cs_profile_meta *meta = cs_profile_meta_mut(p->profile);
-	int err = cs_symbols_new(p->profile, &p->symbols);
+	int err = cs_symbols_new(p->profile, p->view->first_lines, &p->symbols);
 
 	if (!err)
 		err = cs_stitch_new(add_sample, p, &p->stitch);

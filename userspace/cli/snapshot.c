@@ -82,7 +82,7 @@ int cs_snapshot_open(pid_t pid, struct cs_snapshot *snapshot)
 		return code;
 	err = cs_profile_new(&snapshot->profile);
 	if (!err)
-		err = cs_symbols_new(snapshot->profile, &snapshot->symbols);
+		err = cs_symbols_new(snapshot->profile, false, &snapshot->symbols);
 	if (!err)
 		err = cs_stitch_new(no_emit, NULL, &snapshot->stitch);
 	return err ? explain_open(pid, err) : CS_EXIT_OK;

@@ -243,7 +243,7 @@ static int decode_code(struct record *rec, struct cs_event *ret)
 	code->code = wire->code;
 	code->firstlineno = wire->firstlineno;
 	code->flags = wire->hdr.flags & (CS_CODE_UNREADABLE | CS_CODE_ASYNCIO | CS_CODE_LOOP |
-					 CS_CODE_CUT | CS_CODE_SHIM | CS_CODE_LINES_CUT);
+					 CS_CODE_SHIM | CS_CODE_LINES_CUT);
 	code->linetable_kind = wire->linetable_kind;
 	code->linetable_len = wire->linetable_len;
 	err = take_text(rec, wire->name_len, CS_MAX_NAME, &code->name);

@@ -3,6 +3,7 @@
 #include "export/exporter.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 /* "python3.11", "python3.13t": what follows is the standard library's directory. */
@@ -47,6 +48,8 @@ int cs_export_frame_text(const struct cs_profile *profile, const struct cs_frame
 			 struct cs_buf *out)
 {
 	const char *file = cs_profile_str(profile, frame->file);
+	const char *rest = short_path(file);
+	size_t len = cs_profile_str_len(profile, frame->file) - (size_t)(rest - file);
 	int err;
 
 	err = cs_buf_append(out, cs_profile_str(profile, frame->name),
@@ -55,9 +58,10 @@ int cs_export_frame_text(const struct cs_profile *profile, const struct cs_frame
 		return err;
 	if (frame->kind == CS_FRAME_KERNEL)
 		return cs_buf_append_str(out, "_[k]");
-	if (!*file)
+	if (!len)
 		return 0;
-	if (!frame->line)
-		return cs_buf_printf(out, " (%s)", short_path(file));
-	return cs_buf_printf(out, " (%s:%u)", short_path(file), frame->line);
+	/* by length: a path may hold anything, zero bytes too */
+	if (cs_buf_append_str(out, " (") || cs_buf_append(out, rest, len))
+		return -ENOMEM;
+	return frame->line ? cs_buf_printf(out, ":%u)", frame->line) : cs_buf_append_str(out, ")");
 }

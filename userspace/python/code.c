@@ -208,6 +208,22 @@ static struct cs_ev_code *append_record(const struct cs_interp *interp, uint64_t
 	return ev;
 }
 
+/* Say at the end of a text of at most max bytes that it is not whole: "...", in place of its last characters if need be. */
+static void mark_cut(char *text, size_t *len, size_t max)
+{
+	static const char mark[] = "...";
+	size_t n = *len;
+
+	if (n > max - strlen(mark)) {
+		n = max - strlen(mark);
+		/* before a character's first byte */
+		while (n && ((unsigned char)text[n] & 0xc0) == 0x80)
+			n--;
+	}
+	memcpy(text + n, mark, sizeof(mark));
+	*len = n + strlen(mark);
+}
+
 /* Returns 0, -ENOMEM, or another error if an object is not what it should be; then out is unchanged. */
 static int append_code(const struct cs_pyobj_ctx *ctx, const struct parts *parts, uint64_t ts_ns,
 		       struct cs_buf *out)
@@ -216,6 +232,7 @@ static int append_code(const struct cs_pyobj_ctx *ctx, const struct parts *parts
 	bool name_cut, file_cut, lines_cut;
 	size_t name_len, file_len, before = out->len;
 	uint64_t lines, lines_len;
+	unsigned int flags;
 	struct cs_ev_code *ev;
 	int err;
 
@@ -226,15 +243,18 @@ static int append_code(const struct cs_pyobj_ctx *ctx, const struct parts *parts
 	    (err = cs_pyobj_str(ctx, parts->filename, file, sizeof(file), &file_len, &file_cut)) ||
 	    (err = cs_pyobj_bytes(ctx, parts->linetable, &lines, &lines_len)))
 		return err;
+	flags = flags_of(file, name);
+	if (name_cut)
+		mark_cut(name, &name_len, CS_MAX_NAME);
+	if (file_cut)
+		mark_cut(file, &file_len, CS_MAX_PATH);
 	lines_cut = lines_len > CS_MAX_LINETABLE;
 	if (lines_cut)
 		lines_len = CS_MAX_LINETABLE;
 	ev = append_record(ctx->interp, parts->code, name_len + file_len + lines_len, ts_ns, out);
 	if (!ev)
 		return -ENOMEM;
-	ev->hdr.flags = flags_of(file, name);
-	if (name_cut || file_cut)
-		ev->hdr.flags |= CS_CODE_CUT;
+	ev->hdr.flags = (uint16_t)flags;
 	if (lines_cut)
 		ev->hdr.flags |= CS_CODE_LINES_CUT;
 	ev->firstlineno = parts->firstlineno;
@@ -368,10 +388,11 @@ int cs_code_from_seen(const struct cs_interp *interp, const struct cs_ev_code_se
 		      struct cs_buf *out)
 {
 	size_t file_at = (seen->name_bytes + 7u) & ~7u, lines_at;
-	char name[CS_SEEN_NAME_BYTES * 3 + 1], file[CS_SEEN_FILE_BYTES * 3 + 1];
+	char name[CS_SEEN_NAME_BYTES * 3 + 4], file[CS_SEEN_FILE_BYTES * 3 + 4];
 	bool name_cut, file_cut, lines_cut;
 	size_t name_len, file_len;
 	struct cs_ev_code *ev;
+	unsigned int flags;
 
 	if (seen->hdr.size < sizeof(*seen) ||
 	    !seen_text(seen, 0, seen->name_bytes, seen->name_kind, seen->name_chars, name,
@@ -382,14 +403,17 @@ int cs_code_from_seen(const struct cs_interp *interp, const struct cs_ev_code_se
 	lines_at = file_at + ((seen->file_bytes + 7u) & ~7u);
 	if (lines_at + seen->linetable_bytes > seen->hdr.size - sizeof(*seen))
 		return -ENODATA;
+	flags = flags_of(file, name);
+	if (name_cut)
+		mark_cut(name, &name_len, sizeof(name) - 1);
+	if (file_cut)
+		mark_cut(file, &file_len, sizeof(file) - 1);
 	lines_cut = seen->linetable_len > seen->linetable_bytes;
 	ev = append_record(interp, seen->code, name_len + file_len + seen->linetable_bytes,
 			   seen->hdr.ts_ns, out);
 	if (!ev)
 		return -ENOMEM;
-	ev->hdr.flags = flags_of(file, name);
-	if (name_cut || file_cut)
-		ev->hdr.flags |= CS_CODE_CUT;
+	ev->hdr.flags = (uint16_t)flags;
 	if (lines_cut)
 		ev->hdr.flags |= CS_CODE_LINES_CUT;
 	ev->firstlineno = seen->firstlineno;

@@ -14,7 +14,7 @@
  * Append one CS_EV_CODE record per address to out, in order, stamped with ts_ns. An object that is no
  * code object or cannot be read gets a record flagged CS_CODE_UNREADABLE; *ret_unreadable counts those.
  * Flags CS_CODE_ASYNCIO and CS_CODE_LOOP by file and name. Names longer than CS_MAX_NAME and paths longer
- * than CS_MAX_PATH are cut at a character and flagged CS_CODE_CUT; text is always valid UTF-8.
+ * than CS_MAX_PATH are cut at a character and end in "..."; text is always valid UTF-8.
  * Returns 0 or -ENOMEM. Source: Include/cpython/code.h, Objects/unicodeobject.c of 3.8 to 3.15.
  */
 int cs_code_read(const struct cs_interp *interp, struct cs_mem *mem, const uint64_t *codes,

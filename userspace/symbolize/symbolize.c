@@ -68,6 +68,7 @@ struct cs_symbols {
 	struct cs_profile *profile;
 	struct process *processes;
 	struct ksym *ksyms;
+	bool first_lines;
 };
 
 static void code_free(struct code *code)
@@ -93,13 +94,14 @@ static void process_free(struct process *process)
 	free(process);
 }
 
-int cs_symbols_new(struct cs_profile *profile, struct cs_symbols **ret)
+int cs_symbols_new(struct cs_profile *profile, bool first_lines, struct cs_symbols **ret)
 {
 	struct cs_symbols *symbols = calloc(1, sizeof(*symbols));
 
 	if (!symbols)
 		return -ENOMEM;
 	symbols->profile = profile;
+	symbols->first_lines = first_lines;
 	*ret = symbols;
 	return 0;
 }
@@ -292,6 +294,16 @@ static int64_t named_frame(struct cs_symbols *symbols, enum cs_frame_kind kind, 
 	return err ? err : cs_profile_frame(symbols->profile, &frame);
 }
 
+/* 0 where the location table does not tell. */
+static uint32_t executing_line(const struct code *code, int32_t lasti)
+{
+	if (code->flags & CS_CODE_LINES_CUT &&
+	    !cs_linetable_covers(code->linetable_kind, code->linetable, code->linetable_len, lasti))
+		return 0;
+	return cs_linetable_line(code->linetable_kind, code->linetable, code->linetable_len,
+				 code->firstlineno, lasti);
+}
+
 int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid, const struct cs_py_frame *frame)
 {
 	struct code *code = find_code(symbols, pid, frame->code);
@@ -317,12 +329,7 @@ int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid, const struct
 	made.name = code->name;
 	made.file = code->file;
 	made.first_line = code->firstlineno;
-	made.line = cs_linetable_line(code->linetable_kind, code->linetable, code->linetable_len,
-				      code->firstlineno, frame->lasti);
-	if (code->flags & CS_CODE_LINES_CUT &&
-	    !cs_linetable_covers(code->linetable_kind, code->linetable, code->linetable_len,
-				 frame->lasti))
-		made.line = 0;
+	made.line = symbols->first_lines ? code->firstlineno : executing_line(code, frame->lasti);
 	index = cs_profile_frame(symbols->profile, &made);
 	if (index < 0)
 		return index;

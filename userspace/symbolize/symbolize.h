@@ -5,13 +5,18 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "decode/decode.h"
 #include "profile/profile.h"
 
 struct cs_symbols;
 
-/* profile receives the interned strings and frames; borrowed, must outlive the symbols. */
-int cs_symbols_new(struct cs_profile *profile, struct cs_symbols **ret);
+/*
+ * first_lines: Python frames have the line where their function begins, in place of the one that executes. profile receives the interned strings and frames; borrowed,
+ * must outlive the symbols. Returns 0 or -ENOMEM.
+ */
+int cs_symbols_new(struct cs_profile *profile, bool first_lines, struct cs_symbols **ret);
 void cs_symbols_free(struct cs_symbols *symbols);
 static inline void cs_symbols_freep(struct cs_symbols **symbols)
 {

@@ -59,11 +59,26 @@ static void test_paths(void **state)
 	check_path("app.py", "app.py");
 }
 
+/* A path may hold anything. */
+static void test_zero_bytes(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	_cleanup_buf_ struct cs_buf text = {0};
+	struct cs_frame frame = {.kind = CS_FRAME_PYTHON, .line = 3};
+
+	frame.name = (uint32_t)cs_profile_string(profile, "f\0g", 3);
+	frame.file = (uint32_t)cs_profile_string(profile, "/lib/python3.8/a\0b.py", 21);
+	assert_int_equal(cs_export_frame_text(profile, &frame, &text), 0);
+	assert_int_equal(text.len, 3 + 2 + 6 + 3);
+	assert_memory_equal(text.data, "f\0g (a\0b.py:3)", text.len);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_zero_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

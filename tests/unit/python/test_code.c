@@ -137,6 +137,7 @@ static void long_texts_are_cut_and_say_so(void **state)
 	_cleanup_buf_ struct cs_buf out = {0};
 	const struct cs_ev_code *ev;
 	char name[CS_MAX_NAME + 8];
+	uint16_t wide[CS_MAX_NAME];
 	uint64_t unreadable;
 	struct made made;
 
@@ -146,9 +147,19 @@ static void long_texts_are_cut_and_say_so(void **state)
 		      made_code(&made, made_str_of(&made, name, sizeof(name), 1),
 				made_str(&made, "f"), made_linetable(&made, 1ull << 60)),
 		      &out, &unreadable);
-	assert_int_equal(ev->hdr.flags, CS_CODE_CUT | CS_CODE_LINES_CUT);
+	assert_int_equal(ev->hdr.flags, CS_CODE_LINES_CUT);
 	assert_int_equal(ev->name_len, CS_MAX_NAME);
+	assert_memory_equal(ev->text + CS_MAX_NAME - 5, "nn...", 5);
 	assert_int_equal(ev->linetable_len, CS_MAX_LINETABLE);
+	/* between characters: of two bytes each here, so that the limit less the dots lies within one */
+	for (size_t i = 0; i < ARRAY_SIZE(wide); i++)
+		wide[i] = 0xe9;
+	ev = read_one(&made,
+		      made_code(&made, made_str_of(&made, wide, ARRAY_SIZE(wide), 2),
+				made_str(&made, "f"), made_linetable(&made, 5)),
+		      &out, &unreadable);
+	assert_int_equal(ev->name_len, CS_MAX_NAME - 1);
+	assert_memory_equal(ev->text + ev->name_len - 5, "\xc3\xa9...", 5);
 	made_end(&made);
 }
 

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the running interpreter says of its own location tables, one code object a line:
 
-    FIRSTLINENO TABLE-IN-HEX LINE*UNITS,LINE*UNITS,...
+    KIND FIRSTLINENO TABLE-IN-HEX LINE*UNITS,LINE*UNITS,...
 
-LINE is 0 where there is none, UNITS counts code units of two bytes. Without arguments the code objects are
+KIND is one of enum cs_py_linetable. LINE is 0 where there is none, UNITS counts code units of two bytes. Without arguments the code objects are
 those of the function below, otherwise of every Python file in the directories named. linetable.txt holds the output
-for 3.11.7, 3.12.1 and 3.13.0, each also under -X no_debug_ranges (which drops the columns):
+of these interpreters, from 3.11 on also under -X no_debug_ranges (which drops the columns):
 
-    for v in 3.11.7 3.12.1 3.13.0; do python$v gen_linetable.py; python$v -X no_debug_ranges gen_linetable.py; done
+    for v in 3.8 3.9 3.10 3.11 3.12 3.13 debian-3.14 debian-3.15; do p=$(tools/pythons --path $v)
+        $p gen_linetable.py; case $v in 3.8|3.9|3.10) ;; *) $p -X no_debug_ranges gen_linetable.py;; esac; done
 """
+import dis
 import itertools
 import pathlib
 import sys
@@ -118,13 +120,7 @@ def manager():
 async def main(queue, *args, **kwargs):
     async with queue as q, q.lock:
         async for item in q:
-            match item:
-                case {"a": 1, **rest} if rest: await rest["f"](*args, **kwargs)
-                case [1, 2, *_] | (3 | 4):
-                    return await item
-                case _:
-                    continue
-    while True:
+MATCH    while True:
         with open(__file__) as f: pass
         return lambda: (yield)
 
@@ -138,6 +134,18 @@ class Deep:
         else: del self.x
         assert (self.x ==
                 1), f"{self.x!r:>{10}}"
+'''
+
+
+MATCH = '''            match item:
+                case {"a": 1, **rest} if rest: await rest["f"](*args, **kwargs)
+                case [1, 2, *_] | (3 | 4):
+                    return await item
+                case _:
+                    continue
+''' if sys.version_info >= (3, 10) else '''            if item: await item["f"](*args, **kwargs)
+            else:
+                    continue
 '''
 
 
@@ -157,17 +165,30 @@ def from_files(directories):
                 pass  # the standard library's tests contain files that are wrong on purpose
 
 
-def describe(code):
+def lines_of(code):
+    """The line of each code unit."""
+    if not hasattr(code, "co_lines"):  # until 3.9
+        starts = dict(dis.findlinestarts(code))
+        return list(itertools.accumulate((starts.get(at, 0) for at in range(0, len(code.co_code), 2)),
+                                         lambda before, line: line or before))
     lines = []
     for start, end, line in code.co_lines():
         lines += [line or 0] * ((end - start) // 2)
-    assert lines == [position[0] or 0 for position in code.co_positions()]
+    if hasattr(code, "co_positions"):
+        assert lines == [position[0] or 0 for position in code.co_positions()]
+    return lines
+
+
+def describe(code):
+    lines = lines_of(code)
     runs = ((line, len(list(group))) for line, group in itertools.groupby(lines))
     text = ",".join(f"{line}*{units}" for line, units in runs)
-    return f"{code.co_firstlineno} {code.co_linetable.hex()} {text}"
+    kind = 1 if sys.version_info < (3, 10) else 2 if sys.version_info < (3, 11) else 0
+    table = code.co_lnotab if kind == 1 else code.co_linetable
+    return f"{kind} {code.co_firstlineno} {table.hex() or '-'} {text}"
 
 
 warnings.simplefilter("ignore")
-source = from_files(sys.argv[1:]) if sys.argv[1:] else codes(compile(SNIPPET, "snippet", "exec"))
+source = from_files(sys.argv[1:]) if sys.argv[1:] else codes(compile(SNIPPET.replace("MATCH", MATCH), "snippet", "exec"))
 for found in source:
     print(describe(found))

@@ -33,7 +33,7 @@ static void parse_hex(const char *hex, struct cs_buf *table)
 }
 
 /* Every byte offset of every run: an offset within a code unit has the unit's line. */
-static void check_code(uint32_t firstlineno, const struct cs_buf *table, char *runs)
+static void check_code(uint32_t kind, uint32_t firstlineno, const struct cs_buf *table, char *runs)
 {
 	const uint8_t *bytes = (const uint8_t *)table->data;
 	unsigned int line, units, i;
@@ -43,11 +43,14 @@ static void check_code(uint32_t firstlineno, const struct cs_buf *table, char *r
 	for (run = strtok_r(runs, ",\n", &save); run; run = strtok_r(NULL, ",\n", &save)) {
 		assert_int_equal(sscanf(run, "%u*%u", &line, &units), 2);
 		for (i = 0; i < 2 * units; i++, lasti++)
-			if (cs_linetable_line(CS_LINETABLE_LOCATIONS, bytes, table->len, firstlineno, lasti) != line)
+			if (cs_linetable_line(kind, bytes, table->len, firstlineno, lasti) != line)
 				fail_msg("lasti %d of %s", lasti, run);
 	}
-	assert_int_equal(cs_linetable_line(CS_LINETABLE_LOCATIONS, bytes, table->len, firstlineno, lasti), firstlineno);
-	assert_int_equal(cs_linetable_line(CS_LINETABLE_LOCATIONS, bytes, table->len, firstlineno, -1), firstlineno);
+	/* what lnotab does not end, its last line has */
+	if (kind != CS_LINETABLE_LNOTAB)
+		assert_int_equal(cs_linetable_line(kind, bytes, table->len, firstlineno, lasti),
+				 firstlineno);
+	assert_int_equal(cs_linetable_line(kind, bytes, table->len, firstlineno, -1), firstlineno);
 }
 
 static void test_interpreters(void **state)
@@ -55,31 +58,58 @@ static void test_interpreters(void **state)
 	_cleanup_fclose_ FILE *file = fopen(golden, "r");
 	_cleanup_buf_ struct cs_buf table = {0};
 	_cleanup_free_ char *text = NULL;
-	size_t cap = 0, ncodes = 0;
-	unsigned int firstlineno;
+	size_t cap = 0, ncodes[CS_LINETABLE_LINES + 1] = {0};
+	unsigned int kind, firstlineno;
 	char *hex, *runs, *save;
 
 	assert_non_null(file);
 	while (getline(&text, &cap, file) > 0) {
-		firstlineno = (unsigned int)strtoul(strtok_r(text, " ", &save), NULL, 10);
+		kind = (unsigned int)strtoul(strtok_r(text, " ", &save), NULL, 10);
+		firstlineno = (unsigned int)strtoul(strtok_r(NULL, " ", &save), NULL, 10);
+		assert_in_range(kind, 0, ARRAY_SIZE(ncodes) - 1);
 		hex = strtok_r(NULL, " ", &save);
 		runs = strtok_r(NULL, " ", &save);
 		assert_non_null(runs);
 		parse_hex(hex, &table);
-		check_code(firstlineno, &table, runs);
-		ncodes++;
+		check_code(kind, firstlineno, &table, runs);
+		ncodes[kind]++;
 	}
-	print_message("%zu code objects\n", ncodes);
-	assert_true(ncodes >= 10);
+	for (kind = 0; kind < ARRAY_SIZE(ncodes); kind++)
+		print_message("%zu code objects of kind %u\n", ncodes[kind], kind);
+	assert_true(ncodes[0] + ncodes[1] + ncodes[2] >= 10);
 }
 
 static void check_line(const char *table, size_t len, int32_t lasti, uint32_t expected)
 {
 	/* A copy of exactly this size, so that AddressSanitizer sees a read beyond the end. */
-	_cleanup_free_ uint8_t *copy = malloc(len ? len : 1);
+	_cleanup_free_ uint8_t *copy = calloc(1, len ? len : 1);
 
+	assert_non_null(copy);
 	memcpy(copy, table, len);
 	assert_int_equal(cs_linetable_line(CS_LINETABLE_LOCATIONS, copy, len, 10, lasti), expected);
+}
+
+/* How far a table whose end is missing can be trusted. */
+static void test_covers(void **state)
+{
+	static const uint8_t units[] = {0xe8, 2, 0xe8, 2, 0xe8, 2, 0xe8, 2, 0xe8, 2,
+					0xe8, 2, 0xe8, 2, 0xe8, 2, 0xe8, 2, 0xe8, 2};
+	static const uint8_t pairs[] = {4, 1, 4, 1};
+
+	/* ten entries of one unit, of which the last may have been one of eight */
+	for (int32_t lasti = -1; lasti < 22; lasti++)
+		assert_int_equal(
+			cs_linetable_covers(CS_LINETABLE_LOCATIONS, units, sizeof(units), lasti),
+			lasti < 20 - 16);
+	for (int32_t lasti = -1; lasti < 10; lasti++) {
+		assert_int_equal(
+			cs_linetable_covers(CS_LINETABLE_LNOTAB, pairs, sizeof(pairs), lasti),
+			lasti < 8);
+		assert_int_equal(
+			cs_linetable_covers(CS_LINETABLE_LINES, pairs, sizeof(pairs), lasti),
+			lasti < 8);
+	}
+	assert_false(cs_linetable_covers(CS_LINETABLE_LOCATIONS, units, 0, 0));
 }
 
 static void test_malformed(void **state)
@@ -103,6 +133,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_interpreters),
+		cmocka_unit_test(test_covers),
 		cmocka_unit_test(test_malformed),
 	};
 

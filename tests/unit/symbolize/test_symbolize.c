@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <coroscope/code_check.h>
 #include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 #include "symbolize/symbolize.h"
@@ -24,7 +25,7 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	*state = f;
-	return cs_profile_new(&f->profile) || cs_symbols_new(f->profile, &f->symbols);
+	return cs_profile_new(&f->profile) || cs_symbols_new(f->profile, false, &f->symbols);
 }
 
 static int tear_down(void **state)
@@ -106,6 +107,31 @@ static void test_python_lines(void **state)
 	assert_int_equal(cs_symbols_code_flags(f->symbols, 1, 0x100), CS_CODE_LOOP);
 	assert_int_equal(cs_symbols_code_flags(f->symbols, 1, 0x101), 0);
 	assert_int_equal(cs_symbols_code_flags(f->symbols, 2, 0x100), 0);
+}
+
+static void test_first_lines(void **state)
+{
+	struct fixture *f = *state;
+
+	cs_symbols_free(f->symbols);
+	assert_int_equal(cs_symbols_new(f->profile, true, &f->symbols), 0);
+	feed_code(f, 1, 0x100, "main", 0);
+	for (int32_t lasti = -1; lasti < 6; lasti++)
+		assert_int_equal(python(f, 1, 0x100, lasti)->line, 10);
+	assert_int_equal(cs_profile_nframes(f->profile), 1);
+}
+
+/* The interpreter's own frame; a table whose end is missing says nothing of what lies beyond. */
+static void test_no_lines(void **state)
+{
+	const struct cs_py_frame shim = {.code = 0x200};
+	struct fixture *f = *state;
+
+	feed_code(f, 1, 0x200, "__init__", CS_CODE_SHIM);
+	assert_int_equal(cs_symbols_python(f->symbols, 1, &shim), -ENOENT);
+	feed_code(f, 1, 0x100, "main", CS_CODE_LINES_CUT);
+	assert_int_equal(python(f, 1, 0x100, -1)->line, 10);
+	assert_int_equal(python(f, 1, 0x100, 2)->line, 0);
 }
 
 static void test_python_unreadable(void **state)
@@ -190,6 +216,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_python_lines, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_first_lines, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_lines, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_python_unreadable, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_latest_code_wins, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_kernel, set_up, tear_down),
