@@ -40,6 +40,7 @@ struct {
 } wall_scratch SEC(".maps");
 
 struct sleeper {
+	__u64 task; /* its address: an exec by another thread than the first hands tid and start time over to that one */
 	__u64 switches;
 	__u64 start_time; /* a thread id may be another thread's by now */
 	__u64 generation; /* of the process's description when its stack was taken */
@@ -177,6 +178,7 @@ int wall(struct bpf_iter__task *ctx)
 		return 0;
 	tgid = task->tgid;
 	now.switches = core_switches(task);
+	now.task = (__u64)task;
 	now.start_time = task->start_time;
 	now.run_delay = core_run_delay(task);
 	tid = task->pid;
@@ -186,7 +188,7 @@ int wall(struct bpf_iter__task *ctx)
 	now.generation = info->generation;
 	count(tgid, CS_COUNTER_WALL_THREADS);
 	last = bpf_map_lookup_elem(&sleepers, &tid);
-	if (last && last->start_time != now.start_time)
+	if (last && (last->start_time != now.start_time || last->task != now.task))
 		last = NULL;
 	weight_ns = weigh(task, last, &now);
 	if (!weight_ns) {

@@ -90,5 +90,14 @@ def test_becomes_sleep():
     live.check("sleep has no Python frames", live.weight(late) < 0.5 * live.RATE_HZ, late)
 
 
-live.main(test_not_python, test_exits, test_one_of_two_exits, test_becomes_another_python, test_becomes_an_asyncio_program,
+@live.noisy
+def test_exec_by_thread():
+    """It takes over the first thread's number and start: its times are its own all the same."""
+    with live.target(live.interpreter(), "exec_by_thread.py") as process:
+        done = live.record("-p", process.pid, "-d", 2, "-f", "collapsed")
+    heaviest = max(stack.count for stack in live.stacks(done.out))
+    live.check("no stack weighs more than the capture was long", heaviest <= 1.1 * live.RATE_HZ * live.seconds(done), heaviest)
+
+
+live.main(test_exec_by_thread, test_not_python, test_exits, test_one_of_two_exits, test_becomes_another_python, test_becomes_an_asyncio_program,
           test_becomes_native, test_becomes_sleep)

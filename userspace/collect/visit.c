@@ -13,8 +13,10 @@
 #define MS          1000000ull
 /* How long one turn may wait, all processes together, for event loops to be asleep. */
 #define WAIT_NS     (2 * MS)
-/* A pass over tasks that took d is not repeated before 50 d: 2% of a CPU for each process. */
+/* A pass over tasks that took d is not repeated before 50 d: 2% of a CPU for a process ... */
 #define PASS_BUDGET 50
+/* ... and 4% for all processes together: with n of them not before 25 n d. */
+#define PASS_SHARE  25
 
 static bool walkable(const struct cs_target *target)
 {
@@ -85,8 +87,8 @@ static int introduce_threads(struct cs_target *target, struct cs_buf *out)
 	return err;
 }
 
-static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_t wait_ns,
-		       struct cs_buf *out)
+static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_t budget,
+		       uint64_t wait_ns, struct cs_buf *out)
 {
 	uint64_t now = cs_now_ns();
 	uint64_t since = target->last_pass_ns ? now - target->last_pass_ns : visit->turn_ns;
@@ -102,7 +104,7 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 		return -ENOMEM;
 	cs_mem_forget(target->mem);
 	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, out, &result);
-	target->pass_at_ns = now + result.cpu_ns * PASS_BUDGET;
+	target->pass_at_ns = now + result.cpu_ns * budget;
 	visit->counters[CS_COUNTER_PASSES]++;
 	visit->counters[CS_COUNTER_TASKS] += result.ntasks;
 	visit->counters[CS_COUNTER_TASKS_DROPPED] += result.ndropped;
@@ -118,12 +120,16 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 
 int cs_visit_tasks(struct cs_visit *visit, struct cs_target *targets, struct cs_buf *out)
 {
-	uint64_t end = cs_now_ns() + WAIT_NS;
+	uint64_t end = cs_now_ns() + WAIT_NS, budget = 0;
 	struct cs_target *target, *tmp;
 
+	for (target = targets; target; target = target->hh.next)
+		budget += target->tasks ? PASS_SHARE : 0;
+	if (budget < PASS_BUDGET)
+		budget = PASS_BUDGET;
 	HASH_ITER (hh, targets, target, tmp) {
 		uint64_t now = cs_now_ns();
-		int err = pass_target(visit, target, now < end ? end - now : 0, out);
+		int err = pass_target(visit, target, budget, now < end ? end - now : 0, out);
 
 		if (err)
 			return err;
