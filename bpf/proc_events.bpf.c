@@ -148,6 +148,11 @@ int BPF_PROG(proc_exec, struct task_struct *task)
 		row = row_make(tgid, &empty_row);
 		if (!row)
 			return 0;
+	} else if (config.discover && !config.follow && !is_chosen(task)) {
+		/* a chosen process's child, or one itself, has become another: for user space it is gone */
+		emit_event(&hdr, sizeof(hdr), CS_EV_EXIT, pid_tgid, BPF_RB_NO_WAKEUP);
+		bpf_map_delete_elem(&procs, &tgid);
+		return 0;
 	}
 	row->flags |= CS_PROC_STALE;
 	row_begin(row, task);

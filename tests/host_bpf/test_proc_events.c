@@ -94,6 +94,16 @@ long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 fl
 	return 0;
 }
 
+long bpf_map_delete_elem(void *map, const void *key)
+{
+	struct cs_proc_info *row = row_of(*(const __u32 *)key);
+
+	assert_ptr_equal(map, &procs);
+	if (row)
+		rows.keys[row - rows.rows] = 0;
+	return row ? 0 : -2;
+}
+
 long bpf_ringbuf_output(void *map, void *data, __u64 size, __u64 flags)
 {
 	const struct cs_ev_hdr *hdr = data;
@@ -379,6 +389,28 @@ static void test_selection(void **state)
 	assert_int_equal(nevents, 0);
 }
 
+/* Whoever was chosen, or descends from one that was, is judged again when it begins another program. */
+static void test_chosen_no_more(void **state)
+{
+	know(FILE_PYTHON, CS_PROC_PYTHON, 0);
+	for (unsigned int follow = 0; follow < 2; follow++) {
+		set_config((struct cs_config){
+			.discover = 1, .by_comm = 1, .comm = "python3", .follow = follow});
+		begin_exec(FILE_PYTHON, "python3");
+		end_exec(0x1000000 + TEXT);
+		EXPECT_EVENTS(CS_EV_EXEC);
+		begin_exec(FILE_PYTHON, "another");
+		end_exec(0x1000000 + TEXT);
+		if (follow) {
+			EXPECT_EVENTS(CS_EV_EXEC);
+			assert_non_null(row_of(SHELL));
+		} else {
+			EXPECT_EVENTS(CS_EV_EXIT);
+			assert_null(row_of(SHELL));
+		}
+	}
+}
+
 static void test_table_full(void **state)
 {
 	for (__u32 i = 0; rows.n < MAX_ROWS; i++)
@@ -411,8 +443,9 @@ static void test_exit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_fork),      TEST(test_exec_known), TEST(test_files_not_known),
-		TEST(test_selection), TEST(test_table_full), TEST(test_exit),
+		TEST(test_fork),      TEST(test_exec_known),     TEST(test_files_not_known),
+		TEST(test_selection), TEST(test_chosen_no_more), TEST(test_table_full),
+		TEST(test_exit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,7 +95,7 @@ static int add_targets(struct cs_session *session, const struct cs_record_option
 			return CS_EXIT_FAILURE;
 		}
 	}
-	if (options->npids && options->subprocesses && cs_session_add_children(session)) {
+	if (options->subprocesses && cs_session_add_children(session)) {
 		cs_err("cannot look for subprocesses in /proc");
 		return CS_EXIT_FAILURE;
 	}

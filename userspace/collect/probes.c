@@ -119,6 +119,7 @@ static void configure(struct cs_config *config, const struct cs_probes_options *
 	config->interval_ns = options->interval_ns;
 	config->all_processes = options->all_processes;
 	config->discover = options->discover;
+	config->follow = options->follow;
 	config->want_gil = options->want_gil;
 	config->no_idle = options->no_idle;
 	if (!selection)
