@@ -5,18 +5,21 @@
     tools/support_table.py [FOLDER]           print it
     tools/support_table.py --write [FOLDER]   put it into README.md, between its markers
 
-FOLDER is build/supports unless given. An interpreter without a file there has not been tested, and is not in the table.
+FOLDER is build/supports unless given. An interpreter without a file there has not been tested: it is not in the table, and
+standard error says so. Why something is a "no" is listed below the table.
 """
 import argparse
 import json
 import pathlib
 import re
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 BEGIN, END = "<!-- supports -->\n", "<!-- /supports -->\n"
 VERDICTS = ("cpu", "wall", "names", "lines", "threads", "subinterpreters")
+LEGEND = "\nouter frames: a thread that runs a subinterpreter is shown with its frames outside it, which end at the call into it.\n"
 
 
 def order(line):
@@ -28,13 +31,22 @@ def row(*cells):
     return f"| {' | '.join(cells)} |\n"
 
 
-def table(folder):
-    lines = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
-    if not lines:
+def verdicts(folder):
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    if not found:
         sys.exit(f"{folder} has no verdicts: ctest -R live/supports (as root)")
+    listed = subprocess.run([ROOT / "tools" / "pythons", "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    for name in (line.split()[0] for line in listed.splitlines()):
+        if name not in {line["name"] for line in found}:
+            print(f"not tested: {name}", file=sys.stderr)
+    return sorted(found, key=order)
+
+
+def table(lines):
     head = ("CPython", "how it is built", *VERDICTS)
-    rows = [row(*(line[key] for key in ("version", "built", *VERDICTS))) for line in sorted(lines, key=order)]
-    return row(*head) + row(*("---" for _ in head)) + "".join(rows)
+    rows = [row(*(line[key] for key in ("version", "built", *VERDICTS))) for line in lines]
+    reasons = [f"- {line['version']}, {line['built']}: {why}\n" for line in lines for why in line["why"]]
+    return row(*head) + row(*("---" for _ in head)) + "".join(rows) + LEGEND + "".join(["\n", *reasons] if reasons else [])
 
 
 def write(text):
@@ -51,7 +63,7 @@ def main():
     parser.add_argument("folder", nargs="?", type=pathlib.Path, default=ROOT / "build" / "supports", help="where the verdicts are")
     parser.add_argument("--write", action="store_true", help="put it into README.md")
     arguments = parser.parse_args()
-    text = table(arguments.folder)
+    text = table(verdicts(arguments.folder))
     if arguments.write:
         write(text)
     else:

@@ -129,16 +129,19 @@ def test_sources():
                     programs[way] = start(python, *arguments, stdin=script, cwd=live.TARGETS)
                 told = [name for name, _, _ in programs[way].stacks["burn"]]
                 live.check(f"{way}: names", told == names, told)
+                known.stop(programs[way])
             check_all(programs)
 
 
 def check_all(programs):
-    """All in one capture of each mode."""
+    """All, which are stopped, in one capture of each mode."""
+    for program in programs.values():
+        known.go(program)
     pids = ",".join(str(program.pid) for program in programs.values())
     found, asleep = known.capture("cpu", 1, "-p", pids), known.capture("wall", 0.4, "-p", pids)
     for name, program in programs.items():
         known.check_cpu(name, found, program.pid, program.stacks["burn"])
-        known.check_sleep(name, asleep, program.pid, program.stacks["sleep"], 0.4)
+        known.check_sleep(name, asleep, program.pid, program.stacks["sleep"])
 
 
 # Embedded
@@ -154,7 +157,7 @@ def embedded(folder, *flags):
 
 def library():
     if not interpreter().library or not interpreter().library.exists():
-        raise live.Skip(f"{interpreter().python} has no libpython")
+        raise live.Skip(f"{interpreter().python} has no libpython: done with those that have, tools/pythons 3.12")
     return interpreter().library
 
 
@@ -169,7 +172,7 @@ def check_late(what, command):
     with known.program(*command, wanted=()) as program:
         found = known.capture("cpu", 1.2, "-p", program.pid)
         stacks = known.read_stacks(program.process, ["burn", "sleep"])
-        known.check_began(what, found, program.pid, stacks["burn"], 0.4)
+        known.check_began(what, found, program.pid, stacks["burn"])
         known.check_cpu(f"{what}, later", known.capture("cpu", 0.3, "-p", program.pid), program.pid, stacks["burn"])
 
 
@@ -295,6 +298,7 @@ def test_versions_together():
         for name in (line.split()[0] for line in live.run([live.PYTHONS, "--list"]).out.splitlines()):
             try:
                 programs[name] = start(live.interpreter(name), SCRIPT)
+                known.stop(programs[name])
             except live.Skip as skip:
                 print(f"SKIP: test_versions_together: {skip}")
         live.check("two at least", len(programs) >= 2, programs)
@@ -322,18 +326,16 @@ def test_jit():
 def check_subinterpreters(whose):
     """Up to 3.12 the thread states do not tell which thread runs an interpreter: its thread shows the frames outside."""
     version = interpreter().version
-    burning = "burn" if version >= (3, 13) else "run"
+    shown = "burn" if version >= (3, 13) else "run"
     numbers = range(3 if version >= (3, 12) else 2)
     wanted = ["sleep", *(f"{what} {number}" for what in ("run", "burn") for number in numbers)]
     with known.program(interpreter().python, live.TARGETS / "subinterpreters.py", whose, wanted=wanted) as program:
-        found = known.of_process(known.capture("cpu", 0.8, "-p", program.pid), program.pid)
-        asleep = known.capture("wall", 0.4, "-p", program.pid)
-    for what in (f"{burning} {number}" for number in numbers):
-        right = live.weight(found, lambda stack, told=program.stacks[what]: known.is_stack(stack, told))
-        live.check(f"subinterpreter {what[-1]}: its stack, {right} samples", right > 50, [stack.frames for stack in found])
-    right = live.weight(found, lambda stack: any(known.is_stack(stack, told) for told in program.stacks.values()))
-    live.check("no other stack", right >= 0.95 * live.weight(found), [stack.frames for stack in found])
-    known.check_sleep("the main thread", asleep, program.pid, program.stacks["sleep"], 0.4)
+        found, asleep = known.capture("cpu", 0.8, "-p", program.pid), known.capture("wall", 0.4, "-p", program.pid)
+    for number in numbers:
+        told = program.stacks[f"{shown} {number}"]
+        mine = [stack for stack in found if stack.frames[1].startswith(f"thread sub {number} [")]
+        known.check_cpu(f"the thread of subinterpreter {number}", mine, program.pid, told)
+    known.check_sleep("the main thread", asleep, program.pid, program.stacks["sleep"])
 
 
 def test_subinterpreters():
@@ -352,13 +354,16 @@ def test_subinterpreters_of_other_threads():
 
 
 def test_forked():
-    """A child that was there before the capture, by each way to make one."""
-    for way in ("os", "fork", "spawn"):
-        with known.program(interpreter().python, live.TARGETS / "forks.py", way, wanted=("burn", "child")) as program:
-            found = known.capture("cpu", 0.5, "-a")
-            known.check_cpu(f"{way}: -a", found, program.stacks["child"], program.stacks["burn"])
-            found = known.capture("cpu", 0.3, "-p", program.pid)
-            live.check(f"{way}: -p is not about children", not known.of_process(found, program.stacks["child"]), found)
+    """Children that were there before the capture, by each way to make one."""
+    with known.programs() as start:
+        programs = [start(interpreter().python, live.TARGETS / "forks.py", way, interpreter().python, wanted=("burn", "child"))
+                    for way in ("os", "fork", "spawn")]
+        found = known.capture("cpu", 0.5, "-a")
+        parents = known.capture("cpu", 0.3, "-p", ",".join(str(program.pid) for program in programs))
+    for program in programs:
+        child = program.stacks["child"]
+        known.check_cpu(f"{program.process.args[2]}: -a", found, child, program.stacks["burn"])
+        live.check(f"{program.process.args[2]}: -p is not about children", not known.of_process(parents, child), parents)
 
 
 @live.noisy
@@ -366,9 +371,11 @@ def test_forked_then():
     """Children that live for 0.1 s, born during the capture. They also begin, in fork(), and end, in the kernel."""
     with known.program(interpreter().python, live.TARGETS / "forks.py", "storm", wanted=("burn", "child")) as program:
         found = known.capture("cpu", 1.2, "-a")
-        born = {told["child"] for told in known.lines(program.process)}
+        lived = [told["child"] for told in known.lines(program.process)]
+    seen = {known.process_id(stack) for stack in found}
+    _, *born = (child for child in lived if child in seen)  # the first is older than the capture
     children = [stack for stack in found if known.process_id(stack) in born]
-    live.check("four children at least", len({known.process_id(stack) for stack in children}) >= 4, born)
+    live.check("two children at least", len(born) >= 2, lived)
     told = program.stacks["burn"]
     right = live.weight(children, lambda stack: known.is_stack(stack, told))
     live.check(f"{right} of their {live.weight(children)} samples are their stack", right >= 0.9 * live.weight(children),
@@ -380,14 +387,14 @@ def test_forked_then():
 
 @live.noisy
 def test_exec_chain():
-    """One process, three programs; nothing of one is shown in another's."""
+    """One process, three programs; nothing of one is shown in another's. The capture ends with the third."""
     script = live.TARGETS / "exec_chain.py"
     with known.program(interpreter().python, script, 0, another().python, interpreter().python, wanted=["first"]) as program:
-        found = known.of_process(known.capture("cpu", 2.2, "-p", program.pid), program.pid)
+        found = known.of_process(known.capture("cpu", 20, "-p", program.pid), program.pid)
         stacks = {**program.stacks, **known.read_stacks(program.process, ["second", "third"])}
     for name, told in stacks.items():
         right = live.weight(found, lambda stack, told=told: known.is_stack(stack, told))
-        least = 50 if name == "first" else 0.8 * 0.4 * 999
+        least = 15 if name == "first" else 0.8 * 0.4 * 999
         live.check(f"{name}: {right} samples", right >= least, [stack.frames for stack in found][:9])
     mixed = [stack.frames for stack in found if sum(stack.has(name) for name in stacks) > 1]
     live.check("none is in another's stack", not mixed, mixed)
@@ -405,5 +412,5 @@ def test_late_asyncio():
 
 live.main(test_plain, test_virtual_environments, test_dynamic_loader, test_sources, test_embedded, test_embedded_static,
           test_library_loaded_late, test_deleted, test_replaced, test_mount_namespace, test_chroot, test_pid_namespace,
-          test_container, test_another_user, test_versions_together, test_jit, test_subinterpreters, test_subinterpreters_of_other_threads, test_forked, test_forked_then,
-          test_exec_chain, test_late_asyncio)
+          test_container, test_another_user, test_versions_together, test_jit, test_subinterpreters,
+          test_subinterpreters_of_other_threads, test_forked, test_forked_then, test_exec_chain, test_late_asyncio)

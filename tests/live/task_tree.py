@@ -55,11 +55,11 @@ def test_tree():
 
 @live.noisy
 def test_before_the_attach():
-    """Attached in the first half of a round: that round's func_not_awaited has no known creator, later ones do."""
+    """Attached in the first half of a round, as soon as it can be: that round's func_not_awaited has no known creator, later ones
+    do. Of those the capture has all of the next two rounds'."""
     with live.example(live.interpreter()) as program:
         wait_for_round(program.pid)
-        time.sleep(0.1)
-        done = live.record("-p", program.pid, "-d", 2.2, "--mode", "wall", "-f", "collapsed")
+        done = live.record("-p", program.pid, "-d", 2.4, "--mode", "wall", "-f", "collapsed")
     found = live.stacks(done.out)
     outside = [stack for stack in found if stack.has("func_not_awaited") and not stack.has("parent")]
     live.check("a task older than the attach hangs under its loop, for its half second",

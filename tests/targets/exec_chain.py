@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """exec_chain.py STAGE PYTHON...: burns 0.4 s of CPU time in the function of its stage (0 to 2), then becomes the first PYTHON
-with the next stage and the other PYTHONs. Without one it sleeps. Tells each stack as knows_stack.py does:
+with the next stage and the other PYTHONs. Without one it ends. Tells each stack as knows_stack.py does:
 {"first": [[name, file, line], ...]}.
 """
 import json
@@ -32,6 +32,6 @@ def third(end):
 
 stage, pythons = int(sys.argv[1]), sys.argv[2:]
 (first, second, third)[stage](time.process_time() + 0.4)
+os.environ.pop("PYTHONHOME", None)  # this one's own
 if pythons:
     os.execv(pythons[0], [pythons[0], __file__, str(stage + 1), *pythons[1:]])
-time.sleep(3600)

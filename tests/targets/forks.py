@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""forks.py fork|spawn|os: a parent that waits and a child that burns CPU, by os.fork() or a way of multiprocessing.
+"""forks.py fork|spawn|os PYTHON: a parent that waits and a child that burns CPU, by os.fork() or a way of multiprocessing,
+which starts PYTHON if it starts anything.
 
 forks.py storm: a parent that forks one child after the other, each of which burns 0.1 s of CPU time and ends. The child tells
 its stack as knows_stack.py does, {"burn": [[name, file, line], ...], "child": its process id}.
@@ -37,15 +38,16 @@ def fork(work):
     os.waitpid(pid, 0)
 
 
-def main(way):
+def main(way, python=sys.executable):
     while way == "storm":
         fork(burn_short)
     if way == "os":
         fork(burn)
+    multiprocessing.set_executable(python)
     child = multiprocessing.get_context(way).Process(target=burn)
     child.start()
     child.join()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

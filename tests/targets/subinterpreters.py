@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """subinterpreters.py own|given: threads that each burn in an interpreter of their own, in functions of their own names. Each
-thread makes its interpreter by itself, or is given one that the main thread made.
+thread, "sub N", makes its interpreter by itself, or is given one that the main thread made.
 
 The first two share the main interpreter's lock; a third has its own where there is such a thing (3.12+). Each tells its
-stacks as knows_stack.py does, {"run N": [[name, file, line], ...]} where it calls the interpreter, and {"burn N": ...} inside; the main thread tells {"sleep": ...} and sleeps. They let go
-of the lock by themselves: until 3.12 an interpreter is not asked to by threads of another.
+stacks as knows_stack.py does, {"run N": [[name, file, line], ...]} where it calls the interpreter, and {"burn N": ...} inside;
+the main thread tells {"sleep": ...} and sleeps. They let go of the lock by themselves: until 3.12 an interpreter is not asked
+to by threads of another.
 """
 import json
 import os
@@ -23,7 +24,7 @@ import itertools, os, sys, time
 def told(what, value):
     frame, stack = sys._getframe(1), []
     while frame:
-        stack.append('["%s", "%s", %d]' % (frame.f_code.co_name, frame.f_code.co_filename, frame.f_lineno))
+        stack.append('["%s", "%s", %d]' % (getattr(frame.f_code, "co_qualname", frame.f_code.co_name), frame.f_code.co_filename, frame.f_lineno))
         frame = frame.f_back
     os.write(1, ('{"%s": [%s]}\\n' % (what, ", ".join(reversed(stack)))).encode())
     return value
@@ -49,7 +50,7 @@ def create(own_lock):
 def told(what, value):
     frame, stack = sys._getframe(1), []
     while frame:
-        stack.append([frame.f_code.co_name, frame.f_code.co_filename, frame.f_lineno])
+        stack.append([getattr(frame.f_code, "co_qualname", frame.f_code.co_name), frame.f_code.co_filename, frame.f_lineno])
         frame = frame.f_back
     os.write(1, (json.dumps({what: stack[::-1]}) + "\n").encode())
     return value
@@ -63,7 +64,7 @@ def run(interpreter, number):
 def main(whose):
     for number in range(3 if sys.version_info >= (3, 12) else 2):
         interpreter = create(number == 2) if whose == "given" else None
-        threading.Thread(target=run, args=(interpreter, number), daemon=True).start()
+        threading.Thread(target=run, name=f"sub {number}", args=(interpreter, number), daemon=True).start()
     time.sleep(told("sleep", 3600))
 
 

@@ -79,14 +79,20 @@ static void test_interpreters(void **state)
 	assert_true(ncodes[0] + ncodes[1] + ncodes[2] >= 10);
 }
 
-static void check_line(const char *table, size_t len, int32_t lasti, uint32_t expected)
+static void check_line_of(uint32_t kind, const char *table, size_t len, int32_t lasti,
+			  uint32_t expected)
 {
 	/* A copy of exactly this size, so that AddressSanitizer sees a read beyond the end. */
 	_cleanup_free_ uint8_t *copy = calloc(1, len ? len : 1);
 
 	assert_non_null(copy);
 	memcpy(copy, table, len);
-	assert_int_equal(cs_linetable_line(CS_LINETABLE_LOCATIONS, copy, len, 10, lasti), expected);
+	assert_int_equal(cs_linetable_line(kind, copy, len, 10, lasti), expected);
+}
+
+static void check_line(const char *table, size_t len, int32_t lasti, uint32_t expected)
+{
+	check_line_of(CS_LINETABLE_LOCATIONS, table, len, lasti, expected);
 }
 
 /* How far a table whose end is missing can be trusted. */
@@ -129,12 +135,35 @@ static void test_malformed(void **state)
 	check_line("\xf8\xe8\x02", 3, 2, 11);
 }
 
+/* Pairs have no form that is wrong, but may end anywhere and lead anywhere. */
+static void test_malformed_pairs(void **state)
+{
+	static const uint32_t kinds[] = {CS_LINETABLE_LNOTAB, CS_LINETABLE_LINES};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		check_line_of(kinds[i], "", 0, 0, 10);
+		check_line_of(kinds[i], "\x04", 1, 0, 10); /* half a pair */
+		check_line_of(kinds[i], "\x00\x02\x04", 3, 2,
+			      kinds[i] == CS_LINETABLE_LNOTAB ? 12 : 10);
+		check_line_of(kinds[i], "\x00\x81\x04\x00", 4, 0, 10); /* a negative line */
+		check_line_of(kinds[i], "\x04\x02", 2, INT32_MIN, 10);
+	}
+	check_line_of(CS_LINETABLE_LNOTAB, "\x04\x02", 2, 3, 10);
+	check_line_of(CS_LINETABLE_LNOTAB, "\x04\x02", 2, INT32_MAX, 12);
+	check_line_of(CS_LINETABLE_LINES, "\x04\x02", 2, 3, 12);
+	check_line_of(CS_LINETABLE_LINES, "\x04\x02", 2, INT32_MAX, 10); /* beyond the table */
+	check_line_of(CS_LINETABLE_LINES, "\x02\x80\x02\x02", 4, 0, 0);  /* no line, */
+	check_line_of(CS_LINETABLE_LINES, "\x02\x80\x02\x02", 4, 2, 12); /* which is no step */
+	check_line_of(CS_LINETABLE_LINES + 1, "\x04\x02", 2, 0, 10);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_interpreters),
 		cmocka_unit_test(test_covers),
 		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_malformed_pairs),
 	};
 
 	if (argc > 1)
