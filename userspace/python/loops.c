@@ -11,6 +11,9 @@
 #include "proc/threads.h"
 #include "python/threads.h"
 
+/* Up to 3.10 the threading module is asked for a thread; that walks a dict. It counts as much as so many thread states. */
+#define ASKING_COSTS 4096
+
 void cs_loops_init(struct cs_loops *loops, pid_t pid)
 {
 	*loops = (struct cs_loops){0};
@@ -22,6 +25,7 @@ void cs_loops_begin(struct cs_loops *loops)
 	for (size_t i = 0; i < loops->n; i++)
 		loops->items[i].met = false;
 	loops->complete = true;
+	loops->left = CS_MAX_THREADS;
 }
 
 /* The two ids of a thread, as its state has them; the kernel's is 0 where only the threading module knows it (up to 3.10). */
@@ -38,17 +42,19 @@ static int read_ids(const struct cs_pyobj_ctx *ctx, uint64_t tstate, uint64_t *r
 }
 
 /* Find the thread state with loop->thread_id, in one interpreter. */
-static int find_tstate_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter,
-			  struct cs_loop *loop)
+static int find_tstate_in(struct cs_loops *loops, const struct cs_pyobj_ctx *ctx,
+			  uint64_t interpreter, struct cs_loop *loop)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
 	uint64_t tstate, thread_id, native;
 	int err = cs_mem_read_u64(ctx->mem, interpreter + off->interp_threads_head, &tstate);
 
-	for (int i = 0; i < CS_MAX_THREADS && !err && tstate; i++) {
+	while (!err && tstate && loops->left-- > 0) {
 		err = read_ids(ctx, tstate, &thread_id, &native);
 		if (!err && thread_id == (uint64_t)loop->thread_id && native <= INT32_MAX) {
 			loop->tstate = tstate;
+			if (!off->tstate_native_thread_id)
+				loops->left -= ASKING_COSTS;
 			if (!off->tstate_native_thread_id &&
 			    cs_py_thread_native(ctx, thread_id, &native))
 				return -ENOENT;
@@ -61,13 +67,13 @@ static int find_tstate_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter,
 	return err ? err : -ENOENT;
 }
 
-static int find_tstate(const struct cs_pyobj_ctx *ctx, struct cs_loop *loop)
+static int find_tstate(struct cs_loops *loops, const struct cs_pyobj_ctx *ctx, struct cs_loop *loop)
 {
 	uint64_t interpreter;
 	int err = cs_mem_read_u64(ctx->mem, ctx->interp->info.interpreters_head, &interpreter);
 
 	for (int i = 0; i < CS_MAX_INTERPRETERS && !err && interpreter; i++) {
-		if (!find_tstate_in(ctx, interpreter, loop))
+		if (!find_tstate_in(loops, ctx, interpreter, loop))
 			return 0;
 		err = cs_mem_read_u64(ctx->mem, interpreter + ctx->interp->info.off.interp_next,
 				      &interpreter);
@@ -105,8 +111,7 @@ static bool still_holds(const struct cs_pyobj_ctx *ctx, const struct cs_loop *lo
 }
 
 /* Returns 0 when the loop's thread was found or the loop does not run. */
-static int resolve(const struct cs_loops *loops, const struct cs_pyobj_ctx *ctx,
-		   struct cs_loop *loop)
+static int resolve(struct cs_loops *loops, const struct cs_pyobj_ctx *ctx, struct cs_loop *loop)
 {
 	int err;
 
@@ -117,7 +122,7 @@ static int resolve(const struct cs_loops *loops, const struct cs_pyobj_ctx *ctx,
 		return err;
 	if (!loop->thread_id)
 		return 0;
-	err = find_tstate(ctx, loop);
+	err = find_tstate(loops, ctx, loop);
 	if (err)
 		return err;
 	loop->tid = loops->namespaced ? (uint32_t)cs_thread_outer(ctx->interp->pid, loop->native)

@@ -15,6 +15,7 @@
 
 struct cs_loops {
 	size_t n;
+	int left;        /* thread states that this pass may still look at, of all loops together */
 	bool complete;   /* the thread of every loop of this pass that runs is known */
 	bool namespaced; /* the process counts its threads in a pid namespace of its own */
 	struct cs_loop {

@@ -10,6 +10,8 @@ struct each {
 	const struct cs_pyobj_ctx *ctx;
 	int (*fn)(void *arg, const struct cs_py_thread *thread);
 	void *arg;
+	const uint64_t *ident; /* of the only one that matters; NULL: all do */
+	int left;              /* entries still to be looked at, of all interpreters together */
 };
 
 static int visit(void *arg, uint64_t key, uint64_t value)
@@ -19,9 +21,13 @@ static int visit(void *arg, uint64_t key, uint64_t value)
 	int64_t number;
 	uint64_t obj;
 
+	if (each->left-- <= 0)
+		return -E2BIG;
 	if (cs_pyobj_long(each->ctx, key, &number))
 		return 0;
 	thread.ident = (uint64_t)number;
+	if (each->ident && thread.ident != *each->ident)
+		return 0;
 	if (!cs_pyobj_attr(each->ctx, value, "_native_id", &obj) &&
 	    !cs_pyobj_long(each->ctx, obj, &number) && number > 0)
 		thread.native = (uint64_t)number;
@@ -45,16 +51,15 @@ static int each_in(struct each *each, uint64_t interpreter)
 	return cs_pyobj_dict_each(each->ctx, active, visit, each);
 }
 
-int cs_py_threads_each(const struct cs_pyobj_ctx *ctx,
-		       int (*fn)(void *arg, const struct cs_py_thread *thread), void *arg)
+static int each_thread(struct each *each)
 {
-	struct each each = {ctx, fn, arg};
+	const struct cs_pyobj_ctx *ctx = each->ctx;
 	uint64_t at;
 	int err = cs_mem_read_u64(ctx->mem, ctx->interp->info.interpreters_head, &at);
 	int result = err ? err : -ENOENT;
 
 	for (int i = 0; !err && at && i < CS_MAX_INTERPRETERS; i++) {
-		err = each_in(&each, at);
+		err = each_in(each, at);
 		if (err > 0)
 			return err;
 		if (!err)
@@ -62,6 +67,14 @@ int cs_py_threads_each(const struct cs_pyobj_ctx *ctx,
 		err = cs_mem_read_u64(ctx->mem, at + ctx->interp->info.off.interp_next, &at);
 	}
 	return result;
+}
+
+int cs_py_threads_each(const struct cs_pyobj_ctx *ctx,
+		       int (*fn)(void *arg, const struct cs_py_thread *thread), void *arg)
+{
+	struct each each = {.ctx = ctx, .fn = fn, .arg = arg, .left = CS_MAX_THREADS};
+
+	return each_thread(&each);
 }
 
 static int tstates_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, int *left,
@@ -97,26 +110,25 @@ int cs_py_tstates_each(const struct cs_pyobj_ctx *ctx,
 	return err;
 }
 
-struct wanted {
-	uint64_t ident, native;
-};
-
-static int compare(void *arg, const struct cs_py_thread *thread)
+static int take_native(void *arg, const struct cs_py_thread *thread)
 {
-	struct wanted *wanted = arg;
+	uint64_t *native = arg;
 
-	if (thread->ident != wanted->ident)
-		return 0;
-	wanted->native = thread->native;
+	*native = thread->native;
 	return 1;
 }
 
 int cs_py_thread_native(const struct cs_pyobj_ctx *ctx, uint64_t ident, uint64_t *ret)
 {
-	struct wanted wanted = {.ident = ident};
+	uint64_t native = 0;
+	struct each each = {.ctx = ctx,
+			    .fn = take_native,
+			    .arg = &native,
+			    .ident = &ident,
+			    .left = CS_MAX_THREADS};
 
-	if (cs_py_threads_each(ctx, compare, &wanted) != 1 || !wanted.native)
+	if (each_thread(&each) != 1 || !native)
 		return -ENOENT;
-	*ret = wanted.native;
+	*ret = native;
 	return 0;
 }

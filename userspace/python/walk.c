@@ -192,15 +192,15 @@ static int read_list(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, uint6
 	return err;
 }
 
-/* The lists of all threads of one interpreter, and of those that are gone. */
+/* The lists of all threads of one interpreter, and of those that are gone. *left: thread states still to be looked at. */
 static int read_interpreter_lists(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-				  uint64_t interpreter)
+				  uint64_t interpreter, int *left)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
 	uint64_t tstate;
 	int err = cs_mem_read_u64(ctx->mem, interpreter + off->interp_threads_head, &tstate);
 
-	for (int i = 0; !err && tstate && i < CS_MAX_THREADS; i++) {
+	while (!err && tstate && (*left)-- > 0) {
 		err = read_list(walk, ctx, tstate + off->tstate_tasks_head);
 		if (!err)
 			err = cs_mem_read_u64(ctx->mem, tstate + off->tstate_next, &tstate);
@@ -212,14 +212,14 @@ static int read_interpreter_lists(struct cs_walk *walk, const struct cs_pyobj_ct
 static int read_lists(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx)
 {
 	const struct cs_interp *interp = ctx->interp;
+	int err, left = CS_MAX_THREADS;
 	uint64_t at;
-	int err;
 
 	if (!interp->info.off.task_node)
 		return 0;
 	err = cs_mem_read_u64(ctx->mem, interp->info.interpreters_head, &at);
 	for (int i = 0; !err && at && i < CS_MAX_INTERPRETERS; i++) {
-		err = read_interpreter_lists(walk, ctx, at);
+		err = read_interpreter_lists(walk, ctx, at, &left);
 		if (!err)
 			err = cs_mem_read_u64(ctx->mem, at + interp->info.off.interp_next, &at);
 	}
@@ -375,6 +375,11 @@ static int step(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	task->digest = cs_digest_word(cs_digest_word(task->digest, obj), coro.type);
 	if (!(type->what & TYPE_WRAPPER))
 		return append_leaf(walk, task, type->name);
+	/* one that holds itself costs as little as it shows */
+	if (walk->nwrappers++ >= MAX_FRAMES) {
+		task->flags |= CS_TASKF_CHAIN_CUT;
+		return 0;
+	}
 	return cs_coro_unwrap(ctx, obj, &task->next) ? -EFAULT : 0;
 }
 
@@ -450,7 +455,7 @@ int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 
 	cs_mem_forget(ctx->mem);
 	want_fixed(walk, ctx, asyncio);
-	walk->ntasks = walk->nframes = walk->texts.len = 0;
+	walk->ntasks = walk->nframes = walk->nwrappers = walk->texts.len = 0;
 	walk->ndropped = 0;
 	for (unsigned int i = 0; !err && i < asyncio->nmodules; i++)
 		err = read_sets(walk, ctx, asyncio, &asyncio->modules[i]);

@@ -42,7 +42,8 @@ struct cs_walk {
 	size_t ntasks, tasks_cap;
 	struct cs_walk_frame *frames;
 	size_t nframes, frames_cap;
-	uint64_t *refs; /* set entries: weak references, or tasks */
+	size_t nwrappers; /* steps of all chains that were no frame */
+	uint64_t *refs;   /* set entries: weak references, or tasks */
 	size_t nrefs, refs_cap;
 	uint32_t *active; /* tasks whose chains are being followed */
 	size_t active_cap;
