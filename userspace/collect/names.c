@@ -261,6 +261,15 @@ static int want_code(struct cs_target *target, uint64_t code, uint64_t now_ns)
 	return 0;
 }
 
+/* Did everything fit? */
+static bool is_whole(const struct cs_ev_code_seen *record)
+{
+	return record->name_kind && record->file_kind &&
+	       record->name_chars == record->name_bytes / record->name_kind &&
+	       record->file_chars == record->file_bytes / record->file_kind &&
+	       record->linetable_len == record->linetable_bytes;
+}
+
 /* What the sampler captured whole need not be read. */
 static int take_capture(struct cs_target *target, const struct cs_ev_code_seen *record,
 			uint64_t now_ns)
@@ -269,8 +278,7 @@ static int take_capture(struct cs_target *target, const struct cs_ev_code_seen *
 
 	if (!seen)
 		return -ENOMEM;
-	if (seen->turn_ns != now_ns && record->name_kind && record->file_kind &&
-	    record->linetable_len == record->linetable_bytes) {
+	if (seen->turn_ns != now_ns && is_whole(record)) {
 		seen->turn_ns = now_ns;
 		seen->same = false;
 		seen->now = CS_CODE_NOT_CHECKED;
@@ -428,18 +436,26 @@ static int name_record(struct cs_names *names, struct cs_target *target, struct 
 	return cs_buf_append(out, record, record->size);
 }
 
-/* A captured code object takes its place in the capture. Returns 0 or -ENOMEM. */
-static int record_capture(struct cs_target *target, const struct cs_ev_code_seen *record,
-			  uint64_t now_ns, struct cs_buf *out)
+/*
+ * A captured code object takes its place in the capture; what was cut of it, if it could be read as well, as it was read.
+ * Returns 0 or -ENOMEM.
+ */
+static int record_capture(struct cs_names *names, struct cs_target *target,
+			  const struct cs_ev_code_seen *record, uint64_t now_ns, struct cs_buf *out)
 {
 	struct cs_code_seen *seen = code_get(target, record->code);
-	int err = cs_code_from_seen(&target->interp, record, out);
+	int err;
 
-	if (!seen || err == -ENOMEM)
+	if (!seen)
 		return -ENOMEM;
+	if (seen->check == record->check)
+		return 0; /* another CPU met it as well */
+	if (seen->read_at && seen->now == record->check)
+		return record_reading(names, target, seen, now_ns, out);
+	err = cs_code_from_seen(&target->interp, record, out);
 	if (!err)
 		note_recorded(target, seen, record->check, now_ns);
-	return 0;
+	return err == -ENOMEM ? err : 0;
 }
 
 static int write_records(struct cs_names *names, struct cs_target *targets, struct cs_buf *fresh,
@@ -453,7 +469,8 @@ static int write_records(struct cs_names *names, struct cs_target *targets, stru
 
 		at += record->size;
 		if (record->kind == CS_EV_CODE_SEEN)
-			err = target ? record_capture(target, (const void *)record, now_ns, out)
+			err = target ? record_capture(names, target, (const void *)record, now_ns,
+						      out)
 				     : 0;
 		else if (target)
 			err = name_record(names, target, record, now_ns, out, lost);

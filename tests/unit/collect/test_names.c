@@ -366,8 +366,9 @@ static void test_captured_content(void **state)
 static void test_captured_in_part(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t codes[2] = {made_code(&f->made, "no_name", "/a.py"),
-			     made_code(&f->made, "no_lines", "/a.py")};
+	uint64_t codes[] = {made_code(&f->made, "no_name", "/a.py"),
+			    made_code(&f->made, "no_lines", "/a.py"),
+			    made_code(&f->made, "a_long_name", "/a.py")};
 
 	capture(f, codes[0], check_of(f, codes[0]), "x")->name_kind = CS_NAME_NONE;
 	sample(f, codes[0], check_of(f, codes[0]));
@@ -379,9 +380,30 @@ static void test_captured_in_part(void **state)
 	capture(f, codes[1], check_of(f, codes[1]), "no_lines")->linetable_len = 3000;
 	sample(f, codes[1], check_of(f, codes[1]));
 	turn(f);
-	assert_int_equal(((const struct cs_ev_hdr *)f->out.data)->flags, CS_CODE_LINES_CUT);
+	assert_int_equal(((const struct cs_ev_hdr *)f->out.data)->flags, 0);
 	expect_code(f, codes[1], "no_lines");
 	expect_frame(f, codes[1]);
+	expect_end(f);
+	/* another CPU meets it, too: what was read stays */
+	capture(f, codes[1], check_of(f, codes[1]), "no_lines")->linetable_len = 3000;
+	sample(f, codes[1], check_of(f, codes[1]));
+	turn(f);
+	expect_frame(f, codes[1]);
+	expect_end(f);
+
+	capture(f, codes[2], check_of(f, codes[2]), "a_long_n")->name_chars = 11;
+	sample(f, codes[2], check_of(f, codes[2]));
+	turn(f);
+	expect_code(f, codes[2], "a_long_name");
+	expect_frame(f, codes[2]);
+	expect_end(f);
+
+	/* half a name is better than none */
+	capture(f, NOT_MADE, 11, "gone")->name_chars = 7;
+	sample(f, NOT_MADE, 11);
+	turn(f);
+	expect_code(f, NOT_MADE, "gone...");
+	expect_frame(f, NOT_MADE);
 	expect_end(f);
 }
 
