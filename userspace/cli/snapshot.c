@@ -114,8 +114,6 @@ int cs_snapshot_feed(struct cs_snapshot *snapshot, struct cs_buf *records,
 	HASH_ADD_INT(table, pid, snapshot->target);
 	err = cs_names_for(names, table, records, cs_now_ns(), &all, &lost);
 	HASH_DEL(table, snapshot->target);
-	if (!err)
-		err = cs_buf_append(&all, records->data, records->len);
 	for (size_t at = 0; !err && at < all.len;) {
 		int64_t n = cs_decode(decoder, all.data + at, all.len - at, &event);
 
