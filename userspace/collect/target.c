@@ -23,7 +23,7 @@
 #define REFRESH_YOUNG  (1 * MS)
 #define REFRESH_OLD    (250 * MS)
 /* ... for interpreters that are added to those whose asyncio is known. */
-#define REFRESH_LOADED (2000 * MS)
+#define REFRESH_LOADED (5000 * MS)
 /* A program maps its libraries within milliseconds; what it maps later is told. */
 #define LINKING_NS     (100 * MS)
 /* Between the mapping of a library that matters and the last of what its loading brings about. */
@@ -180,6 +180,8 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	if (err == -ESRCH)
 		return err;
 	/* what was found once is not given up because a dict is just being changed */
+	if (target->asyncio.loaded)
+		target->refresh_at_ns = cs_now_ns() + REFRESH_LOADED;
 	if (err || (target->asyncio.loaded &&
 		    (!found.loaded || cs_asyncio_same(&found, &target->asyncio))))
 		return 0;
