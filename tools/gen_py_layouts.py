@@ -77,6 +77,7 @@ SPELLINGS = {
     "PyGenObject.gi_iframe": {8: None, 11: "same"},
     "PyGenObject.gi_frame_state": {8: None, 11: "same"},
     "TaskObj.task_node": {8: None, 14: "dwarf:TaskObj.task_node"},
+    "TaskWakeupMethWrapper.ww_task": {8: "dwarf:TaskWakeupMethWrapper.ww_task", 10: None},
     "PyLongObject.long_tag": {8: "PyLongObject.ob_base.ob_size", 12: "PyLongObject.long_value.lv_tag"},
     "PyLongObject.ob_digit": {8: "same", 12: "PyLongObject.long_value.ob_digit"},
     "PyDictKeysObject.dk_size": {8: f"{KEYS}.dk_size", 11: None},

@@ -218,7 +218,36 @@ enum cs_task_state {
 enum cs_task_flags {
 	CS_TASKF_CHAIN_CUT = 1 << 0,        /* the await chain is deeper than CS_MAX_CHAIN */
 	CS_TASKF_CHAIN_UNREADABLE = 1 << 1, /* the chain ends in memory that could not be read */
+	CS_TASKF_WAITERS_CUT = 1 << 2,      /* others than those of its links may wait for it */
 };
+
+/* How one task waits for another. */
+enum cs_wait_how {
+	CS_WAIT_AWAIT = 1, /* directly: it tells by its own `waiter`, in no link */
+	CS_WAIT_GATHER = 2,
+	CS_WAIT_WAIT = 3,
+	CS_WAIT_WAIT_FOR = 4, /* up to 3.11; later ones await directly */
+	CS_WAIT_AS_COMPLETED = 5,
+	CS_WAIT_SHIELD = 6,
+	CS_WAIT_TASK_GROUP = 7,
+	CS_WAIT_THREADSAFE = 8, /* from another loop: run_coroutine_threadsafe, wrap_future */
+	CS_WAIT_OTHER = 9,
+};
+
+enum cs_link_flags {
+	CS_LINKF_PROBABLE =
+		1
+		<< 0, /* the way led through code that is not asyncio's: it may mean something else */
+};
+
+/* A task that waits for this one, which it does not await directly. */
+struct cs_task_link {
+	__u64 waiter; /* address of that task */
+	__u8 how;     /* enum cs_wait_how */
+	__u8 flags;   /* enum cs_link_flags */
+	__u8 pad[6];
+};
+CS_ASSERT_SIZE(struct cs_task_link, 16);
 
 struct cs_ev_task {
 	struct cs_ev_hdr hdr; /* flags: enum cs_task_flags; tid: of its loop's thread, 0 unknown */
@@ -230,8 +259,8 @@ struct cs_ev_task {
 	__u16 name_len;
 	__u16 leaf_len; /* type name of what the innermost coroutine awaits, or 0 */
 	__u32 nframes;
-	__u32 pad;
-	/* frames[nframes], outermost coroutine first, then name and leaf type in UTF-8 */
+	__u32 nlinks;
+	/* frames[nframes], outermost coroutine first; struct cs_task_link[nlinks]; name and leaf type in UTF-8 */
 	struct cs_py_frame frames[];
 };
 CS_ASSERT_SIZE(struct cs_ev_task, 72);

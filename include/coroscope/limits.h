@@ -54,6 +54,8 @@
 #define CS_MAX_TASKS         65536
 /* Coroutines of one task's await chain; deeper chains are marked [truncated]. */
 #define CS_MAX_CHAIN         256
+/* Tasks that are named as waiting for one task by other ways than an await. */
+#define CS_MAX_LINKS         8
 /* Tasks above one another in one stitched stack; deeper chains and cycles are marked. */
 #define CS_MAX_TASK_DEPTH    64
 /* Largest record accepted from a raw capture: a pass of CS_MAX_TASKS addresses and its header. */

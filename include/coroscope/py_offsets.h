@@ -52,16 +52,20 @@
 	X(code_bytes, PyCodeObject, co_code)                             \
 	X(code_instructions, PyCodeObject, co_code_adaptive)             \
 	X(code_tlbc, PyCodeObject, co_tlbc)                              \
+	X(code_names, PyCodeObject, co_names)                            \
 	X(gen_frame, PyGenObject, gi_frame)                              \
 	X(gen_running, PyGenObject, gi_running)                          \
 	X(gen_iframe, PyGenObject, gi_iframe)                            \
 	X(gen_frame_state, PyGenObject, gi_frame_state)                  \
 	X(future_loop, TaskObj, task_loop)                               \
+	X(future_callback0, TaskObj, task_callback0)                     \
+	X(future_callbacks, TaskObj, task_callbacks)                     \
 	X(task_fut_waiter, TaskObj, task_fut_waiter)                     \
 	X(task_coro, TaskObj, task_coro)                                 \
 	X(task_name, TaskObj, task_name)                                 \
 	X(task_node, TaskObj, task_node)                                 \
 	X(task_size, TaskObj, sizeof)                                    \
+	X(wakeup_task, TaskWakeupMethWrapper, ww_task)                   \
 	X(object_type, PyObject, ob_type)                                \
 	X(object_var_size, PyVarObject, ob_size)                         \
 	X(type_name, PyTypeObject, tp_name)                              \
@@ -69,6 +73,7 @@
 	X(type_dictoffset, PyTypeObject, tp_dictoffset)                  \
 	X(type_flags, PyTypeObject, tp_flags)                            \
 	X(type_base, PyTypeObject, tp_base)                              \
+	X(type_dict, PyTypeObject, tp_dict)                              \
 	X(type_init, PyTypeObject, tp_init)                              \
 	X(heaptype_cached_keys, PyHeapTypeObject, ht_cached_keys)        \
 	X(unicode_length, PyASCIIObject, length)                         \
@@ -90,6 +95,17 @@
 	X(set_mask, PySetObject, mask)                                   \
 	X(set_table, PySetObject, table)                                 \
 	X(weakref_object, PyWeakReference, wr_object)                    \
+	X(cell_value, PyCellObject, ob_ref)                              \
+	X(function_code, PyFunctionObject, func_code)                    \
+	X(function_defaults, PyFunctionObject, func_defaults)            \
+	X(function_closure, PyFunctionObject, func_closure)              \
+	X(function_module, PyFunctionObject, func_module)                \
+	X(function_qualname, PyFunctionObject, func_qualname)            \
+	X(method_function, PyMethodObject, im_func)                      \
+	X(method_self, PyMethodObject, im_self)                          \
+	X(cfunction_self, PyCFunctionObject, m_self)                     \
+	X(tuple_items, PyTupleObject, ob_item)                           \
+	X(list_items, PyListObject, ob_item)                             \
 	X(module_dict, PyModuleObject, md_dict)
 
 /*

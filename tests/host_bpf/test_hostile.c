@@ -16,7 +16,7 @@
 #include "decode/decode.h"
 #include "walk_host.h"
 
-#define VERSION_ROUNDS 30000
+#define VERSION_ROUNDS 45000
 /*
  * The search reads a state a step, a candidate is its task, coroutine and frame, a frame is two reads (its page, itself), its bytecode two, its
  * code two and its texts eleven; the rest is some twenty.

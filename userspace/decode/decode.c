@@ -255,8 +255,23 @@ static int decode_code(struct record *rec, struct cs_event *ret)
 	return code->linetable ? 0 : -EBADMSG;
 }
 
+static int take_links(struct record *rec, uint32_t n, struct cs_event_task *ret)
+{
+	ret->links = take(rec, n, sizeof(*ret->links));
+	if (!ret->links || n > CS_MAX_LINKS)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < n; i++) {
+		if (ret->links[i].how < CS_WAIT_AWAIT || ret->links[i].how > CS_WAIT_OTHER)
+			return -EBADMSG;
+	}
+	ret->nlinks = n;
+	return 0;
+}
+
 static int decode_task(struct record *rec, struct cs_event *ret)
 {
+	const unsigned int flags =
+		CS_TASKF_CHAIN_CUT | CS_TASKF_CHAIN_UNREADABLE | CS_TASKF_WAITERS_CUT;
 	const struct cs_ev_task *wire = rec->fixed;
 	struct cs_event_task *task = &ret->task;
 	int err;
@@ -269,12 +284,14 @@ static int decode_task(struct record *rec, struct cs_event *ret)
 	task->waiter = wire->waiter;
 	task->loop = wire->loop;
 	task->state = wire->state;
-	task->flags = wire->hdr.flags & (CS_TASKF_CHAIN_CUT | CS_TASKF_CHAIN_UNREADABLE);
+	task->flags = wire->hdr.flags & flags;
 	task->nframes = wire->nframes;
 	task->frames = take(rec, wire->nframes, sizeof(*task->frames));
 	if (!task->frames)
 		return -EBADMSG;
-	err = take_text(rec, wire->name_len, UINT16_MAX, &task->name);
+	err = take_links(rec, wire->nlinks, task);
+	if (!err)
+		err = take_text(rec, wire->name_len, UINT16_MAX, &task->name);
 	return err ? err : take_text(rec, wire->leaf_len, UINT16_MAX, &task->leaf);
 }
 

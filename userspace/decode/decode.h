@@ -77,6 +77,8 @@ struct cs_event_task {
 	struct cs_text name, leaf;
 	const struct cs_py_frame *frames; /* outermost coroutine first */
 	uint32_t nframes;
+	const struct cs_task_link *links;
+	uint32_t nlinks;
 };
 
 struct cs_event_pass {

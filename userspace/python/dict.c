@@ -132,42 +132,61 @@ static int keys_find(const struct cs_pyobj_ctx *ctx, const struct keys *keys, co
 	return -ENOENT;
 }
 
-int cs_pyobj_dict_each(const struct cs_pyobj_ctx *ctx, uint64_t dict,
-		       int (*fn)(void *arg, uint64_t key, uint64_t value), void *arg)
+/* Bytes of a PyDictValues before its first value. */
+static uint64_t values_header(const struct cs_pyobj_ctx *ctx)
 {
-	const struct cs_py_offsets *off = &ctx->interp->info.off;
-	uint64_t addr, values;
+	return ctx->interp->info.traits.attrs_at == CS_ATTRS_INLINE ? VALUES_HEADER : 0;
+}
+
+/* Call fn for each entry of a table; with values other than 0 they are in that PyDictValues. */
+static int each_entry(const struct cs_pyobj_ctx *ctx, uint64_t keys_addr, uint64_t values,
+		      cs_pyobj_entry_fn *fn, void *arg)
+{
 	char entry[24];
 	struct keys keys;
-	int err;
+	int err = keys_open(ctx, keys_addr, &keys);
 
-	if (!cs_pyobj_has_flag(ctx, dict, CS_PYTYPE_DICT))
-		return -EINVAL;
-	if ((err = cs_mem_read_u64(ctx->mem, dict + off->dict_keys, &addr)) ||
-	    (err = cs_mem_read_u64(ctx->mem, dict + off->dict_values, &values)) ||
-	    (err = keys_open(ctx, addr, &keys)))
-		return err;
-	/* split tables are those of instances' attributes, which have names */
-	for (uint64_t i = 0; !err && !values && i < keys.n; i++) {
+	values += values ? values_header(ctx) : 0;
+	for (uint64_t i = 0; !err && i < keys.n; i++) {
 		uint64_t key, value;
 
 		err = cs_mem_read(ctx->mem, keys.entries + i * keys.entry_size, entry,
 				  keys.entry_size);
-		if (err)
-			return err;
-		key = cs_pyobj_word(entry, keys.key_at);
-		value = cs_pyobj_word(entry, keys.key_at + 8);
-		if (key && value)
+		key = err ? 0 : cs_pyobj_word(entry, keys.key_at);
+		value = err ? 0 : cs_pyobj_word(entry, keys.key_at + 8);
+		if (!err && values)
+			err = cs_mem_read_u64(ctx->mem, values + 8 * i, &value);
+		if (!err && key && value)
 			err = fn(arg, key, value);
 	}
 	return err;
+}
+
+static int dict_tables(const struct cs_pyobj_ctx *ctx, uint64_t dict, uint64_t *ret_keys,
+		       uint64_t *ret_values)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	int err;
+
+	if (!cs_pyobj_has_flag(ctx, dict, CS_PYTYPE_DICT))
+		return -EINVAL;
+	err = cs_mem_read_u64(ctx->mem, dict + off->dict_keys, ret_keys);
+	return err ? err : cs_mem_read_u64(ctx->mem, dict + off->dict_values, ret_values);
+}
+
+int cs_pyobj_dict_each(const struct cs_pyobj_ctx *ctx, uint64_t dict, cs_pyobj_entry_fn *fn,
+		       void *arg)
+{
+	uint64_t keys, values;
+	int err = dict_tables(ctx, dict, &keys, &values);
+
+	return err ? err : each_entry(ctx, keys, values, fn, arg);
 }
 
 /* Where a value is kept: in its entry, or with values other than 0 in that PyDictValues. */
 static int find_slot(const struct cs_pyobj_ctx *ctx, uint64_t keys_addr, uint64_t values,
 		     const char *name, uint64_t *ret)
 {
-	bool has_header = ctx->interp->info.traits.attrs_at == CS_ATTRS_INLINE;
 	struct keys keys;
 	uint64_t index;
 	int err;
@@ -175,7 +194,7 @@ static int find_slot(const struct cs_pyobj_ctx *ctx, uint64_t keys_addr, uint64_
 	if ((err = keys_open(ctx, keys_addr, &keys)) || (err = keys_find(ctx, &keys, name, &index)))
 		return err;
 	if (values)
-		*ret = values + (has_header ? VALUES_HEADER : 0) + 8 * index;
+		*ret = values + values_header(ctx) + 8 * index;
 	else
 		*ret = keys.entries + index * keys.entry_size + keys.key_at + 8;
 	return 0;
@@ -183,16 +202,10 @@ static int find_slot(const struct cs_pyobj_ctx *ctx, uint64_t keys_addr, uint64_
 
 static int dict_slot(const struct cs_pyobj_ctx *ctx, uint64_t dict, const char *key, uint64_t *ret)
 {
-	const struct cs_py_offsets *off = &ctx->interp->info.off;
 	uint64_t keys, values;
-	int err;
+	int err = dict_tables(ctx, dict, &keys, &values);
 
-	if (!cs_pyobj_has_flag(ctx, dict, CS_PYTYPE_DICT))
-		return -EINVAL;
-	if ((err = cs_mem_read_u64(ctx->mem, dict + off->dict_keys, &keys)) ||
-	    (err = cs_mem_read_u64(ctx->mem, dict + off->dict_values, &values)))
-		return err;
-	return find_slot(ctx, keys, values, key, ret);
+	return err ? err : find_slot(ctx, keys, values, key, ret);
 }
 
 /* What a slot points to. */
@@ -267,16 +280,16 @@ static int find_dict(const struct cs_pyobj_ctx *ctx, uint64_t obj, const struct 
 	return cs_mem_read_u64(ctx->mem, obj + offset, ret);
 }
 
-int cs_pyobj_attr_slot(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *name,
-		       uint64_t *ret)
+/* The keys object of an instance's attributes, and its values: 0 if the keys have them. */
+static int attr_tables(const struct cs_pyobj_ctx *ctx, uint64_t obj, uint64_t *ret_keys,
+		       uint64_t *ret_values)
 {
-	uint64_t values, dict, keys;
+	uint64_t values = 0, dict;
 	struct cs_pytype type;
 	int err;
 
 	if ((err = cs_pyobj_type(ctx, obj, &type)))
 		return err;
-	values = 0;
 	if (ctx->interp->info.traits.attrs_at == CS_ATTRS_DICT)
 		err = find_dict(ctx, obj, &type, &dict);
 	else if (type.flags & FLAG_MANAGED_DICT)
@@ -286,10 +299,28 @@ int cs_pyobj_attr_slot(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char 
 	if (err)
 		return err;
 	if (!values)
-		return dict ? dict_slot(ctx, dict, name, ret) : -ENOENT;
-	err = cs_mem_read_u64(ctx->mem, type.addr + ctx->interp->info.off.heaptype_cached_keys,
-			      &keys);
+		return dict ? dict_tables(ctx, dict, ret_keys, ret_values) : -ENOENT;
+	*ret_values = values;
+	return cs_mem_read_u64(ctx->mem, type.addr + ctx->interp->info.off.heaptype_cached_keys,
+			       ret_keys);
+}
+
+int cs_pyobj_attr_slot(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *name,
+		       uint64_t *ret)
+{
+	uint64_t keys, values;
+	int err = attr_tables(ctx, obj, &keys, &values);
+
 	return err ? err : find_slot(ctx, keys, values, name, ret);
+}
+
+int cs_pyobj_attr_each(const struct cs_pyobj_ctx *ctx, uint64_t obj, cs_pyobj_entry_fn *fn,
+		       void *arg)
+{
+	uint64_t keys, values;
+	int err = attr_tables(ctx, obj, &keys, &values);
+
+	return err ? err : each_entry(ctx, keys, values, fn, arg);
 }
 
 int cs_pyobj_attr(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *name, uint64_t *ret)

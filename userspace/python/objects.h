@@ -86,9 +86,12 @@ int cs_pyobj_bytes(const struct cs_pyobj_ctx *ctx, uint64_t obj, uint64_t *ret_d
 int cs_pyobj_dict_get(const struct cs_pyobj_ctx *ctx, uint64_t dict, const char *key,
 		      uint64_t *ret);
 
-/* Call fn for each entry of a dict whose table is not split; it returns 0 to go on. Returns what it returned, or an error. */
-int cs_pyobj_dict_each(const struct cs_pyobj_ctx *ctx, uint64_t dict,
-		       int (*fn)(void *arg, uint64_t key, uint64_t value), void *arg);
+/* Receives the key and the value of an entry, both as addresses of objects. Returns 0 to go on. */
+typedef int cs_pyobj_entry_fn(void *arg, uint64_t key, uint64_t value);
+
+/* Call fn for each entry of a dict. Returns what it returned, or an error. */
+int cs_pyobj_dict_each(const struct cs_pyobj_ctx *ctx, uint64_t dict, cs_pyobj_entry_fn *fn,
+		       void *arg);
 
 /*
  * Where an instance's own storage (inline values, or its dict) keeps an attribute: the address of the pointer
@@ -99,6 +102,10 @@ int cs_pyobj_attr_slot(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char 
 
 /* The attribute itself. -ENOENT: none there. */
 int cs_pyobj_attr(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *name, uint64_t *ret);
+
+/* Call fn for each attribute that an instance stores itself. -ENOENT: it stores none. Returns what fn returned, or an error. */
+int cs_pyobj_attr_each(const struct cs_pyobj_ctx *ctx, uint64_t obj, cs_pyobj_entry_fn *fn,
+		       void *arg);
 
 /* One slot of a set's table, as PySetObject lays it out. */
 struct cs_pyset_slot {

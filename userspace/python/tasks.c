@@ -66,8 +66,9 @@ static bool is_alive(const struct cs_walk_task *task)
 /* Do the fields that walk.c picks out of a chunk lie in it? */
 static bool layout_is_sane(const struct cs_py_offsets *off)
 {
-	const uint32_t fields[] = {off->future_loop, off->task_fut_waiter, off->task_coro,
-				   off->task_name, off->object_type};
+	const uint32_t fields[] = {
+		off->future_loop, off->task_fut_waiter,  off->task_coro,       off->task_name,
+		off->object_type, off->future_callback0, off->future_callbacks};
 
 	if (off->task_size > CS_TASK_CHUNK || off->weakref_object + 8 > CS_WALK_WEAKREF_CHUNK)
 		return false;
@@ -210,7 +211,9 @@ static int append_task(const struct cs_tasks *tasks, const struct cs_walk_task *
 		       uint64_t ts_ns, struct cs_buf *out)
 {
 	size_t frames_size = task->nframes * sizeof(struct cs_py_frame);
-	size_t size = sizeof(struct cs_ev_task) + frames_size + task->name_len + task->leaf_len;
+	size_t links_size = task->nlinks * sizeof(struct cs_task_link);
+	size_t size = sizeof(struct cs_ev_task) + frames_size + links_size + task->name_len +
+		      task->leaf_len;
 	struct cs_ev_task *ev;
 	uint32_t at = task->first;
 	char *text;
@@ -230,9 +233,13 @@ static int append_task(const struct cs_tasks *tasks, const struct cs_walk_task *
 	ev->name_len = task->name_len;
 	ev->leaf_len = task->leaf_len;
 	ev->nframes = task->nframes;
+	ev->nlinks = task->nlinks;
 	for (uint32_t i = 0; i < task->nframes; i++, at = tasks->walk.frames[at].next)
 		ev->frames[i] = tasks->walk.frames[at].frame;
 	text = (char *)ev->frames + frames_size;
+	if (links_size)
+		memcpy(text, tasks->walk.links + task->link_at, links_size);
+	text += links_size;
 	if (task->name_len)
 		memcpy(text, tasks->walk.texts.data + task->name_at, task->name_len);
 	if (task->leaf_len)

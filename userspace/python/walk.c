@@ -23,18 +23,13 @@
 #define MAX_FRAMES (8u * CS_MAX_TASKS)
 #define MAX_TEXT   ((size_t)8 << 20)
 
-/* What a type is to the walk. */
-enum {
-	TYPE_TASK = 1 << 0,
-	TYPE_WEAKREF = 1 << 1,
-	TYPE_NONE = 1 << 2,
-	TYPE_WRAPPER = 1 << 3, /* see cs_coro_is_wrapper */
-};
-
 #define NO_FRAME UINT32_MAX
 
 /* What a name object is asked for: header and most names. */
 #define NAME_CHUNK 96
+
+/* What a callback's object is asked for: a method's or builtin method's fields, most of a function's. */
+#define CALLBACK_CHUNK 64
 
 void cs_walk_free(struct cs_walk *walk)
 {
@@ -42,6 +37,7 @@ void cs_walk_free(struct cs_walk *walk)
 	free(walk->frames);
 	free(walk->refs);
 	free(walk->active);
+	free(walk->links);
 	cs_buf_free(&walk->texts);
 	*walk = (struct cs_walk){0};
 }
@@ -65,35 +61,6 @@ static int reserve(void **array, size_t *cap, size_t n, size_t element)
 }
 
 #define RESERVE(array, cap, n) reserve((void **)&(array), &(cap), n, sizeof(*(array)))
-
-/* What is known of a type; all zero if it cannot be read or is none. Valid until the next call. */
-static const struct cs_walk_type *look_up_type(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-					       const struct cs_asyncio *asyncio, uint64_t addr)
-{
-	struct cs_walk_type *entry =
-		&walk->types[(addr * 0x9e3779b97f4a7c15ull) >> 32 & (CS_WALK_TYPES - 1)];
-	struct cs_pytype type;
-
-	if (addr && entry->addr == addr)
-		return entry;
-	*entry = (struct cs_walk_type){0};
-	if (!addr || cs_pytype_read(ctx, addr, &type))
-		return entry;
-	entry->addr = addr;
-	memcpy(entry->name, type.name, sizeof(entry->name));
-	for (unsigned int i = 0; i < asyncio->nmodules; i++)
-		if (cs_pytype_derives(ctx, &type, asyncio->modules[i].task_type))
-			entry->what |= TYPE_TASK;
-	if (!strcmp(type.name, "NoneType"))
-		entry->what |= TYPE_NONE;
-	/* Objects/weakrefobject.c: "weakref" until 3.9 */
-	if (!(type.flags & CS_PYTYPE_HEAP) &&
-	    (!strcmp(type.name, "weakref.ReferenceType") || !strcmp(type.name, "weakref")))
-		entry->what |= TYPE_WEAKREF;
-	if (cs_coro_is_wrapper(&type))
-		entry->what |= TYPE_WRAPPER;
-	return entry;
-}
 
 /* Append the entries of a set to refs. */
 static int read_set(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, uint64_t set)
@@ -147,7 +114,7 @@ static void follow_weakrefs(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx
 			continue;
 		}
 		type = cs_pyobj_word(chunk, off->object_type);
-		if (look_up_type(walk, ctx, asyncio, type)->what & TYPE_WEAKREF)
+		if (cs_types_look_up(&walk->types, ctx, asyncio, type)->what & CS_TYPE_WEAKREF)
 			walk->refs[n++] = cs_pyobj_word(chunk, off->weakref_object);
 		else
 			walk->ndropped++;
@@ -251,17 +218,17 @@ static void read_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		      const struct cs_asyncio *asyncio, struct cs_walk_task *task)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
-	const struct cs_walk_type *type;
+	const struct cs_type *type;
 	char chunk[CS_TASK_CHUNK];
 
 	if (cs_mem_read(ctx->mem, task->addr, chunk, off->task_size)) {
 		walk->ndropped++;
 		return;
 	}
-	type = look_up_type(walk, ctx, asyncio, cs_pyobj_word(chunk, off->object_type));
-	if (!(type->what & TYPE_TASK)) {
+	type = cs_types_look_up(&walk->types, ctx, asyncio, cs_pyobj_word(chunk, off->object_type));
+	if (!(type->what & CS_TYPE_TASK)) {
 		/* A weak reference to a task that is gone refers to None. */
-		if (!(type->what & TYPE_NONE))
+		if (!(type->what & CS_TYPE_NONE))
 			walk->ndropped++;
 		return;
 	}
@@ -269,10 +236,14 @@ static void read_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	task->waiter = cs_pyobj_word(chunk, off->task_fut_waiter);
 	task->loop = cs_pyobj_word(chunk, off->future_loop);
 	task->name = cs_pyobj_word(chunk, off->task_name);
+	task->callback0 = cs_pyobj_word(chunk, off->future_callback0);
+	task->callbacks = cs_pyobj_word(chunk, off->future_callbacks);
 	task->digest = cs_digest(0, chunk + off->object_type, off->task_size - off->object_type);
 	task->state = task->coro ? (task->waiter ? CS_TASK_WAITING : CS_TASK_READY) : CS_TASK_DONE;
 	task->next = task->coro;
 	cs_mem_want(ctx->mem, task->name, NAME_CHUNK);
+	if (task->callback0)
+		cs_mem_want(ctx->mem, task->callback0, CALLBACK_CHUNK);
 	cs_mem_want(ctx->mem, task->coro, CS_CORO_CHUNK);
 }
 
@@ -360,7 +331,7 @@ static int step_coro(struct cs_walk *walk, struct cs_walk_task *task, const stru
 static int step(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		const struct cs_asyncio *asyncio, struct cs_walk_task *task)
 {
-	const struct cs_walk_type *type;
+	const struct cs_type *type;
 	uint64_t obj = task->next;
 	struct cs_coro coro;
 
@@ -369,11 +340,11 @@ static int step(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		return -EFAULT;
 	if (cs_coro_is(ctx->interp, coro.type))
 		return step_coro(walk, task, &coro);
-	type = look_up_type(walk, ctx, asyncio, coro.type);
+	type = cs_types_look_up(&walk->types, ctx, asyncio, coro.type);
 	if (!type->addr)
 		return -EINVAL;
 	task->digest = cs_digest_word(cs_digest_word(task->digest, obj), coro.type);
-	if (!(type->what & TYPE_WRAPPER))
+	if (!(type->what & CS_TYPE_AWAIT_WRAPPER))
 		return append_leaf(walk, task, type->name);
 	/* one that holds itself costs as little as it shows */
 	if (walk->nwrappers++ >= MAX_FRAMES) {
@@ -428,6 +399,41 @@ static int follow_chains(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	return n < 0 ? (int)n : 0;
 }
 
+/* Returns 0 or -ENOMEM. */
+static int find_links(struct cs_walk *walk, struct cs_walk_task *task)
+{
+	const struct cs_waited waited = {task->addr, task->callback0, task->callbacks};
+	bool cut;
+
+	if (RESERVE(walk->links, walk->links_cap, walk->nlinks + CS_MAX_LINKS))
+		return -ENOMEM;
+	task->link_at = (uint32_t)walk->nlinks;
+	task->nlinks =
+		(uint8_t)cs_waiters_find(&walk->waiters, &waited, walk->links + walk->nlinks, &cut);
+	task->digest = cs_digest(task->digest, walk->links + walk->nlinks,
+				 task->nlinks * sizeof(*walk->links));
+	walk->nlinks += task->nlinks;
+	if (cut)
+		task->flags |= CS_TASKF_WAITERS_CUT;
+	return 0;
+}
+
+/* Who waits for whom in other ways than by an await: that is told by the waiter's own fields. */
+static int find_all_links(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+			  const struct cs_asyncio *asyncio)
+{
+	int err = 0;
+
+	cs_waiters_begin(&walk->waiters, ctx, asyncio, &walk->types);
+	for (size_t i = 0; i < walk->ntasks && !err; i++) {
+		struct cs_walk_task *task = &walk->tasks[i];
+
+		if (task->state && task->state != CS_TASK_DONE && task->callback0)
+			err = find_links(walk, task);
+	}
+	return err;
+}
+
 /* Ask for what nearly every reading needs: the sets, and the types that the last one met. Forget the types. */
 static void want_fixed(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		       const struct cs_asyncio *asyncio)
@@ -440,11 +446,7 @@ static void want_fixed(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	/* where tasks are chained together, the last reading knows best where they lie */
 	for (size_t i = 0; off->task_node && i < walk->ntasks; i++)
 		cs_mem_want(ctx->mem, walk->tasks[i].addr, off->task_size);
-	for (size_t i = 0; i < CS_WALK_TYPES; i++) {
-		if (walk->types[i].addr)
-			cs_mem_want(ctx->mem, walk->types[i].addr, off->type_init + 8);
-		walk->types[i].addr = 0;
-	}
+	cs_types_begin(&walk->types, ctx);
 	cs_mem_fetch(ctx->mem);
 }
 
@@ -455,7 +457,7 @@ int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 
 	cs_mem_forget(ctx->mem);
 	want_fixed(walk, ctx, asyncio);
-	walk->ntasks = walk->nframes = walk->nwrappers = walk->texts.len = 0;
+	walk->ntasks = walk->nframes = walk->nwrappers = walk->nlinks = walk->texts.len = 0;
 	walk->ndropped = 0;
 	for (unsigned int i = 0; !err && i < asyncio->nmodules; i++)
 		err = read_sets(walk, ctx, asyncio, &asyncio->modules[i]);
@@ -478,5 +480,6 @@ int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 			walk->ndropped++;
 		}
 	}
-	return follow_chains(walk, ctx, asyncio);
+	err = follow_chains(walk, ctx, asyncio);
+	return err ? err : find_all_links(walk, ctx, asyncio);
 }

@@ -13,17 +13,22 @@
 
 #include "core/buf.h"
 #include "python/objects.h"
+#include "python/types.h"
+#include "python/waiters.h"
 
 struct cs_walk_task {
 	uint64_t addr, coro, waiter, loop, name;
-	uint64_t digest;      /* of all the bytes it was read from */
+	uint64_t digest;               /* of all the bytes it was read from */
+	uint64_t callback0, callbacks; /* see struct cs_waited */
 	uint64_t next;        /* object of the await chain to look at next; 0: the chain ends */
 	uint32_t first, last; /* its frames, as indices into cs_walk.frames */
 	uint32_t nframes;
 	uint32_t name_at, leaf_at; /* texts of name and leaf type, offsets into cs_walk.texts */
+	uint32_t link_at;          /* its links, nlinks of them, an index into cs_walk.links */
 	uint16_t name_len, leaf_len;
 	uint16_t flags; /* enum cs_task_flags */
 	uint8_t state;  /* enum cs_task_state; 0: dropped */
+	uint8_t nlinks;
 };
 
 /* A frame of an await chain; chains grow side by side, so they are lists. */
@@ -31,8 +36,6 @@ struct cs_walk_frame {
 	struct cs_py_frame frame;
 	uint32_t next;
 };
-
-#define CS_WALK_TYPES 256 /* a power of two; real programs have a handful */
 
 /* A weak reference up to the address of its object; tasks are read in one piece too (CS_TASK_CHUNK). */
 #define CS_WALK_WEAKREF_CHUNK 64
@@ -47,13 +50,12 @@ struct cs_walk {
 	size_t nrefs, refs_cap;
 	uint32_t *active; /* tasks whose chains are being followed */
 	size_t active_cap;
+	struct cs_task_link *links; /* who waits, in other ways than by an await */
+	size_t nlinks, links_cap;
 	struct cs_buf texts;
 	uint32_t ndropped;
-	struct cs_walk_type {
-		uint64_t addr; /* 0: unused */
-		unsigned int what;
-		char name[CS_PYTYPE_NAME];
-	} types[CS_WALK_TYPES]; /* looked up in this reading; direct mapped */
+	struct cs_types types; /* met in this reading */
+	struct cs_waiters waiters;
 };
 
 void cs_walk_free(struct cs_walk *walk);

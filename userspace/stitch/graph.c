@@ -34,6 +34,7 @@ static void task_unref(struct cs_task *task)
 
 		free(task->name);
 		free(task->leaf);
+		free(task->links);
 		free(task->frames.items);
 		free(task->creation.items);
 		free(task);
@@ -78,6 +79,22 @@ static int set_frames(struct cs_frames *frames, const struct cs_py_frame *items,
 	}
 	free(frames->items);
 	*frames = (struct cs_frames){copy, n};
+	return 0;
+}
+
+static int set_links(struct cs_task *task, const struct cs_task_link *links, uint32_t n)
+{
+	struct cs_task_link *copy = NULL;
+
+	if (n) {
+		copy = malloc(n * sizeof(*copy));
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, links, n * sizeof(*copy));
+	}
+	free(task->links);
+	task->links = copy;
+	task->nlinks = n;
 	return 0;
 }
 
@@ -207,7 +224,8 @@ int cs_graph_update(struct cs_graph *graph, uint64_t ts_ns, const struct cs_even
 		task->tid = tid;
 	if (!event->leaf.len)
 		free(TAKE_PTR(task->leaf));
-	if (set_text(&task->name, event->name) || set_text(&task->leaf, event->leaf))
+	if (set_text(&task->name, event->name) || set_text(&task->leaf, event->leaf) ||
+	    set_links(task, event->links, event->nlinks))
 		return -ENOMEM;
 	return set_frames(&task->frames, event->frames, event->nframes);
 }
@@ -239,49 +257,109 @@ static struct cs_task *awaited_by(const struct cs_graph *graph, const struct cs_
 	return awaited;
 }
 
-static void link_awaiters(struct cs_graph *graph)
+int cs_graph_each_wait(const struct cs_graph *graph,
+		       int (*fn)(void *ctx, const struct cs_wait *wait), void *ctx)
 {
-	struct cs_task *task, *awaited;
+	struct cs_task *task;
+	int err = 0;
 
-	forget_awaiters(graph);
-	for (task = graph->tasks; task; task = task->hh.next) {
-		task->is_leaf = false;
+	for (task = graph->tasks; task && !err; task = task->hh.next) {
+		struct cs_wait wait = {task, awaited_by(graph, task), CS_WAIT_AWAIT, false};
+
 		if (!cs_graph_alive(graph, task))
 			continue;
-		awaited = awaited_by(graph, task);
-		task->is_leaf = !awaited;
-		if (!awaited)
-			continue;
-		awaited->nawaiters++;
-		if (awaited->awaiter && !comes_first(task, awaited->awaiter))
-			continue;
-		task_unref(awaited->awaiter);
-		awaited->awaiter = task;
-		task->refs++;
+		if (wait.awaited)
+			err = fn(ctx, &wait);
+		wait.awaited = task;
+		for (uint32_t i = 0; i < task->nlinks && !err; i++) {
+			wait.waiter = cs_graph_find(graph, task->links[i].waiter);
+			wait.how = task->links[i].how;
+			wait.probable = task->links[i].flags & CS_LINKF_PROBABLE;
+			if (wait.waiter && wait.waiter != task &&
+			    cs_graph_alive(graph, wait.waiter))
+				err = fn(ctx, &wait);
+		}
 	}
+	return err;
+}
+
+const char *cs_wait_how_text(enum cs_wait_how how)
+{
+	static const char *const text[] = {
+		[CS_WAIT_AWAIT] = "await",
+		[CS_WAIT_GATHER] = "gather",
+		[CS_WAIT_WAIT] = "wait",
+		[CS_WAIT_WAIT_FOR] = "wait_for",
+		[CS_WAIT_AS_COMPLETED] = "as_completed",
+		[CS_WAIT_SHIELD] = "shield",
+		[CS_WAIT_TASK_GROUP] = "TaskGroup",
+		[CS_WAIT_THREADSAFE] = "run_coroutine_threadsafe",
+		[CS_WAIT_OTHER] = "callback",
+	};
+
+	return (size_t)how < ARRAY_SIZE(text) && text[how] ? text[how] : "callback";
+}
+
+/* An await counts more than another wait, which counts more than one that is only probable. */
+static int rank(bool probable, enum cs_wait_how how)
+{
+	return probable ? 2 : how != CS_WAIT_AWAIT;
+}
+
+static int note_wait(void *ctx, const struct cs_wait *wait)
+{
+	struct cs_task *awaited = wait->awaited;
+	int mine = rank(wait->probable, wait->how), best = rank(awaited->probable, awaited->how);
+
+	wait->waiter->is_leaf = false;
+	awaited->nawaiters++;
+	if (awaited->awaiter &&
+	    (mine > best || (mine == best && !comes_first(wait->waiter, awaited->awaiter))))
+		return 0;
+	task_unref(awaited->awaiter);
+	awaited->awaiter = wait->waiter;
+	awaited->how = wait->how;
+	awaited->probable = wait->probable;
+	wait->waiter->refs++;
+	return 0;
+}
+
+static void link_awaiters(struct cs_graph *graph)
+{
+	struct cs_task *task;
+
+	forget_awaiters(graph);
+	for (task = graph->tasks; task; task = task->hh.next)
+		task->is_leaf = cs_graph_alive(graph, task);
+	cs_graph_each_wait(graph, note_wait, NULL);
 }
 
 /*
- * A circle of tasks has no leaf, and its time must not vanish: its first member stands for it. Everyone waits for at most
- * one task, so following the waits from each task not met before finds every circle once, in linear time.
+ * A circle of tasks above which nothing is a leaf would not be shown, and its time must not vanish: its first member stands for it.
+ * Everyone has at most one awaiter, so following these from each task not met before finds every circle once, in
+ * linear time; those that a leaf hangs on are met first.
  */
 static void find_circles(struct cs_graph *graph)
 {
-	uint64_t before = graph->visit;
 	struct cs_task *start, *task, *member, *first;
+	uint64_t shown = ++graph->visit;
 
+	for (start = graph->tasks; start; start = start->hh.next) {
+		for (task = start->is_leaf ? start : NULL; task && task->visit != shown;
+		     task = task->awaiter)
+			task->visit = shown;
+	}
 	for (start = graph->tasks; start; start = start->hh.next) {
 		graph->visit++;
 		task = cs_graph_alive(graph, start) ? start : NULL;
-		while (task && task->visit <= before) {
+		while (task && task->visit < shown) {
 			task->visit = graph->visit;
-			task = awaited_by(graph, task);
+			task = task->awaiter;
 		}
 		if (!task || task->visit != graph->visit)
 			continue; /* it ends, or joins what was followed before */
 		first = task;
-		for (member = awaited_by(graph, task); member != task;
-		     member = awaited_by(graph, member))
+		for (member = task->awaiter; member != task; member = member->awaiter)
 			first = comes_first(member, first) ? member : first;
 		first->is_leaf = true;
 	}
@@ -309,7 +387,7 @@ void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks
 struct cs_task *cs_graph_parent(const struct cs_task *task, enum cs_link *ret_link)
 {
 	if (task->awaiter && !task->awaiter->finished) {
-		*ret_link = CS_LINK_AWAIT;
+		*ret_link = task->how == CS_WAIT_AWAIT ? CS_LINK_AWAIT : CS_LINK_STRONG;
 		return task->awaiter;
 	}
 	*ret_link = task->creator ? CS_LINK_CREATED : CS_LINK_NONE;

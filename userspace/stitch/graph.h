@@ -18,7 +18,20 @@ struct cs_frames {
 	uint32_t n;
 };
 
-enum cs_link { CS_LINK_NONE = 0, CS_LINK_AWAIT = 1, CS_LINK_CREATED = 2 };
+/* Why one task stands above another, by falling precedence. */
+enum cs_link {
+	CS_LINK_NONE = 0,
+	CS_LINK_AWAIT = 1,
+	CS_LINK_STRONG = 2, /* it waits in another way: gather, wait, TaskGroup and so on */
+	CS_LINK_CREATED = 3,
+};
+
+/* One task waits for another. */
+struct cs_wait {
+	struct cs_task *waiter, *awaited;
+	enum cs_wait_how how;
+	bool probable; /* the way from one to the other led through code that is not asyncio's */
+};
 
 struct cs_task {
 	uint64_t addr;
@@ -32,11 +45,15 @@ struct cs_task {
 	uint64_t waiter;
 	uint64_t loop;
 	uint32_t tid;
-	struct cs_frames frames;   /* of its coroutines while suspended */
-	uint64_t created_ns;       /* 0: before the capture */
-	struct cs_task *creator;   /* referenced; NULL: none or unknown */
-	struct cs_frames creation; /* the creator's frames when it made this task */
-	struct cs_task *awaiter;   /* referenced; as of the last pass, first of nawaiters */
+	struct cs_frames frames;    /* of its coroutines while suspended */
+	uint64_t created_ns;        /* 0: before the capture */
+	struct cs_task *creator;    /* referenced; NULL: none or unknown */
+	struct cs_frames creation;  /* the creator's frames when it made this task */
+	struct cs_task_link *links; /* owned; who waits for it, but not by an await */
+	uint32_t nlinks;
+	struct cs_task *awaiter; /* referenced; as of the last pass, first of nawaiters */
+	enum cs_wait_how how;    /* it waits; and is that only probable? */
+	bool probable;
 	uint32_t nawaiters;
 	/*
 	 * As of the last pass: it waits for no other task that is alive. The time of one that does is shown at that
@@ -78,6 +95,13 @@ void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks
 
 /* The task at this address, or NULL. */
 struct cs_task *cs_graph_find(const struct cs_graph *graph, uint64_t addr);
+
+/* Call fn for every wait between two tasks that the last pass listed. It returns 0 to go on. Returns what it returned. */
+int cs_graph_each_wait(const struct cs_graph *graph,
+		       int (*fn)(void *ctx, const struct cs_wait *wait), void *ctx);
+
+/* "gather", "TaskGroup" and so on, as asyncio calls it. */
+const char *cs_wait_how_text(enum cs_wait_how how);
 
 /* What the innermost coroutine awaits, by type name, unless it is an ordinary future, which tells nothing: then NULL. */
 const char *cs_graph_leaf(const struct cs_task *task);

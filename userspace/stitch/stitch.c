@@ -202,6 +202,8 @@ static void add_task(struct cs_stitch *stitch, const struct cs_task *task, enum 
 		part->mark = CS_MARK_FINISHED;
 	else if (link == CS_LINK_CREATED)
 		part->mark = CS_MARK_CREATED;
+	else if (link == CS_LINK_STRONG && task->probable)
+		part->mark = CS_MARK_PROBABLE;
 }
 
 /* The creator's frames at the moment of creation, without asyncio's own at their end. */
@@ -242,7 +244,7 @@ static void add_lineage(struct cs_stitch *stitch, struct process *process, struc
 		add_part(stitch, CS_PART_TASKS_CUT);
 	for (uint32_t i = n; i-- > 0;) {
 		cs_graph_parent(tasks[i], &link);
-		if (i < n - 1 && link == CS_LINK_AWAIT)
+		if (i < n - 1 && (link == CS_LINK_AWAIT || link == CS_LINK_STRONG))
 			add_frames(stitch, &tasks[i + 1]->frames);
 		else if (i < n - 1)
 			add_creation(stitch, process, &tasks[i]->creation);

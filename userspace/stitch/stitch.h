@@ -22,7 +22,12 @@ enum cs_part_kind {
 	CS_PART_LEAF = 6,      /* what the innermost coroutine awaits, by type name */
 };
 
-enum cs_task_mark { CS_MARK_NONE = 0, CS_MARK_CREATED = 1, CS_MARK_FINISHED = 2 };
+enum cs_task_mark {
+	CS_MARK_NONE = 0,
+	CS_MARK_CREATED = 1,
+	CS_MARK_FINISHED = 2,
+	CS_MARK_PROBABLE = 3
+};
 
 struct cs_part {
 	enum cs_part_kind kind;

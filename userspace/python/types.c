@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Types of another process, told by name (the interpreter's own, which a class of the program cannot be) or by descent. */
+#include "python/types.h"
+
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "python/coro.h"
+
+/* A class of the program that derives from concurrent.futures.Future: so many classes are looked at. */
+#define MAX_FUTURE_BASES 8
+
+/*
+ * The interpreter's own types by tp_name. Those that were made static types of C modules into heap types on the way (3.10 to 3.12)
+ * have their module in the name, which a class statement cannot put there.
+ */
+static const struct {
+	const char *name;
+	bool maybe_heap;
+	unsigned int what;
+} own_types[] = {
+	{"NoneType", false, CS_TYPE_NONE},
+	/* Objects/weakrefobject.c: "weakref" until 3.9 */
+	{"weakref", false, CS_TYPE_WEAKREF},
+	{"weakref.ReferenceType", false, CS_TYPE_WEAKREF},
+	{"TaskWakeupMethWrapper", false, CS_TYPE_WAKEUP},
+	{"builtin_function_or_method", false, CS_TYPE_CFUNCTION},
+	{"function", false, CS_TYPE_FUNCTION},
+	{"method", false, CS_TYPE_METHOD},
+	{"functools.partial", true, CS_TYPE_PARTIAL},
+	{"collections.deque", true, CS_TYPE_DEQUE},
+};
+
+void cs_types_begin(struct cs_types *types, const struct cs_pyobj_ctx *ctx)
+{
+	size_t size = ctx->interp->info.off.type_init + 8;
+
+	for (size_t i = 0; i < CS_TYPES; i++) {
+		if (types->items[i].addr)
+			cs_mem_want(ctx->mem, types->items[i].addr, size);
+		types->items[i].addr = 0;
+	}
+}
+
+/* concurrent.futures.Future or a class derived from it. Lib/concurrent/futures/_base.py */
+static bool is_concurrent_future(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	struct cs_pytype at = *type;
+	uint64_t dict, module;
+
+	for (int i = 0; i < MAX_FUTURE_BASES && at.flags & CS_PYTYPE_HEAP; i++) {
+		if (!strcmp(at.name, "Future") &&
+		    !cs_mem_read_u64(ctx->mem, at.addr + off->type_dict, &dict) &&
+		    !cs_pyobj_dict_get(ctx, dict, "__module__", &module) &&
+		    cs_pyobj_str_equals(ctx, module, "concurrent.futures._base"))
+			return true;
+		if (!at.base || cs_pytype_read(ctx, at.base, &at))
+			break;
+	}
+	return false;
+}
+
+/* Is it derived from the future that asyncio's tasks derive from? */
+static bool is_future(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type, uint64_t task)
+{
+	struct cs_pytype future;
+	uint64_t base;
+
+	return !cs_mem_read_u64(ctx->mem, task + ctx->interp->info.off.type_base, &base) &&
+	       cs_pytype_derives(ctx, type, base) && !cs_pytype_read(ctx, base, &future) &&
+	       !strcmp(future.name, "_asyncio.Future");
+}
+
+/* Is it one of asyncio's C types, in any interpreter of the process? */
+static unsigned int of_asyncio(const struct cs_pyobj_ctx *ctx, const struct cs_asyncio *asyncio,
+			       const struct cs_pytype *type)
+{
+	for (unsigned int i = 0; i < asyncio->nmodules; i++) {
+		uint64_t task = asyncio->modules[i].task_type;
+
+		if (cs_pytype_derives(ctx, type, task))
+			return CS_TYPE_TASK | CS_TYPE_FUTURE;
+		if (is_future(ctx, type, task))
+			return CS_TYPE_FUTURE;
+	}
+	return 0;
+}
+
+static unsigned int what_is(const struct cs_pyobj_ctx *ctx, const struct cs_asyncio *asyncio,
+			    const struct cs_pytype *type)
+{
+	bool heap = type->flags & CS_PYTYPE_HEAP;
+	unsigned int what = of_asyncio(ctx, asyncio, type);
+
+	if (what)
+		return what;
+	for (size_t i = 0; i < ARRAY_SIZE(own_types); i++) {
+		if ((!heap || own_types[i].maybe_heap) && !strcmp(type->name, own_types[i].name))
+			return own_types[i].what;
+	}
+	if (cs_coro_is_wrapper(type))
+		return CS_TYPE_AWAIT_WRAPPER;
+	if (!heap)
+		return 0;
+	return is_concurrent_future(ctx, type) ? CS_TYPE_CONCURRENT_FUTURE : CS_TYPE_INSTANCE;
+}
+
+const struct cs_type *cs_types_look_up(struct cs_types *types, const struct cs_pyobj_ctx *ctx,
+				       const struct cs_asyncio *asyncio, uint64_t addr)
+{
+	struct cs_type *entry =
+		&types->items[(addr * 0x9e3779b97f4a7c15ull) >> 32 & (CS_TYPES - 1)];
+	struct cs_pytype type;
+
+	if (addr && entry->addr == addr)
+		return entry;
+	*entry = (struct cs_type){0};
+	if (!addr || cs_pytype_read(ctx, addr, &type))
+		return entry;
+	entry->addr = addr;
+	entry->flags = type.flags;
+	memcpy(entry->name, type.name, sizeof(entry->name));
+	entry->what = what_is(ctx, asyncio, &type);
+	return entry;
+}
