@@ -8,6 +8,18 @@
 #include "maps.bpf.h"
 #include "walk.bpf.h"
 
+/* Push for whom the thread works. What is lost here is a link, which the stack is shown without. */
+static __always_inline void emit_origin(struct cs_walk *w)
+{
+	w->origin.hdr = w->ev.hdr;
+	w->origin.hdr.size = sizeof(w->origin);
+	w->origin.hdr.kind = CS_EV_ORIGIN;
+	w->origin.hdr.flags = 0;
+	count(w->tgid, bpf_ringbuf_output(&ring, &w->origin, sizeof(w->origin), BPF_RB_NO_WAKEUP)
+			       ? CS_COUNTER_ORIGINS_RING_FULL
+			       : CS_COUNTER_ORIGINS);
+}
+
 /* Push the walk's record with `nkernel_bytes` of kernel addresses behind its frames. 0 or an error. */
 static __always_inline long emit_stack(struct cs_walk *w, __u64 pid_tgid, long nkernel_bytes)
 {
@@ -16,7 +28,8 @@ static __always_inline long emit_stack(struct cs_walk *w, __u64 pid_tgid, long n
 	if (nkernel_bytes < 0)
 		nkernel_bytes = 0;
 	w->ev.nkernel = (__u64)nkernel_bytes / 8;
-	w->ev.hdr.ts_ns = bpf_ktime_get_ns();
+	if (!w->ev.hdr.ts_ns)
+		w->ev.hdr.ts_ns = bpf_ktime_get_ns();
 	w->ev.hdr.pid = pid_tgid >> 32;
 	w->ev.hdr.tid = (__u32)pid_tgid;
 	if (n > CS_MAX_PY_FRAMES)
@@ -28,6 +41,10 @@ static __always_inline long emit_stack(struct cs_walk *w, __u64 pid_tgid, long n
 	if (size > sizeof(struct cs_ev_stack) + sizeof(w->frames) + sizeof(w->kernel))
 		return -1;
 	w->ev.hdr.size = size;
+	if (w->origin.waiter.task)
+		emit_origin(w);
+	else if (w->work_item)
+		count(w->tgid, CS_COUNTER_ORIGINS_UNKNOWN);
 	return bpf_ringbuf_output(&ring, &w->ev, size, BPF_RB_NO_WAKEUP);
 }
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "py_code.bpf.h"
+#include "py_work.bpf.h"
 #include "walk.bpf.h"
 
 /* The smallest page of all architectures. */
@@ -137,6 +138,8 @@ static __always_inline void py_frame_record(struct cs_walk *w, struct task_struc
 	out->check = py_code_meet(w, task, code);
 	if (w->in_generator)
 		py_frame_match_task(w, n);
+	if (code == w->work.run_code)
+		py_work_meet(w, task, n);
 	w->nseen = n + 1;
 }
 
@@ -170,6 +173,10 @@ static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *
 	}
 	if (py_frame_is_python(w))
 		py_frame_record(w, task, n);
+	if (w->to_root && w->ev.running.task) {
+		w->ev.status = CS_STATUS_COMPLETE;
+		return 1;
+	}
 	w->frame = walk_chunk_u64(w, w->off.frame_previous);
 	return 0;
 }
@@ -201,4 +208,6 @@ static __always_inline void py_frames_finish(struct cs_walk *w)
 	w->ev.nskipped = nskipped > 65535 ? 65535 : nskipped;
 	if (w->ev.running.task)
 		w->ev.running.root_frame = py_frame_root(w->root_index, nskipped);
+	if (w->work_item)
+		w->origin.waiter.root_frame = py_frame_root(w->work_index, nskipped);
 }

@@ -69,9 +69,14 @@ static __always_inline void py_stack_walk(struct cs_walk *w, struct task_struct 
 	}
 	if (w->frame && !py_task_first(w, task))
 		CS_REPEAT_TASK(w, task, slot);
+	if (w->to_root && !w->ncandidates) {
+		w->ev.status = CS_STATUS_COMPLETE;
+		return;
+	}
 	/* Overwritten by the step that ends the walk; it stays if the steps run out: a cycle. */
 	w->ev.status = CS_STATUS_TRUNCATED;
 	CS_REPEAT_FRAME(w, task, slot);
 	py_frames_finish(w);
-	py_task_name(w, task);
+	py_work_origin(w, task);
+	py_task_name(w, task, &w->ev.running);
 }

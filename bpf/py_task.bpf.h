@@ -97,9 +97,9 @@ static __always_inline int py_task_step(struct cs_walk *w, struct task_struct *t
 	return 0;
 }
 
-static __always_inline void py_name_number(struct cs_walk *w, struct task_struct *task, __u64 obj)
+static __always_inline void py_name_number(struct cs_walk *w, struct task_struct *task, __u64 obj,
+					   struct cs_running_task *out)
 {
-	struct cs_running_task *out = &w->ev.running;
 	__u64 tag = 0, value;
 	__u32 digits[2] = {};
 
@@ -119,9 +119,9 @@ static __always_inline void py_name_number(struct cs_walk *w, struct task_struct
 	out->name_kind = CS_NAME_NUMBER;
 }
 
-static __always_inline void py_name_str(struct cs_walk *w, struct task_struct *task, __u64 obj)
+static __always_inline void py_name_str(struct cs_walk *w, struct task_struct *task, __u64 obj,
+					struct cs_running_task *out)
 {
-	struct cs_running_task *out = &w->ev.running;
 	struct py_str str = {};
 	__u32 bytes;
 
@@ -138,19 +138,23 @@ static __always_inline void py_name_str(struct cs_walk *w, struct task_struct *t
 	out->name_kind = str.kind;
 }
 
-/* Read the name of the task found on the stack. Call after the frames; leaves CS_NAME_NONE on failure. */
-static __always_inline void py_task_name(struct cs_walk *w, struct task_struct *task)
+/* Read the name of the task that out tells of, if any. Leaves CS_NAME_NONE on failure. */
+static __always_inline void py_task_name(struct cs_walk *w, struct task_struct *task,
+					 struct cs_running_task *out)
 {
 	__u64 obj = 0, type = 0, flags = 0;
 
-	if (!w->ev.running.task)
+	out->name_kind = CS_NAME_NONE;
+	out->name_cut = 0;
+	out->name_bytes = 0;
+	if (!out->task)
 		return;
-	if (CS_READ(task, &obj, sizeof(obj), w->ev.running.task + w->off.task_name) || !obj ||
+	if (CS_READ(task, &obj, sizeof(obj), out->task + w->off.task_name) || !obj ||
 	    CS_READ(task, &type, sizeof(type), obj + w->off.object_type) ||
 	    CS_READ(task, &flags, sizeof(flags), type + w->off.type_flags))
 		return;
 	if (flags & CS_TPFLAGS_LONG)
-		py_name_number(w, task, obj);
+		py_name_number(w, task, obj, out);
 	else if (flags & CS_TPFLAGS_UNICODE)
-		py_name_str(w, task, obj);
+		py_name_str(w, task, obj, out);
 }

@@ -117,6 +117,7 @@ static __always_inline void record_creation(struct pt_regs *ctx, struct task_eve
 	s->walk.ev.subject = PT_REGS_PARM1(ctx);
 	bpf_get_current_comm(s->walk.ev.comm, sizeof(s->walk.ev.comm));
 	walk_begin(&s->walk, info, pid_tgid >> 32, info->since_ns ? bpf_ktime_get_ns() : 0);
+	s->walk.to_root = 1;
 	walk_python(s, slot, pid_tgid);
 	if (s->owner != pid_tgid)
 		count(pid_tgid >> 32, CS_COUNTER_CREATES_NESTED);

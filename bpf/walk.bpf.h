@@ -57,6 +57,7 @@ struct cs_walk {
 	__u64 interpreters_head;
 	__u64 current_tasks;
 	__u64 gil;
+	struct cs_work work;
 	__u32 tgid;
 	__u32 slot; /* of the program's scratch that holds this walk */
 
@@ -89,10 +90,13 @@ struct cs_walk {
 
 	/* frames */
 	__u32 nseen; /* Python frames so far */
+	__u32 to_root; /* only what the running task does is asked for: the walk ends at its root frame */
 	__u32 unusual; /* frames are objects, or their positions are not simply addresses in the code object */
 	__u64 code_mask; /* bits of a reference to a code object that are its address */
 	__u64 frame;
 	__u64 cycle_frame; /* one of the frames passed; met again, they go in a circle */
+	__u64 work_item;   /* what the thread works on for others (py_work.bpf.h); 0: nothing met */
+	__u32 work_index;  /* its frame, counted from the newest */
 	__u32 root_index;  /* of the running task's root frame, counted from the newest */
 	__u32 chunk_size;
 	__u32 chunk_at;     /* of the frame in the window */
@@ -105,6 +109,8 @@ struct cs_walk {
 	/* a code object met; its texts are put one behind the other */
 	struct cs_ev_code_seen seen;
 	__u8 seen_text[CS_SEEN_TEXT];
+
+	struct cs_ev_origin origin; /* pushed before the record if it has a task */
 
 	/* the record; kernel frames are put right behind the last Python frame */
 	struct cs_ev_stack ev;
@@ -157,6 +163,7 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 	w->interpreters_head = info->interpreters_head;
 	w->current_tasks = info->current_tasks;
 	w->gil = info->gil;
+	w->work = info->work;
 	w->tgid = tgid;
 	w->interp = 0;
 	w->tstate = 0;
@@ -169,9 +176,11 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 	w->code_size = cs_code_check_size(&w->off);
 	w->young = info->since_ns && now_ns - info->since_ns < CS_YOUNG_NS;
 	w->exact = (info->flags & CS_PROC_CHECK_ALL) || w->young;
+	w->to_root = 0;
 	w->frame = 0;
 	w->cycle_frame = 0;
 	w->root_index = CS_NO_INDEX;
+	w->work_item = 0;
 	w->nseen = 0;
 	w->unusual = w->traits.frame_is_object || w->traits.lasti_kind != CS_LASTI_POINTER ||
 		     (w->off.code_tlbc && w->off.frame_tlbc_index);
@@ -188,8 +197,11 @@ static __always_inline void walk_record(struct cs_walk *w, enum cs_ev_kind kind,
 {
 	w->ev.hdr.kind = kind;
 	w->ev.hdr.flags = 0;
+	w->ev.hdr.ts_ns = 0;
 	w->ev.weight_ns = weight_ns;
 	w->ev.subject = 0;
+	w->work_item = 0;
+	w->origin.waiter.task = 0;
 	w->ev.tstate = 0;
 	w->ev.user_ip = 0;
 	w->ev.nframes = 0;

@@ -98,12 +98,12 @@ static long frame_step(__u64 i, struct wall_step *step)
 #define CS_REPEAT_FRAME(w, task, slot)  WALL_REPEAT(CS_FRAME_STEPS, frame_step, w, task)
 #include "py_stack.bpf.h"
 
-static __always_inline void emit_same(struct task_struct *task, __u64 weight_ns)
+static __always_inline void emit_same(struct task_struct *task, __u64 now_ns, __u64 weight_ns)
 {
 	struct cs_ev_same same = {
 		.hdr.size = sizeof(same),
 		.hdr.kind = CS_EV_SAME,
-		.hdr.ts_ns = bpf_ktime_get_ns(),
+		.hdr.ts_ns = now_ns,
 		.hdr.pid = task->tgid,
 		.hdr.tid = task->pid,
 		.weight_ns = weight_ns,
@@ -124,6 +124,8 @@ static __always_inline void visit(struct task_struct *task, const struct cs_proc
 	long kernel;
 
 	walk_record(w, CS_EV_STACK, weight_ns);
+	/* The thread was so now: this program sleeps and is preempted, so the record may be emitted much later. */
+	w->ev.hdr.ts_ns = bpf_ktime_get_ns();
 	w->ev.hdr.flags = CS_ORIGIN_WALL;
 	bpf_probe_read_kernel(w->ev.comm, sizeof(w->ev.comm), task->comm);
 	walk_begin(w, info, task->tgid, info->since_ns ? bpf_ktime_get_ns() : 0);
@@ -172,7 +174,7 @@ int wall(struct bpf_iter__task *ctx)
 	struct cs_walk *w;
 	struct sleeper now = {};
 	__u32 zero = 0, tgid, tid;
-	__u64 weight_ns;
+	__u64 weight_ns, now_ns = bpf_ktime_get_ns();
 
 	if (!task)
 		return 0;
@@ -199,7 +201,7 @@ int wall(struct bpf_iter__task *ctx)
 	/* who holds the GIL changes while a thread stands still */
 	if (!config.want_gil && last && last->switches == now.switches &&
 	    last->generation == now.generation) {
-		emit_same(task, weight_ns);
+		emit_same(task, now_ns, weight_ns);
 		last->run_delay = now.run_delay;
 		return 0;
 	}

@@ -33,6 +33,7 @@ enum cs_ev_kind {
 	CS_EV_CODE_SEEN = 6,    /* struct cs_ev_code_seen: stands before the stack that met it */
 	CS_EV_FORK = 7,         /* struct cs_ev_fork: a watched process has a child */
 	CS_EV_FILE = 8,         /* struct cs_ev_file: a program that nobody has looked at */
+	CS_EV_ORIGIN = 9, /* struct cs_ev_origin: stands before the stack that it belongs to */
 	/* from the collector */
 	CS_EV_CAPTURE = 16, /* struct cs_ev_capture: first record: how this capture was made */
 	CS_EV_PROCESS = 17, /* struct cs_ev_process */
@@ -113,6 +114,14 @@ struct cs_ev_stack {
 	struct cs_py_frame frames[]; /* nframes, then __u64 kernel[nkernel], both newest first */
 };
 CS_ASSERT_SIZE(struct cs_ev_stack, 168);
+
+/* For whom a worker thread works: of the stack of the same thread with the same time, which follows. */
+struct cs_ev_origin {
+	struct cs_ev_hdr hdr;
+	/* The task that waits for what the thread works on. root_frame: of the stack's frames the one that called the job's function. */
+	struct cs_running_task waiter;
+};
+CS_ASSERT_SIZE(struct cs_ev_origin, 112);
 
 struct cs_ev_same {
 	struct cs_ev_hdr hdr;

@@ -54,6 +54,8 @@
 #define CS_MAX_TASKS         65536
 /* Coroutines of one task's await chain; deeper chains are marked [truncated]. */
 #define CS_MAX_CHAIN         256
+/* Reads from an executor's work item to the callback of its future: two attributes, up to three each, and a list. */
+#define CS_WORK_STEPS        8
 /* Tasks that are named as waiting for one task by other ways than an await. */
 #define CS_MAX_LINKS         8
 /* Tasks above one another in one stitched stack; deeper chains and cycles are marked. */

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <coroscope/limits.h>
 #include <coroscope/py_offsets.h>
 #include <coroscope/types.h>
 
@@ -20,6 +21,20 @@ enum cs_proc_flags {
 		<< 5, /* it gives code objects' memory to others: check every frame of every stack */
 };
 
+/*
+ * How to get from what a worker thread of concurrent.futures works on to the task that waits for it. It is told by the classes as
+ * they are in this process; where it leads is checked at its end.
+ */
+struct cs_work {
+	__u64 run_code; /* address of the code object of _WorkItem.run, whose first local is the work item; 0: not known */
+	__u64 chain_code; /* ... of the callback that asyncio puts on the item's future */
+	__u64 task_type;  /* address of the type of asyncio's tasks */
+	__u32 cell; /* of that callback's closure: which of its cells holds asyncio's future */
+	__u32 nsteps;
+	__s32 steps
+		[CS_WORK_STEPS]; /* from the item to that callback: the next address stands so many bytes from the last */
+};
+
 struct cs_proc_info {
 	__u32 flags;
 	__u32 generation; /* of this description: a stack taken under another one may lack what this one knows */
@@ -28,6 +43,7 @@ struct cs_proc_info {
 	__u64 interpreters_head; /* address of _PyRuntime.interpreters.head */
 	__u64 current_tasks; /* address of _asyncio's _current_tasks dict; 0: none, or not loaded */
 	__u64 gil; /* address of the process's _gil_runtime_state; 0: each interpreter knows its own, or there is none */
+	struct cs_work work;
 	struct cs_py_offsets off;
 	struct cs_py_traits traits;
 };

@@ -28,6 +28,7 @@
 	X(tstate_thread_id, PyThreadState, thread_id)                    \
 	X(tstate_native_thread_id, PyThreadState, native_thread_id)      \
 	X(tstate_frame, PyThreadState, current_frame)                    \
+	X(tstate_dict, PyThreadState, dict)                              \
 	X(tstate_running_loop, _PyThreadStateImpl, asyncio_running_loop) \
 	X(tstate_running_task, _PyThreadStateImpl, asyncio_running_task) \
 	X(tstate_tasks_head, _PyThreadStateImpl, asyncio_tasks_head)     \
@@ -53,6 +54,7 @@
 	X(code_instructions, PyCodeObject, co_code_adaptive)             \
 	X(code_tlbc, PyCodeObject, co_tlbc)                              \
 	X(code_names, PyCodeObject, co_names)                            \
+	X(code_consts, PyCodeObject, co_consts)                          \
 	X(gen_frame, PyGenObject, gi_frame)                              \
 	X(gen_running, PyGenObject, gi_running)                          \
 	X(gen_iframe, PyGenObject, gi_iframe)                            \
@@ -66,6 +68,7 @@
 	X(task_node, TaskObj, task_node)                                 \
 	X(task_size, TaskObj, sizeof)                                    \
 	X(wakeup_task, TaskWakeupMethWrapper, ww_task)                   \
+	X(loop_holder_loop, PyRunningLoopHolder, rl_loop)                \
 	X(object_type, PyObject, ob_type)                                \
 	X(object_var_size, PyVarObject, ob_size)                         \
 	X(type_name, PyTypeObject, tp_name)                              \

@@ -64,7 +64,11 @@ enum cs_status {
 	X(CODES_RING_FULL, 29, 0, "code objects not named at first sight: ring buffer full")       \
 	X(PROCS_FULL, 30, 1, "processes not followed: the table of processes is full")             \
 	X(WALL_IDLE, 31, 0, "visited threads that slept and were not asked for")                   \
-	X(WITHOUT_GIL, 32, 0, "samples left out: their thread did not hold the GIL")
+	X(WITHOUT_GIL, 32, 0, "samples left out: their thread did not hold the GIL")               \
+	X(ORIGINS, 33, 0, "stacks of worker threads whose job a task was found to wait for")       \
+	X(ORIGINS_UNKNOWN, 34, 0,                                                                  \
+	  "stacks of worker threads whose job no task is known to wait for")                       \
+	X(ORIGINS_RING_FULL, 35, 1, "links from a worker thread to its task lost: ring buffer full")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,

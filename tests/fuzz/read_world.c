@@ -44,9 +44,27 @@ static int seen_tstate(void *arg, uint64_t thread_id, uint64_t tstate)
 	return 0;
 }
 
-/* Records follow each other without a gap, and their parts lie in them. */
-static void check_records(const struct cs_buf *out)
+static void check_task(const struct cs_ev_task *task)
 {
+	const struct cs_task_link *links = (const void *)(task->frames + task->nframes);
+
+	CHECK(task->nlinks <= CS_MAX_LINKS);
+	CHECK(sizeof(*task) + task->nframes * sizeof(struct cs_py_frame) +
+		      task->nlinks * sizeof(*links) + task->name_len + task->leaf_len <=
+	      task->hdr.size);
+	for (uint32_t i = 0; i < task->nlinks; i++) {
+		CHECK(links[i].how > CS_WAIT_AWAIT && links[i].how <= CS_WAIT_OTHER);
+		/* one for each waiter */
+		for (uint32_t k = 0; k < i; k++)
+			CHECK(links[k].waiter != links[i].waiter);
+	}
+}
+
+/* Records follow each other without a gap, and their parts lie in them. Returns how many links there are, if none was left out. */
+static uint32_t check_records(const struct cs_buf *out)
+{
+	uint32_t nlinks = 0;
+
 	for (size_t at = 0; at < out->len;) {
 		const struct cs_ev_code *code = (const void *)(out->data + at);
 		const struct cs_ev_task *task = (const void *)(out->data + at);
@@ -58,12 +76,13 @@ static void check_records(const struct cs_buf *out)
 			CHECK(sizeof(*code) + code->name_len + code->file_len +
 				      code->linetable_len <=
 			      hdr->size);
-		else if (hdr->kind == CS_EV_TASK)
-			CHECK(sizeof(*task) + task->nframes * sizeof(struct cs_py_frame) +
-				      task->name_len + task->leaf_len <=
-			      hdr->size);
+		if (hdr->kind == CS_EV_TASK) {
+			check_task(task);
+			nlinks += hdr->flags & CS_TASKF_WAITERS_CUT ? 0 : task->nlinks;
+		}
 		at += hdr->size;
 	}
+	return nlinks;
 }
 
 static bool read_code(struct world *world)
@@ -118,6 +137,7 @@ bool world_read_tasks(struct world *world)
 	struct cs_mem *mem = world->made.ctx.mem;
 	_cleanup_buf_ struct cs_buf out = {0};
 	struct cs_asyncio asyncio;
+	uint32_t nlinks = 0;
 	int err = 0;
 
 	if (cs_asyncio_find(&world->made.interp, mem, &asyncio) ||
@@ -126,7 +146,7 @@ bool world_read_tasks(struct world *world)
 	for (int pass = 0; pass < 2; pass++) {
 		err |= cs_tasks_pass(tasks, mem, 1, 0, &out, &result);
 		CHECK(result.ntasks <= CS_MAX_TASKS);
-		check_records(&out);
+		nlinks = check_records(&out);
 	}
-	return !err && result.ntasks == WORLD_TASKS && !result.ndropped;
+	return !err && result.ntasks == WORLD_TASKS && !result.ndropped && nlinks == WORLD_LINKS;
 }

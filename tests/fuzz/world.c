@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A made-up interpreter with asyncio, two threads and a few tasks, and patches to it. */
+/* A made-up interpreter with asyncio, two threads, a few tasks and what is called when they are done; and patches to it. */
 #include "world.h"
 
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "core/cleanup.h"
+#include "unit/python/made_calls.h"
 
-#define FIRST_MINOR  8
-#define LAST_MINOR   15
-#define PATCH_BYTES  12
-#define HEXVERSION   0xf0 /* with the version in the upper 16 bits: a final release */
-#define STACK_BYTES  256
-#define SUSPENDED    (-1) /* where gen_yield_from is not told */
-#define NOT_TOLD     127
-#define FLAG_VALUES  (1u << 2)
-#define FLAG_MANAGED (1u << 4)
-#define DICT_AT      32 /* in instances of rows with a dict pointer at tp_dictoffset */
-#define VALUES_AT    64 /* behind an instance */
-#define KEYS_SLOTS   32 /* as many as made_keys has room for */
+#define PATCH_BYTES 12
+#define HEXVERSION  0xf0 /* with the version in the upper 16 bits: a final release */
+#define STACK_BYTES 256
+#define SUSPENDED   (-1) /* where gen_yield_from is not told */
+#define NOT_TOLD    127
 
 static uint64_t here(const void *at)
 {
@@ -30,66 +25,22 @@ static const struct cs_py_offsets *offsets(const struct world *world)
 	return &world->made.interp.info.off;
 }
 
-static uint64_t make_keys(struct world *world, const char *const *names, const uint64_t *values,
-			  size_t n)
-{
-	uint64_t keys = made_keys(&world->made, names, values, n, values != NULL);
-
-	if (world->made.interp.info.traits.keys_by_size)
-		made_put(&world->made, keys, offsets(world)->keys_size, KEYS_SLOTS);
-	return keys;
-}
-
-static uint64_t make_dict(struct world *world, const char *const *names, const uint64_t *values,
-			  size_t n)
-{
-	uint64_t dict = made_object(&world->made, world->made.type_dict, 64);
-
-	made_put(&world->made, dict, offsets(world)->dict_keys, make_keys(world, names, values, n));
-	return dict;
-}
-
 static uint64_t make_module(struct world *world, const char *const *names, const uint64_t *values,
 			    size_t n)
 {
 	uint64_t module = made_object(&world->made, world->made.meta, 64);
 
 	made_put(&world->made, module, offsets(world)->module_dict,
-		 make_dict(world, names, values, n));
+		 made_namespace(&world->made, names, values, n));
 	return module;
 }
 
-/* An instance with attributes, kept in all ways that its version has. */
+/* An instance of a class of its own. */
 static uint64_t make_instance(struct world *world, const char *const *names, const uint64_t *values,
 			      size_t n)
 {
-	const struct cs_py_traits *traits = &world->made.interp.info.traits;
-	struct made *made = &world->made;
-	uint64_t type =
-		made_type(made, "Made", CS_PYTYPE_HEAP | FLAG_MANAGED | FLAG_VALUES, 0, VALUES_AT);
-	uint64_t obj = made_object(made, type, VALUES_AT + 8 + 8 * n);
-	uint64_t dict = make_dict(world, names, values, n), array = made_bytes(made, 8 * n);
-	uint64_t dict_at = obj - (uint64_t)traits->managed_dict_before;
-
-	for (uint32_t i = 0; i < n; i++) {
-		made_put(made, array, 8 * i, values[i]);
-		made_put(made, obj, VALUES_AT + 8 + 8 * i, values[i]);
-	}
-	if (traits->attrs_at == CS_ATTRS_DICT) {
-		made_put(made, type, offsets(world)->type_dictoffset, DICT_AT);
-		made_put(made, obj, DICT_AT, dict);
-		return obj;
-	}
-	made_put(made, type, offsets(world)->heaptype_cached_keys,
-		 make_keys(world, names, NULL, n));
-	made_put(made, dict_at, 0, dict);
-	if (traits->attrs_at == CS_ATTRS_VALUES_BEFORE)
-		made_put(made, dict_at - 8, 0, array);
-	else if (traits->attrs_at == CS_ATTRS_TAGGED_BEFORE)
-		made_put(made, dict_at, 0, array - 1);
-	else
-		made_put8(made, obj, VALUES_AT + 3, 1);
-	return obj;
+	return made_instance_of(&world->made, made_class(&world->made, "Made", 0, 0), names, values,
+				n);
 }
 
 static uint64_t make_bytes(struct world *world, const char *bytes, size_t n)
@@ -202,6 +153,61 @@ static uint64_t make_tstate(struct world *world, uint64_t next, uint64_t thread,
 	return tstate;
 }
 
+/* Whoever calls this wakes up a task. */
+static uint64_t make_awaited(struct made_calls *calls)
+{
+	uint64_t future = made_future(calls);
+
+	made_waiter(calls, future);
+	return future;
+}
+
+/* An object with one attribute, and a method that knows it by name. */
+static uint64_t make_object(struct made_calls *calls, const char *method, const char *attr,
+			    uint64_t value)
+{
+	const uint64_t function = MADE_FUNCTION(calls, "app", "Job.method", .names = {attr});
+	uint64_t methods = made_namespace(calls->made, &method, &function, 1);
+	uint64_t class = made_class(calls->made, "Job", methods, 0);
+
+	return made_instance_of(calls->made, class, &attr, &value, 1);
+}
+
+/* All ways from a task to those that wait for it, one callback each. */
+static void make_callbacks(struct world *world, uint64_t task)
+{
+	struct made_calls calls;
+
+	made_calls_begin(&calls, &world->made);
+	const uint64_t awaited = make_awaited(&calls), outer = make_awaited(&calls);
+	const uint64_t function = MADE_FUNCTION(&calls, "asyncio.taskgroups", "TaskGroup._on_task",
+						.names = {"future"}, .defaults = {world->text});
+	const uint64_t chained =
+		MADE_FUNCTION(&calls, "asyncio.futures", "_chain_future.<locals>._call_set_state",
+			      .cells = {make_awaited(&calls)});
+	const uint64_t getter = make_awaited(&calls);
+	const uint64_t queue =
+		make_object(&calls, "put_nowait", "_getters", made_deque(&calls, &getter, 1, 63));
+	const uint64_t callbacks[WORLD_LINKS] = {
+		MADE_FUNCTION(&calls, "asyncio.tasks", "gather.<locals>._done_callback",
+			      .cells = {made_list(&world->made, &task, 1), outer}),
+		made_partial(&calls, MADE_FUNCTION(&calls, "asyncio.tasks", "_release_waiter"),
+			     &awaited, 1),
+		made_method(&calls, function,
+			    make_object(&calls, "close", "future", make_awaited(&calls))),
+		MADE_FUNCTION(&calls, "asyncio.tasks", "as_completed.<locals>._on_completion",
+			      .cells = {queue}, .names = {"put_nowait"}),
+		MADE_FUNCTION(&calls, "asyncio.futures", "_chain_future.<locals>._call_set_state",
+			      .cells = {made_concurrent_future(
+				      &calls, made_list(&world->made, &chained, 1))}),
+		made_builtin_method(&calls, make_awaited(&calls)),
+		make_object(&calls, "__call__", "future", make_awaited(&calls)),
+	};
+
+	for (size_t i = 0; i < WORLD_LINKS; i++)
+		made_done_callback(&calls, task, callbacks[i]);
+}
+
 /* Tasks in a set of weak references, and from 3.14 on two of them in lists; and the threads that have these. */
 static void make_tasks(struct world *world)
 {
@@ -220,6 +226,7 @@ static void make_tasks(struct world *world)
 		refs[i] = made_object(made, made->type_weakref, 64);
 		made_put(made, refs[i], off->weakref_object, tasks[i]);
 	}
+	make_callbacks(world, tasks[0]);
 	world->set = made_set(made, refs, WORLD_TASKS, 8);
 	world->eager = made_set(made, tasks, 1, 8);
 	first = make_tstate(world, make_tstate(world, 0, 2, tasks[1]), world->thread, tasks[0]);
@@ -230,14 +237,11 @@ static void make_tasks(struct world *world)
 static uint64_t make_active(struct world *world)
 {
 	const uint64_t values[] = {made_int(&world->made, getpid()), world->text};
-	uint64_t thread =
+	const uint64_t ident = made_int(&world->made, (int64_t)world->thread);
+	const uint64_t thread =
 		make_instance(world, (const char *const[]){"_native_id", "_name"}, values, 2);
-	uint64_t active = make_dict(world, (const char *const[]){""}, &thread, 1), keys;
 
-	memcpy(&keys, (void *)(uintptr_t)(active + offsets(world)->dict_keys), sizeof(keys));
-	made_put(&world->made, keys, offsets(world)->keys_indices + KEYS_SLOTS + 8,
-		 made_int(&world->made, (int64_t)world->thread));
-	return active;
+	return made_dict_of(&world->made, &ident, &thread, 1);
 }
 
 /* sys.modules with what the readers look for in it. */
@@ -258,9 +262,9 @@ static uint64_t make_modules(struct world *world)
 		make_module(world, (const char *const[]){"_active"}, &active, 1),
 	};
 
-	return make_dict(world,
-			 (const char *const[]){"sys", "_asyncio", "asyncio.tasks", "threading"},
-			 modules, 4);
+	return made_namespace(
+		&world->made,
+		(const char *const[]){"sys", "_asyncio", "asyncio.tasks", "threading"}, modules, 4);
 }
 
 static void world_begin(struct world *world, int minor)
@@ -274,8 +278,8 @@ static void world_begin(struct world *world, int minor)
 	made_put(&world->made, world->thread, 0, world->thread);
 	thread_id = made_int(&world->made, (int64_t)world->thread);
 	world->text = made_str(&world->made, "Server.handle");
-	world->dict = make_dict(world, (const char *const[]){"a", "b"},
-				(const uint64_t[]){world->text, world->text}, 2);
+	world->dict = made_namespace(&world->made, (const char *const[]){"a", "b"},
+				     (const uint64_t[]){world->text, world->text}, 2);
 	world->loop = make_instance(world, (const char *const[]){"_thread_id"}, &thread_id, 1);
 	world->code = make_code(world);
 	world->runtime = made_bytes(&world->made, 4096);
@@ -288,11 +292,11 @@ static void world_begin(struct world *world, int minor)
 
 struct world *world_get(uint8_t choice)
 {
-	static struct world worlds[LAST_MINOR - FIRST_MINOR + 1];
+	static struct world worlds[MADE_LAST_MINOR - MADE_FIRST_MINOR + 1];
 	struct world *world = &worlds[choice % ARRAY_SIZE(worlds)];
 
 	if (!world->made.arena)
-		world_begin(world, FIRST_MINOR + choice % (int)ARRAY_SIZE(worlds));
+		world_begin(world, MADE_FIRST_MINOR + choice % (int)ARRAY_SIZE(worlds));
 	return world;
 }
 
@@ -339,4 +343,18 @@ void world_mend(struct world *world)
 
 		*undo->word = undo->right;
 	}
+}
+
+int world_run(const uint8_t *data, size_t size, bool (*read)(struct world *world))
+{
+	struct world *world;
+
+	if (!size)
+		return 0;
+	world = world_get(data[0]);
+	world_patch(world, data + 1, size - 1);
+	/* or else what is damaged is not what anybody reads */
+	CHECK(read(world) || world->nundo);
+	world_mend(world);
+	return 0;
 }

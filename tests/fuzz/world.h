@@ -12,6 +12,7 @@
 
 #define WORLD_PATCHES 64
 #define WORLD_TASKS   4 /* up to 3.13; then two of them are in lists as well */
+#define WORLD_LINKS   7 /* tasks that wait for one of them, each in its own way */
 
 struct world {
 	struct made made;
@@ -41,3 +42,6 @@ void world_mend(struct world *world);
  */
 bool world_read_objects(struct world *world);
 bool world_read_tasks(struct world *world);
+
+/* One input, which is a version and patches: `read` gets the world as it says, and fails in none that was not patched. Returns 0. */
+int world_run(const uint8_t *data, size_t size, bool (*read)(struct world *world));

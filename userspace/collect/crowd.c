@@ -74,6 +74,7 @@ static int add_target(struct cs_crowd *crowd, pid_t pid, bool python_only, bool 
 	if (err || (python_only && target->interp.state == CS_INTERP_NOT_PYTHON))
 		return err;
 	target->asked_for = asked_for;
+	target->no_asyncio = crowd->no_asyncio;
 	err = refresh_target(crowd, target, cs_now_ns());
 	if (err)
 		return err;

@@ -77,6 +77,7 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 	session->crowd.all_processes = options->all_processes;
 	session->crowd.subprocesses = options->subprocesses;
 	session->crowd.selection = options->selection;
+	session->crowd.no_asyncio = options->async == CS_ASYNC_OFF;
 	err = cs_names_new(&session->names);
 	if (!err)
 		err = cs_probes_load(&probes, &session->probes, ret_log);
@@ -88,7 +89,8 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 		.probes = session->probes,
 		.all_processes = cs_crowd_discovers(&session->crowd),
 		.no_idle = options->no_idle,
-		.mode = options->mode,
+		.tasks_weigh = options->mode == CS_MODE_WALL && !options->no_idle &&
+			       options->async == CS_ASYNC_ALL,
 		.turn_ns = session->turn_ns,
 	};
 	*ret = TAKE_PTR(session);

@@ -18,6 +18,13 @@
 
 struct cs_session;
 
+/* What of asyncio is captured. */
+enum cs_async {
+	CS_ASYNC_ALL = 0,     /* suspended tasks are samples, too (wall mode) */
+	CS_ASYNC_RUNNING = 1, /* the tree of tasks, but only what runs is a sample */
+	CS_ASYNC_OFF = 2,     /* threads only: no probe, no passes */
+};
+
 struct cs_session_options {
 	enum cs_capture_mode mode;
 	uint64_t interval_ns; /* 1e9 / rate */
@@ -25,7 +32,8 @@ struct cs_session_options {
 	bool all_processes;
 	bool subprocesses; /* children of the processes that are added are watched too */
 	bool no_idle;      /* wall mode without sleeping threads and suspended tasks */
-	bool only_gil;     /* only samples of threads that hold the GIL */
+	enum cs_async async;
+	bool only_gil;                 /* only samples of threads that hold the GIL */
 	struct cs_selection selection; /* if given: every process that it chooses */
 	bool no_iterator;    /* read sleeping threads from user space even if the kernel could */
 	const char *command; /* the command line, for the record */

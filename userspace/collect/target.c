@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,7 +23,7 @@
 #define YOUNG_NS       (3000 * MS)
 #define REFRESH_YOUNG  (1 * MS)
 #define REFRESH_OLD    (250 * MS)
-/* ... for interpreters that are added to those whose asyncio is known. */
+/* ... for what no import tells: another interpreter, the first job of an executor. */
 #define REFRESH_LOADED (5000 * MS)
 /* A program maps its libraries within milliseconds; what it maps later is told. */
 #define LINKING_NS     (100 * MS)
@@ -78,6 +79,7 @@ int cs_target_fork(const struct cs_target *parent, pid_t pid, uint64_t now_ns,
 	target->interp = parent->interp;
 	target->interp.pid = pid;
 	target->asked_for = false;
+	target->no_asyncio = parent->no_asyncio;
 	target->fresh = true;
 	*ret = TAKE_PTR(target);
 	return 0;
@@ -170,21 +172,41 @@ static void attach_early(struct cs_target *target, struct cs_probes *probes, pid
 	target->asyncio.probe_reason[0] = '\0';
 }
 
+/* Where asyncio is known it is looked for again when something has been imported, or a while after: that costs too much for each turn. */
+static bool has_news(struct cs_target *target)
+{
+	uint64_t now = cs_now_ns(), mark;
+
+	if (cs_modules_mark(&target->interp, target->mem, &mark))
+		mark = target->modules_mark;
+	if (target->asyncio.loaded && mark == target->modules_mark &&
+	    now - target->looked_ns < REFRESH_LOADED)
+		return false;
+	target->modules_mark = mark;
+	target->looked_ns = now;
+	return true;
+}
+
 static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
 {
 	struct cs_asyncio found;
 	int err;
 
 	cs_mem_forget(target->mem);
+	if (!has_news(target))
+		return 0;
 	err = cs_asyncio_find(&target->interp, target->mem, &found);
 	if (err == -ESRCH)
 		return err;
 	/* what was found once is not given up because a dict is just being changed */
-	if (target->asyncio.loaded)
-		target->refresh_at_ns = cs_now_ns() + REFRESH_LOADED;
-	if (err || (target->asyncio.loaded &&
-		    (!found.loaded || cs_asyncio_same(&found, &target->asyncio))))
+	if (err || (target->asyncio.loaded && !found.loaded))
 		return 0;
+	if (memcmp(&target->interp.info.work, &found.work, sizeof(found.work))) {
+		target->interp.info.work = found.work;
+		err = cs_probes_set_process(probes, target->pid, &target->interp.info);
+	}
+	if (err || (target->asyncio.loaded && cs_asyncio_same(&found, &target->asyncio)))
+		return err;
 	target->asyncio = found;
 	/* The probe first: a task created between the two would be enumerated but have no creator. */
 	attach_probe(target, probes, probe_pid, &target->asyncio.probe);
@@ -198,7 +220,6 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 		return err;
 	cs_tasks_free(TAKE_PTR(target->tasks));
 	err = cs_tasks_new(&target->interp, &target->asyncio, &target->tasks);
-	target->refresh_at_ns = cs_now_ns() + REFRESH_LOADED;
 	target->described = false;
 	return err;
 }
@@ -275,10 +296,13 @@ static int refresh_interp(struct cs_target *target, struct cs_probes *probes, pi
 	/* Whatever it is, it gets a row: its ticks are asked for, and exec and exit are watched by row. */
 	target->told_kernel = true;
 	target->described = false;
+	if (target->no_asyncio)
+		target->interp.info.off.tstate_running_task = 0;
 	err = cs_probes_set_process(probes, target->pid, &target->interp.info);
 	if (err || target->interp.state != CS_INTERP_READY)
 		return err;
-	attach_early(target, probes, probe_pid);
+	if (!target->no_asyncio)
+		attach_early(target, probes, probe_pid);
 	return has_many_threads(target->pid) ? cs_target_tell_threads(target, probes, cs_now_ns())
 					     : 0;
 }
@@ -295,7 +319,9 @@ int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t 
 	err = refresh_interp(target, probes, probe_pid);
 	if (err)
 		return err;
-	if (target->interp.state == CS_INTERP_READY)
+	if (target->interp.state == CS_INTERP_READY && target->no_asyncio)
+		target->refresh_at_ns = 0;
+	else if (target->interp.state == CS_INTERP_READY)
 		return refresh_asyncio(target, probes, probe_pid);
 	/* An exec is told by the kernel, and so is what it maps; until then a process that is no Python stays none. */
 	if (now_ns - target->since_ns > LINKING_NS && target->interp.state != CS_INTERP_STARTING)
@@ -341,15 +367,18 @@ int cs_target_describe(struct cs_target *target, uint64_t ts_ns, struct cs_buf *
 		.status = CS_STATUS_COMPLETE,
 	};
 
+	target->described = true;
 	if (interp->state == CS_INTERP_NOT_PYTHON) {
 		known.status = CS_STATUS_NOT_PYTHON;
-		if (target->asked_for)
+		/* one that has only just begun may not have mapped its interpreter yet */
+		if (ts_ns < target->since_ns + LINKING_NS)
+			target->described = false;
+		else if (target->asked_for)
 			note = "not a Python process: only its kernel stacks and addresses are shown";
 	}
 	if (interp->state == CS_INTERP_UNSUPPORTED) {
 		known.status = CS_STATUS_UNSUPPORTED;
 		note = interp->reason;
 	}
-	target->described = true;
 	return cs_record_process(out, ts_ns, target->pid, &known, note);
 }

@@ -92,8 +92,7 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 {
 	uint64_t now = cs_now_ns();
 	uint64_t since = target->last_pass_ns ? now - target->last_pass_ns : visit->turn_ns;
-	/* The CPU clock needs the tree of tasks, not their waiting. */
-	uint64_t weight = visit->mode == CS_MODE_WALL && !visit->no_idle ? since : 0;
+	uint64_t weight = visit->tasks_weigh ? since : 0;
 	struct cs_tasks_result result = {0};
 	int err;
 

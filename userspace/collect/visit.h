@@ -17,10 +17,10 @@
 struct cs_visit {
 	struct cs_probes *probes; /* borrowed */
 	bool all_processes;
-	bool no_idle;              /* suspended tasks weigh nothing */
-	enum cs_capture_mode mode; /* in CPU mode tasks are read for their tree, for no weight */
-	uint64_t turn_ns;          /* between two looks, for a process's first pass */
-	uint64_t last_ns;          /* of the last look at threads */
+	bool no_idle;     /* sleeping threads are not asked for */
+	bool tasks_weigh; /* else suspended tasks are read for their tree only */
+	uint64_t turn_ns; /* between two looks, for a process's first pass */
+	uint64_t last_ns; /* of the last look at threads */
 	uint64_t counters[CS_COUNTER_MAX_];
 };
 

@@ -69,12 +69,33 @@ int cs_buf_printf(struct cs_buf *buf, const char *fmt, ...)
 	return 0;
 }
 
+/*
+ * The character at three bytes of UTF-8 if it ends a line or turns the direction of what follows (U+2028 to U+202E, U+2066 to U+2069): a
+ * name could otherwise pass for something else on a terminal. Else 0.
+ */
+static unsigned int deceiving(const unsigned char *at, size_t left)
+{
+	unsigned int c;
+
+	if (left < 3 || at[0] != 0xe2 || (at[1] & 0xfe) != 0x80)
+		return 0;
+	c = 0x2000 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
+	return (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? c : 0;
+}
+
 int cs_buf_append_escaped(struct cs_buf *buf, const char *text, size_t len, const char *also)
 {
 	const unsigned char *bytes = (const unsigned char *)text;
 	int err = 0;
 
 	for (size_t i = 0; i < len && !err; i++) {
+		unsigned int c = deceiving(bytes + i, len - i);
+
+		if (c) {
+			err = cs_buf_printf(buf, "\\u%04x", c);
+			i += 2;
+			continue;
+		}
 		if (bytes[i] == 0xc2 && i + 1 < len && bytes[i + 1] < 0xa0)
 			err = cs_buf_printf(buf, "\\x%02x", bytes[++i]);
 		else if (bytes[i] < 0x20 || bytes[i] == 0x7f || strchr(also, bytes[i]))

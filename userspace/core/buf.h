@@ -22,7 +22,7 @@ int cs_buf_printf(struct cs_buf *buf, const char *fmt, ...) __attribute__((forma
 
 /*
  * Append text with what would steer a terminal or break a line as \xNN: the control characters, those of U+0080 to U+009F
- * included, and the bytes in `also` ("" for none).
+ * included, and the bytes in `also` ("" for none); and as \uNNNN what ends a line or turns the direction of writing.
  */
 int cs_buf_append_escaped(struct cs_buf *buf, const char *text, size_t len, const char *also);
 

@@ -154,6 +154,16 @@ static int running_name(struct cs_decoder *decoder, const struct cs_running_task
 	return err;
 }
 
+static int decode_running(struct record *rec, const struct cs_running_task *wire,
+			  struct cs_event_running *ret)
+{
+	ret->task = wire->task;
+	ret->coro = wire->coro;
+	ret->root_frame = wire->root_frame;
+	ret->name_cut = wire->name_cut;
+	return running_name(rec->decoder, wire, &ret->name);
+}
+
 static int decode_stack(struct record *rec, struct cs_event *ret)
 {
 	const struct cs_ev_stack *wire = rec->fixed;
@@ -184,11 +194,14 @@ static int decode_stack(struct record *rec, struct cs_event *ret)
 	/* A task whose root is not among the frames (they were cut) has no place in this stack. */
 	if (err || !running->task || running->root_frame >= wire->nframes)
 		return err;
-	stack->running.task = running->task;
-	stack->running.coro = running->coro;
-	stack->running.root_frame = running->root_frame;
-	stack->running.name_cut = running->name_cut;
-	return running_name(rec->decoder, running, &stack->running.name);
+	return decode_running(rec, running, &stack->running);
+}
+
+static int decode_origin(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_origin *wire = rec->fixed;
+
+	return wire->waiter.task ? decode_running(rec, &wire->waiter, &ret->origin) : -EBADMSG;
 }
 
 static int decode_same(struct record *rec, struct cs_event *ret)
@@ -363,6 +376,7 @@ static const struct {
 } kinds[] = {
 	[CS_EV_STACK] = {sizeof(struct cs_ev_stack), decode_stack},
 	[CS_EV_SAME] = {sizeof(struct cs_ev_same), decode_same},
+	[CS_EV_ORIGIN] = {sizeof(struct cs_ev_origin), decode_origin},
 	[CS_EV_TASK_CREATED] = {sizeof(struct cs_ev_stack), decode_stack},
 	[CS_EV_EXEC] = {sizeof(struct cs_ev_hdr), NULL},
 	[CS_EV_EXIT] = {sizeof(struct cs_ev_hdr), NULL},

@@ -111,6 +111,8 @@ struct cs_event {
 	union {
 		struct cs_event_stack stack;
 		uint64_t same_weight_ns; /* CS_EV_SAME */
+		/* For whom the thread works whose CS_EV_STACK with the same time follows; root_frame may lie beyond its frames. */
+		struct cs_event_running origin;
 		struct cs_event_capture capture;
 		struct cs_event_process process;
 		struct cs_event_code code;

@@ -2,9 +2,10 @@
 /*
  * A cache of another process's pages, filled with as few process_vm_readv calls as possible.
  *
- * An open-addressing table maps page numbers to pages of one arena. This is the measured hot path of
+ * An open-addressing table maps groups of neighbouring pages to pages of one arena. This is the measured hot path of
  * task snapshots, so both are plain arrays: forgetting is a new generation number, and the memory
- * serves the next pass. A page that could not be read keeps its slot, so it is asked for once a pass.
+ * serves the next pass. Objects lie in few, dense places: the group found last is mostly the right one, and the others
+ * are so few that they stay in the processor's cache. A page that could not be read keeps its entry, so it is asked for once a pass.
  */
 #include "proc/mem.h"
 
@@ -21,7 +22,13 @@
 #define MAX_WANT     ((size_t)8 << 20) /* a set table of 4 x CS_MAX_TASKS entries is half of it */
 #define MAX_RUNS     1024              /* UIO_MAXIOV */
 #define MIN_RUNS     8
-#define FIRST_NSLOTS 256u
+#define NEAR_PAGES   8u /* a power of two */
+#define MAX_THROUGH  256u
+#define THROUGH_AGE  64u
+#define FIRST_GROUPS 64u
+#define FIRST_WANTED 128u
+#define GROUP_SHIFT  4
+#define GROUP_PAGES  (1u << GROUP_SHIFT)
 
 /* The end of user space: 47 bits of address on x86-64, 48 on AArch64. */
 #ifdef __x86_64__
@@ -30,26 +37,35 @@
 #define ADDR_LIMIT (1ull << 48)
 #endif
 
-enum { SLOT_WANTED = -1, SLOT_UNREADABLE = -2 };
+/* What is known of a page: one of these, or 1 + its index in the arena. */
+enum { PAGE_UNKNOWN = 0, PAGE_WANTED = -1, PAGE_UNREADABLE = -2 };
 
-struct slot {
-	uint64_t page;
-	uint32_t generation; /* other than the cache's: the slot is free */
-	int32_t index;       /* of the page in the arena, or SLOT_* */
+struct group {
+	uint64_t key;        /* page number >> GROUP_SHIFT */
+	uint32_t generation; /* other than the cache's: free */
+	int32_t pages[GROUP_PAGES];
 };
 
 struct cs_mem {
 	pid_t pid;
 	int err; /* of the whole process (it is gone, or not ours to read), until forgotten */
 	uint32_t generation;
-	struct slot *slots; /* nslots is a power of two and at least twice npages */
-	uint32_t nslots;
-	uint32_t npages;
+	struct group *groups; /* cap_groups is a power of two and at least twice ngroups */
+	struct group *last;   /* found last, or NULL */
+	uint32_t cap_groups, ngroups;
+	uint32_t npages; /* that are not unknown */
 	char *arena;
 	size_t arena_pages;
 	size_t arena_used;
-	uint64_t *wanted; /* page numbers; room for nslots / 2 */
-	size_t nwanted;
+	uint64_t *wanted; /* page numbers */
+	size_t nwanted, cap_wanted;
+	/* Pages read last: the next object mostly lies in one of them. data is NULL where there is none. */
+	struct near {
+		uint64_t page;
+		const char *data;
+	} near[NEAR_PAGES];
+	uint64_t through[MAX_THROUGH]; /* page numbers: see cs_mem_renew */
+	uint32_t nthrough, renewed;
 };
 
 int cs_mem_new(pid_t pid, struct cs_mem **ret)
@@ -60,10 +76,11 @@ int cs_mem_new(pid_t pid, struct cs_mem **ret)
 		return -ENOMEM;
 	mem->pid = pid;
 	mem->generation = 1;
-	mem->nslots = FIRST_NSLOTS;
-	mem->slots = calloc(FIRST_NSLOTS, sizeof(*mem->slots));
-	mem->wanted = calloc(FIRST_NSLOTS / 2, sizeof(*mem->wanted));
-	if (!mem->slots || !mem->wanted)
+	mem->cap_groups = FIRST_GROUPS;
+	mem->cap_wanted = FIRST_WANTED;
+	mem->groups = calloc(FIRST_GROUPS, sizeof(*mem->groups));
+	mem->wanted = calloc(FIRST_WANTED, sizeof(*mem->wanted));
+	if (!mem->groups || !mem->wanted)
 		return -ENOMEM;
 	*ret = TAKE_PTR(mem);
 	return 0;
@@ -73,7 +90,7 @@ void cs_mem_free(struct cs_mem *mem)
 {
 	if (!mem)
 		return;
-	free(mem->slots);
+	free(mem->groups);
 	free(mem->arena);
 	free(mem->wanted);
 	free(mem);
@@ -87,13 +104,25 @@ pid_t cs_mem_pid(const struct cs_mem *mem)
 void cs_mem_forget(struct cs_mem *mem)
 {
 	mem->err = 0;
+	mem->last = NULL;
+	mem->ngroups = 0;
 	mem->npages = 0;
 	mem->arena_used = 0;
 	mem->nwanted = 0;
+	memset(mem->near, 0, sizeof(mem->near));
 	if (++mem->generation == 0) {
-		memset(mem->slots, 0, mem->nslots * sizeof(*mem->slots));
+		memset(mem->groups, 0, mem->cap_groups * sizeof(*mem->groups));
 		mem->generation = 1;
 	}
+}
+
+void cs_mem_renew(struct cs_mem *mem)
+{
+	cs_mem_forget(mem);
+	if (++mem->renewed % THROUGH_AGE == 0)
+		mem->nthrough = 0;
+	for (uint32_t i = 0; i < mem->nthrough; i++)
+		cs_mem_want(mem, mem->through[i] << PAGE_SHIFT, 1);
 }
 
 static bool range_is_sane(uint64_t addr, size_t size)
@@ -101,61 +130,67 @@ static bool range_is_sane(uint64_t addr, size_t size)
 	return addr < ADDR_LIMIT && size <= ADDR_LIMIT - addr;
 }
 
-/* The slot of a page, or the free one where it belongs. */
-static struct slot *slot_find(const struct cs_mem *mem, uint64_t page)
+/* The group with this key, or the free one where it belongs. */
+static struct group *group_find(const struct cs_mem *mem, uint64_t key)
 {
-	uint32_t i = (uint32_t)((page * 0x9e3779b97f4a7c15ull) >> 32) & (mem->nslots - 1);
+	uint32_t i = (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 32) & (mem->cap_groups - 1);
 
-	while (mem->slots[i].generation == mem->generation && mem->slots[i].page != page)
-		i = (i + 1) & (mem->nslots - 1);
-	return &mem->slots[i];
+	while (mem->groups[i].generation == mem->generation && mem->groups[i].key != key)
+		i = (i + 1) & (mem->cap_groups - 1);
+	return &mem->groups[i];
 }
 
-static int table_grow(struct cs_mem *mem)
+static int groups_grow(struct cs_mem *mem)
 {
-	struct slot *old = mem->slots;
-	uint32_t nold = mem->nslots;
-	uint64_t *wanted;
-	struct slot *slots;
+	struct group *old = mem->groups, *groups;
+	uint32_t nold = mem->cap_groups;
 
-	wanted = realloc(mem->wanted, nold * sizeof(*wanted));
-	if (!wanted)
+	groups = calloc((size_t)nold * 2, sizeof(*groups));
+	if (!groups)
 		return -ENOMEM;
-	mem->wanted = wanted;
-	slots = calloc((size_t)nold * 2, sizeof(*slots));
-	if (!slots)
-		return -ENOMEM;
-	mem->slots = slots;
-	mem->nslots = nold * 2;
+	mem->groups = groups;
+	mem->cap_groups = nold * 2;
 	for (uint32_t i = 0; i < nold; i++) {
 		if (old[i].generation == mem->generation)
-			*slot_find(mem, old[i].page) = old[i];
+			*group_find(mem, old[i].key) = old[i];
 	}
 	free(old);
 	return 0;
 }
 
-/* The page's slot, made if there is none: then it is SLOT_WANTED and *ret_new is true. */
-static int slot_get(struct cs_mem *mem, uint64_t page, struct slot **ret, bool *ret_new)
+/* What is known of a page, to be changed; NULL if that is nothing and no more may be known. Valid until the next call. */
+static int32_t *page_entry(struct cs_mem *mem, uint64_t page)
 {
-	struct slot *slot = slot_find(mem, page);
+	uint64_t key = page >> GROUP_SHIFT;
+	struct group *group = mem->last;
 
-	*ret_new = slot->generation != mem->generation;
-	if (*ret_new) {
-		if (mem->npages >= MAX_PAGES)
-			return -ENOMEM;
-		if (mem->npages >= mem->nslots / 2) {
-			int err = table_grow(mem);
-
-			if (err)
-				return err;
-			slot = slot_find(mem, page);
+	if (!group || group->key != key) {
+		group = group_find(mem, key);
+		if (group->generation != mem->generation) {
+			if (mem->npages >= MAX_PAGES ||
+			    (mem->ngroups >= mem->cap_groups / 2 && groups_grow(mem)))
+				return NULL;
+			group = group_find(mem, key);
+			*group = (struct group){.key = key, .generation = mem->generation};
+			mem->ngroups++;
 		}
-		*slot = (struct slot){page, mem->generation, SLOT_WANTED};
-		mem->npages++;
+		mem->last = group;
 	}
-	*ret = slot;
-	return 0;
+	return &group->pages[page & (GROUP_PAGES - 1)];
+}
+
+/* The same, of a page that is to be read: no longer unknown. NULL also if there are too many. */
+static int32_t *page_get(struct cs_mem *mem, uint64_t page)
+{
+	int32_t *entry = page_entry(mem, page);
+
+	if (!entry || *entry != PAGE_UNKNOWN)
+		return entry;
+	if (mem->npages >= MAX_PAGES)
+		return NULL;
+	mem->npages++;
+	*entry = PAGE_WANTED;
+	return entry;
 }
 
 static int arena_reserve(struct cs_mem *mem, size_t pages)
@@ -173,6 +208,7 @@ static int arena_reserve(struct cs_mem *mem, size_t pages)
 		return -ENOMEM;
 	mem->arena = arena;
 	mem->arena_pages = cap;
+	memset(mem->near, 0, sizeof(mem->near));
 	return 0;
 }
 
@@ -197,7 +233,7 @@ static size_t merge_runs(const uint64_t *pages, size_t n, size_t limit, struct i
 }
 
 /*
- * Read ascending pages that all have slots. The kernel stops at the first page it cannot read: that one
+ * Read ascending pages that all have entries. The kernel stops at the first page it cannot read: that one
  * is marked and reading resumes behind it. Batches shrink while that happens, so that a target full of
  * unreadable pages costs one short call a page, not one long one.
  */
@@ -221,33 +257,51 @@ static int load_pages(struct cs_mem *mem, const uint64_t *pages, size_t n)
 		else if (errno != EFAULT)
 			mem->err = -errno;
 		for (size_t k = 0; k < good; k++)
-			slot_find(mem, pages[i + k])->index = (int32_t)mem->arena_used++;
+			*page_entry(mem, pages[i + k]) = (int32_t)++mem->arena_used;
 		i += good;
 		if (good == asked) {
 			limit = limit * 2 < MAX_RUNS ? limit * 2 : MAX_RUNS;
 		} else if (!mem->err) {
-			slot_find(mem, pages[i++])->index = SLOT_UNREADABLE;
+			*page_entry(mem, pages[i++]) = PAGE_UNREADABLE;
 			limit = limit / 2 > MIN_RUNS ? limit / 2 : MIN_RUNS;
 		}
 	}
 	return mem->err;
 }
 
+/* Note a page that is to be fetched. Returns 0 or -ENOMEM. */
+static int add_wanted(struct cs_mem *mem, uint64_t page)
+{
+	if (mem->nwanted == mem->cap_wanted) {
+		uint64_t *wanted = realloc(mem->wanted, 2 * mem->cap_wanted * sizeof(*mem->wanted));
+
+		if (!wanted)
+			return -ENOMEM;
+		mem->wanted = wanted;
+		mem->cap_wanted *= 2;
+	}
+	mem->wanted[mem->nwanted++] = page;
+	return 0;
+}
+
 void cs_mem_want(struct cs_mem *mem, uint64_t addr, size_t size)
 {
-	uint64_t last;
+	uint64_t last = (addr + size - 1) >> PAGE_SHIFT;
 
+	if (mem->nwanted && addr >> PAGE_SHIFT == last && mem->wanted[mem->nwanted - 1] == last)
+		return;
 	if (!size || size > MAX_WANT || !range_is_sane(addr, size))
 		return;
-	last = (addr + size - 1) >> PAGE_SHIFT;
 	for (uint64_t page = addr >> PAGE_SHIFT; page <= last; page++) {
-		struct slot *slot;
-		bool is_new;
+		int32_t *entry = page_entry(mem, page);
 
-		if (slot_get(mem, page, &slot, &is_new))
+		if (entry && *entry != PAGE_UNKNOWN)
+			continue;
+		/* what is not noted is read through, or says why not */
+		if (!entry || mem->npages >= MAX_PAGES || add_wanted(mem, page))
 			return;
-		if (is_new)
-			mem->wanted[mem->nwanted++] = page;
+		mem->npages++;
+		*entry = PAGE_WANTED;
 	}
 }
 
@@ -264,40 +318,54 @@ void cs_mem_fetch(struct cs_mem *mem)
 
 	/* A page may have been read through since it was wanted. */
 	for (size_t i = 0; i < mem->nwanted; i++) {
-		if (slot_find(mem, mem->wanted[i])->index == SLOT_WANTED)
+		if (*page_entry(mem, mem->wanted[i]) == PAGE_WANTED)
 			mem->wanted[n++] = mem->wanted[i];
 	}
 	mem->nwanted = 0;
 	qsort(mem->wanted, n, sizeof(*mem->wanted), compare_pages);
-	/* Pages left unread for lack of memory stay SLOT_WANTED: reading them says why. */
+	/* Pages left unread for lack of memory stay PAGE_WANTED: reading them says why. */
 	load_pages(mem, mem->wanted, n);
 }
 
 /* The cached bytes of a page, read through if need be. */
 static int page_data(struct cs_mem *mem, uint64_t page, const char **ret)
 {
-	struct slot *slot;
-	bool is_new;
-	int err;
+	int32_t *entry = page_get(mem, page);
 
-	err = slot_get(mem, page, &slot, &is_new);
-	if (err)
-		return err;
-	if (slot->index == SLOT_WANTED) {
-		err = load_pages(mem, &page, 1);
+	if (!entry)
+		return -ENOMEM;
+	if (*entry == PAGE_WANTED) {
+		int err = load_pages(mem, &page, 1);
+
 		if (err)
 			return err;
+		if (*entry > 0 && mem->nthrough < MAX_THROUGH)
+			mem->through[mem->nthrough++] = page;
 	}
-	if (slot->index < 0)
+	if (*entry <= 0)
 		return -EFAULT;
-	*ret = mem->arena + (size_t)slot->index * PAGE_BYTES;
+	*ret = mem->arena + (size_t)(*entry - 1) * PAGE_BYTES;
+	mem->near[page & (NEAR_PAGES - 1)] = (struct near){page, *ret};
 	return 0;
+}
+
+/* A plain memcpy of at most a page is made "rep movs" by GCC: slow to begin, and slow to read back. Its library's is called instead. */
+static void copy(char *dst, const char *src, size_t n)
+{
+	__asm__("" : "+r"(n));
+	memcpy(dst, src, n);
 }
 
 int cs_mem_read(struct cs_mem *mem, uint64_t addr, void *dst, size_t size)
 {
+	const struct near *near = &mem->near[addr >> PAGE_SHIFT & (NEAR_PAGES - 1)];
 	char *out = dst;
 
+	if (near->page == addr >> PAGE_SHIFT && near->data &&
+	    size <= PAGE_BYTES - (addr & (PAGE_BYTES - 1))) {
+		copy(dst, near->data + (addr & (PAGE_BYTES - 1)), size);
+		return 0;
+	}
 	if (!range_is_sane(addr, size))
 		return -EFAULT;
 	while (size) {
@@ -308,7 +376,7 @@ int cs_mem_read(struct cs_mem *mem, uint64_t addr, void *dst, size_t size)
 
 		if (err)
 			return err;
-		memcpy(out, data + at, n);
+		copy(out, data + at, n);
 		out += n;
 		addr += n;
 		size -= n;

@@ -29,6 +29,12 @@ pid_t cs_mem_pid(const struct cs_mem *mem);
 /* Drop every cached page: the next read sees the process as it is then. */
 void cs_mem_forget(struct cs_mem *mem);
 
+/*
+ * The same, and note that what had to be read through since then will be read again: who does nearly the same many times need not know
+ * all addresses before. What is no longer read is found out after some dozen times.
+ */
+void cs_mem_renew(struct cs_mem *mem);
+
 /* Note that [addr, addr + size) will be read; absurd ranges are ignored (the read then fails). */
 void cs_mem_want(struct cs_mem *mem, uint64_t addr, size_t size);
 

@@ -12,20 +12,23 @@
 #include "core/cleanup.h"
 #include "proc/file.h"
 #include "proc/maps.h"
+#include "python/digest.h"
 #include "python/objects.h"
 #include "python/task_site.h"
+#include "python/work.h"
 
 /*
  * The names in asyncio.tasks that hold tasks: the first up to 3.11, the other two from 3.12 on. From 3.14 on they hold only tasks
- * that are not the C module's own, which are in lists (walk.c).
+ * that are not the C module's own, which are in lists (walk.c). In the order in which they are read: an eager task that is suspended
+ * for the first time moves to the scheduled ones, and is then met twice rather than never.
  */
 static const struct {
 	const char *name;
 	bool weak; /* a WeakSet, else a plain set */
 } set_names[] = {
 	{"_all_tasks", true},
-	{"_scheduled_tasks", true},
 	{"_eager_tasks", false},
+	{"_scheduled_tasks", true},
 };
 
 static int module_dict(const struct cs_pyobj_ctx *ctx, uint64_t modules, const char *name,
@@ -42,6 +45,7 @@ static int module_dict(const struct cs_pyobj_ctx *ctx, uint64_t modules, const c
 struct found {
 	struct cs_asyncio_module module;
 	uint64_t init, current_tasks;
+	struct cs_work work;
 	char reason[sizeof(((struct cs_asyncio *)0)->probe_reason)];
 };
 
@@ -171,6 +175,8 @@ static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct 
 		return err;
 	if ((err = module_dict(ctx, modules, "asyncio.tasks", &tasks_dict)))
 		return err;
+	/* programs without an executor have none */
+	cs_work_find(ctx, modules, ret->module.task_type, &ret->work);
 	return find_sets(ctx, tasks_dict, &ret->module);
 }
 
@@ -188,6 +194,7 @@ static void add_found(pid_t pid, const struct found *found, int err, struct cs_a
 		return;
 	/* the main interpreter is the last one */
 	ret->current_tasks = found->current_tasks;
+	ret->work = found->work;
 	ret->modules[ret->nmodules++] = found->module;
 	ret->loaded = ret->loaded || !err;
 }
@@ -209,6 +216,24 @@ int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct c
 			return err;
 		err = cs_mem_read_u64(mem, at + interp->info.off.interp_next, &at);
 	}
+	return err;
+}
+
+int cs_modules_mark(const struct cs_interp *interp, struct cs_mem *mem, uint64_t *ret)
+{
+	const struct cs_py_offsets *off = &interp->info.off;
+	uint64_t at, modules, keys, n, mark = 0;
+	int err = cs_mem_read_u64(mem, interp->info.interpreters_head, &at);
+
+	for (int i = 0; i < CS_MAX_INTERPRETERS && at && !err; i++) {
+		if ((err = cs_mem_read_u64(mem, at + off->interp_modules, &modules)) || !modules ||
+		    (err = cs_mem_read_u64(mem, modules + off->dict_keys, &keys)) ||
+		    (err = cs_mem_read_u64(mem, keys + off->keys_nentries, &n)))
+			break;
+		mark = cs_digest_word(cs_digest_word(mark, keys), n);
+		err = cs_mem_read_u64(mem, at + off->interp_next, &at);
+	}
+	*ret = mark;
 	return err;
 }
 

@@ -21,6 +21,9 @@
 #define MAX_LOG2_SIZE  20u
 #define MAX_LOG2_BYTES 24u
 
+/* Bytes of an instance without its attributes; real classes stay far below. */
+#define MAX_INSTANCE 65536
+
 /* Entries looked at in one go: their keys are fetched together. */
 #define BATCH 64
 
@@ -321,6 +324,44 @@ int cs_pyobj_attr_each(const struct cs_pyobj_ctx *ctx, uint64_t obj, cs_pyobj_en
 	int err = attr_tables(ctx, obj, &keys, &values);
 
 	return err ? err : each_entry(ctx, keys, values, fn, arg);
+}
+
+int cs_pytype_attr_steps(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type,
+			 const char *name, int32_t steps[CS_ATTR_STEPS])
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	int32_t before = ctx->interp->info.traits.managed_dict_before;
+	uint64_t addr, offset, index;
+	struct keys keys;
+	int err, n = 0;
+
+	if ((err = cs_mem_read_u64(ctx->mem, type->addr + off->heaptype_cached_keys, &addr)) ||
+	    (err = cs_mem_read_u64(ctx->mem, type->addr + off->type_dictoffset, &offset)))
+		return err;
+	if (!(type->flags & CS_PYTYPE_HEAP) || !addr || type->basicsize > MAX_INSTANCE)
+		return -ENOENT;
+	if ((err = keys_open(ctx, addr, &keys)) || (err = keys_find(ctx, &keys, name, &index)))
+		return err;
+	switch (ctx->interp->info.traits.attrs_at) {
+	case CS_ATTRS_VALUES_BEFORE:
+		steps[n++] = -before - VALUES_BEFORE_DICT;
+		steps[n++] = (int32_t)(8 * index);
+		return n;
+	case CS_ATTRS_TAGGED_BEFORE:
+		steps[n++] = -before;
+		steps[n++] = (int32_t)(1 + 8 * index);
+		return n;
+	case CS_ATTRS_INLINE:
+		steps[n++] = (int32_t)(type->basicsize + VALUES_HEADER + 8 * index);
+		return n;
+	default:
+		if (!offset || offset > type->basicsize)
+			return -ENOENT;
+		steps[n++] = (int32_t)offset;
+		steps[n++] = (int32_t)off->dict_values;
+		steps[n++] = (int32_t)(8 * index);
+		return n;
+	}
 }
 
 int cs_pyobj_attr(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *name, uint64_t *ret)

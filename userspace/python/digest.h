@@ -11,24 +11,31 @@ static inline uint64_t cs_digest_word(uint64_t digest, uint64_t word)
 	return ((digest << 29 | digest >> 35) ^ word) * 0x9e3779b97f4a7c15ull;
 }
 
+static inline uint64_t cs_digest_at(uint64_t digest, const char *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return cs_digest_word(digest, word);
+}
+
 /*
  * Mix n bytes into a digest (0 to begin with). Four chains side by side: a multiplication has to wait for the
  * one before it in its own chain only.
  */
 static inline uint64_t cs_digest(uint64_t digest, const void *bytes, size_t n)
 {
-	uint64_t chains[4] = {digest, 1, 2, 3}, words[4] = {0};
+	uint64_t a = cs_digest_word(digest, n), b = 1, c = 2, d = 3, rest = 0;
 	const char *at = bytes;
 
-	for (; n >= sizeof(words); n -= sizeof(words), at += sizeof(words)) {
-		memcpy(words, at, sizeof(words));
-#pragma GCC unroll 4
-		for (int i = 0; i < 4; i++)
-			chains[i] = cs_digest_word(chains[i], words[i]);
+	for (; n >= 32; n -= 32, at += 32) {
+		a = cs_digest_at(a, at);
+		b = cs_digest_at(b, at + 8);
+		c = cs_digest_at(c, at + 16);
+		d = cs_digest_at(d, at + 24);
 	}
-	memset(words, 0, sizeof(words));
-	memcpy(words, at, n);
-	for (int i = 0; i < 4; i++)
-		chains[0] = cs_digest_word(cs_digest_word(chains[0], chains[i]), words[i]);
-	return chains[0];
+	for (; n >= 8; n -= 8, at += 8)
+		a = cs_digest_at(a, at);
+	memcpy(&rest, at, n);
+	return cs_digest_word(cs_digest_word(cs_digest_word(a, b), cs_digest_word(c, d)), rest);
 }

@@ -69,6 +69,8 @@ struct cs_asyncio {
 	 * threads are walked.
 	 */
 	uint64_t current_tasks;
+	struct cs_work
+		work; /* likewise of the main one; all zero until an executor has been used */
 	struct cs_asyncio_module modules[CS_MAX_INTERPRETERS];
 	unsigned int nmodules;
 	struct cs_probe_site probe; /* of Task.__init__ */
@@ -87,6 +89,9 @@ int cs_interp_detect(pid_t pid, struct cs_interp *ret);
  * Source: Modules/_asynciomodule.c and Lib/asyncio/tasks.py of 3.8 to 3.15.
  */
 int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct cs_asyncio *ret);
+
+/* A number that changes when an interpreter imports a module. Returns 0 or what cs_mem_read returns. */
+int cs_modules_mark(const struct cs_interp *interp, struct cs_mem *mem, uint64_t *ret);
 
 /* Do both name the same tasks? */
 bool cs_asyncio_same(const struct cs_asyncio *a, const struct cs_asyncio *b);

@@ -13,6 +13,8 @@
 
 /* Up to 3.10 the threading module is asked for a thread; that walks a dict. It counts as much as so many thread states. */
 #define ASKING_COSTS 4096
+/* ... and a look into a thread's own dict so many. */
+#define DICT_COSTS   64
 
 void cs_loops_init(struct cs_loops *loops, pid_t pid)
 {
@@ -41,7 +43,43 @@ static int read_ids(const struct cs_pyobj_ctx *ctx, uint64_t tstate, uint64_t *r
 	return cs_mem_read_u64(ctx->mem, tstate + off->tstate_native_thread_id, ret_native);
 }
 
-/* Find the thread state with loop->thread_id, in one interpreter. */
+/*
+ * The loop that a thread runs: a field of its state from 3.13 on; before, in the thread's own dict, up to 3.11 in a
+ * PyRunningLoopHolder (Modules/_asynciomodule.c, set_running_loop). -ENOENT: none.
+ */
+static int running_loop(const struct cs_pyobj_ctx *ctx, uint64_t tstate, uint64_t *ret)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	uint64_t dict;
+	int err;
+
+	if (off->tstate_running_loop)
+		return cs_mem_read_u64(ctx->mem, tstate + off->tstate_running_loop, ret);
+	err = cs_mem_read_u64(ctx->mem, tstate + off->tstate_dict, &dict);
+	if (err || !dict)
+		return err ? err : -ENOENT;
+	err = cs_pyobj_dict_get(ctx, dict, "__asyncio_running_event_loop__", ret);
+	if (err || !off->loop_holder_loop)
+		return err;
+	return cs_mem_read_u64(ctx->mem, *ret + off->loop_holder_loop, ret);
+}
+
+/* Does the thread with this state and id run the loop? */
+static bool runs(struct cs_loops *loops, const struct cs_pyobj_ctx *ctx, uint64_t tstate,
+		 uint64_t thread_id, struct cs_loop *loop)
+{
+	uint64_t running;
+
+	if (!loop->foreign)
+		return thread_id == (uint64_t)loop->thread_id;
+	loops->left -= DICT_COSTS;
+	if (running_loop(ctx, tstate, &running) || running != loop->addr)
+		return false;
+	loop->thread_id = (int64_t)thread_id;
+	return true;
+}
+
+/* Find the state of the thread that runs the loop, in one interpreter. */
 static int find_tstate_in(struct cs_loops *loops, const struct cs_pyobj_ctx *ctx,
 			  uint64_t interpreter, struct cs_loop *loop)
 {
@@ -51,7 +89,7 @@ static int find_tstate_in(struct cs_loops *loops, const struct cs_pyobj_ctx *ctx
 
 	while (!err && tstate && loops->left-- > 0) {
 		err = read_ids(ctx, tstate, &thread_id, &native);
-		if (!err && thread_id == (uint64_t)loop->thread_id && native <= INT32_MAX) {
+		if (!err && native <= INT32_MAX && runs(loops, ctx, tstate, thread_id, loop)) {
 			loop->tstate = tstate;
 			if (!off->tstate_native_thread_id)
 				loops->left -= ASKING_COSTS;
@@ -99,11 +137,13 @@ static int read_thread_id(const struct cs_pyobj_ctx *ctx, uint64_t slot, int64_t
  */
 static bool still_holds(const struct cs_pyobj_ctx *ctx, const struct cs_loop *loop)
 {
-	uint64_t id, native;
-	int64_t thread_id;
+	uint64_t id, native, running;
+	int64_t thread_id = loop->thread_id;
 
-	if (!loop->tstate || read_thread_id(ctx, loop->slot, &thread_id) ||
-	    read_ids(ctx, loop->tstate, &id, &native))
+	if (!loop->tstate || read_ids(ctx, loop->tstate, &id, &native))
+		return false;
+	if (loop->foreign ? cs_mem_read_u64(ctx->mem, loop->slot, &running) || running != loop->addr
+			  : read_thread_id(ctx, loop->slot, &thread_id))
 		return false;
 	if (!ctx->interp->info.off.tstate_native_thread_id)
 		native = loop->native;
@@ -116,13 +156,16 @@ static int resolve(struct cs_loops *loops, const struct cs_pyobj_ctx *ctx, struc
 	int err;
 
 	*loop = (struct cs_loop){.addr = loop->addr, .met = true};
-	/* Loops that are no BaseEventLoop (uvloop) keep it elsewhere. */
-	if ((err = cs_pyobj_attr_slot(ctx, loop->addr, "_thread_id", &loop->slot)) ||
-	    (err = read_thread_id(ctx, loop->slot, &loop->thread_id)))
+	err = cs_pyobj_attr_slot(ctx, loop->addr, "_thread_id", &loop->slot);
+	/* that of uvloop is no BaseEventLoop, but its thread knows that it runs it */
+	loop->foreign = err == -ENOENT;
+	if (!loop->foreign && (err || (err = read_thread_id(ctx, loop->slot, &loop->thread_id))))
 		return err;
-	if (!loop->thread_id)
+	if (!loop->foreign && !loop->thread_id)
 		return 0;
 	err = find_tstate(loops, ctx, loop);
+	if (err == -ENOENT && loop->foreign && loops->left > 0)
+		return 0;
 	if (err)
 		return err;
 	loop->tid = loops->namespaced ? (uint32_t)cs_thread_outer(ctx->interp->pid, loop->native)

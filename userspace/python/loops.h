@@ -22,7 +22,8 @@ struct cs_loops {
 		uint64_t addr;
 		bool met; /* in this pass */
 		/* How its thread was found; checked before it is believed again. */
-		uint64_t slot;   /* where the loop keeps _thread_id */
+		bool foreign;  /* it keeps no _thread_id: its thread is told by what threads run */
+		uint64_t slot; /* where the loop keeps _thread_id */
 		uint64_t tstate; /* the thread's state, or 0: the loop does not run */
 		int64_t thread_id;
 		uint32_t native;

@@ -103,6 +103,15 @@ int cs_pyobj_attr_slot(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char 
 /* The attribute itself. -ENOENT: none there. */
 int cs_pyobj_attr(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *name, uint64_t *ret);
 
+/*
+ * The same for all instances of a class that have not been rearranged: the address of an attribute's value is found by reading a word
+ * so many bytes from the instance, then one so many bytes from what was read, and so on. Returns the number of steps,
+ * -ENOENT if no instance has had this attribute yet, or another error.
+ */
+#define CS_ATTR_STEPS 3
+int cs_pytype_attr_steps(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type,
+			 const char *name, int32_t steps[CS_ATTR_STEPS]);
+
 /* Call fn for each attribute that an instance stores itself. -ENOENT: it stores none. Returns what fn returned, or an error. */
 int cs_pyobj_attr_each(const struct cs_pyobj_ctx *ctx, uint64_t obj, cs_pyobj_entry_fn *fn,
 		       void *arg);

@@ -16,9 +16,6 @@
 
 #include "core/cleanup.h"
 
-/* Threads watched at once, two open files each. A process with more is never found at rest. */
-#define MAX_THREADS 256
-
 struct thread {
 	uint32_t tid;
 	int state_fd;
@@ -31,17 +28,18 @@ struct cs_quiet {
 	pid_t pid;
 	bool all;
 	bool too_many;
-	size_t n;
-	struct thread threads[MAX_THREADS];
+	size_t n, most;
+	struct thread threads[CS_QUIET_THREADS];
 };
 
-int cs_quiet_new(pid_t pid, struct cs_quiet **ret)
+int cs_quiet_new(pid_t pid, size_t most, struct cs_quiet **ret)
 {
 	struct cs_quiet *quiet = calloc(1, sizeof(*quiet));
 
 	if (!quiet)
 		return -ENOMEM;
 	quiet->pid = pid;
+	quiet->most = most < CS_QUIET_THREADS ? most : CS_QUIET_THREADS;
 	quiet->all = true;
 	*ret = quiet;
 	return 0;
@@ -105,7 +103,7 @@ static int compare_tids(const void *a, const void *b)
 /* Watch exactly these threads, given in ascending order: keep open files, close and open the others. */
 static void watch_sorted(struct cs_quiet *quiet, const uint32_t *tids, size_t n)
 {
-	struct thread old[MAX_THREADS];
+	struct thread old[CS_QUIET_THREADS];
 	size_t nold = quiet->n, k = 0;
 
 	memcpy(old, quiet->threads, nold * sizeof(*old));
@@ -124,10 +122,10 @@ static void watch_sorted(struct cs_quiet *quiet, const uint32_t *tids, size_t n)
 
 void cs_quiet_watch(struct cs_quiet *quiet, const uint32_t *tids, size_t n)
 {
-	uint32_t sorted[MAX_THREADS];
+	uint32_t sorted[CS_QUIET_THREADS];
 
 	quiet->all = n == 0;
-	quiet->too_many = n > MAX_THREADS;
+	quiet->too_many = n > quiet->most;
 	if (quiet->all || quiet->too_many)
 		return;
 	memcpy(sorted, tids, n * sizeof(*sorted));
@@ -150,20 +148,25 @@ bool cs_quiet_covers(const struct cs_quiet *quiet, const uint32_t *tids, size_t 
 static void watch_all(struct cs_quiet *quiet)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
-	uint32_t tids[MAX_THREADS];
+	uint32_t tids[CS_QUIET_THREADS];
 	struct dirent *entry;
 	char path[32];
 	size_t n = 0;
 
+	quiet->too_many = false;
 	snprintf(path, sizeof(path), "/proc/%d/task", quiet->pid);
 	dir = opendir(path);
-	while (dir && n < MAX_THREADS && (entry = readdir(dir))) {
+	while (dir && !quiet->too_many && (entry = readdir(dir))) {
 		unsigned long tid = strtoul(entry->d_name, NULL, 10);
 
-		if (tid)
+		if (tid && n == quiet->most)
+			quiet->too_many = true;
+		else if (tid)
 			tids[n++] = (uint32_t)tid;
 	}
-	quiet->too_many = n == MAX_THREADS;
+	/* files that would be of no use are not kept open */
+	if (quiet->too_many)
+		n = 0;
 	qsort(tids, n, sizeof(*tids), compare_tids);
 	watch_sorted(quiet, tids, n);
 }

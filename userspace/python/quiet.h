@@ -12,7 +12,13 @@
 
 struct cs_quiet;
 
-int cs_quiet_new(pid_t pid, struct cs_quiet **ret); /* 0 or -ENOMEM */
+#define CS_QUIET_THREADS 256 /* the most that can be watched at once, two open files each */
+
+/*
+ * A process with more than `most` threads to be watched is never found at rest. All of them are watched until told otherwise.
+ * Returns 0 or -ENOMEM.
+ */
+int cs_quiet_new(pid_t pid, size_t most, struct cs_quiet **ret);
 void cs_quiet_free(struct cs_quiet *quiet);
 
 /* Which threads matter: these, or with n 0 all that the process has when cs_quiet_begin is called. */

@@ -6,6 +6,11 @@
  * Everything is read before it is known whether the reading holds, and nothing is read after: records are
  * written from the walk alone. In the per-task form the second walk is only compared: whatever the first one
  * read of a task (its name, its coroutines) lay between two equal readings of it.
+ *
+ * Most processes are at rest most of the time. If every thread that a process had was blocked before the last reading, and
+ * none has been given a CPU since, then nothing can have written to its memory, and the last reading is this pass's, too: no byte
+ * is read again. All threads count, not only those with a loop: any of them may drop the last reference to a task, collect garbage, or
+ * begin to run a loop that was at rest. New threads need not be looked for, since somebody would have had to run to make one.
  */
 #include "python/tasks.h"
 
@@ -15,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "python/addrmap.h"
@@ -31,17 +37,27 @@
  */
 #define RESTLESS_PASSES  8
 #define RESTLESS_RETRIES 32
+/*
+ * Processes with more threads are read in every pass: to ask so many would cost as much as reading some hundred tasks, and two
+ * open files for each.
+ */
+#define STILL_THREADS    32
+
+/* What each task of each pass costs whoever makes a profile of the capture, at the least. */
+#define READER_NS 1000
 
 struct cs_tasks {
 	struct cs_interp interp;
 	struct cs_asyncio asyncio;
-	struct cs_quiet *quiet;
+	struct cs_quiet *quiet;   /* the threads with a loop, or all if they are not known */
+	struct cs_quiet *process; /* all threads */
+	bool still;               /* process says whether what walk and known have is still so */
 	struct cs_loops loops;
 	struct cs_walk walk, second; /* second: to compare with, in the per-task form */
-	struct cs_addrmap digests;   /* of the second walk: task -> digest */
-	struct cs_addrmap known;     /* of the last pass: task -> digest of its record */
-	struct cs_addrmap next;      /* of this pass */
-	unsigned int restless;       /* passes in a row that found no rest */
+	struct cs_addrmap digests; /* of the second walk: task -> digest of all it was read from */
+	struct cs_addrmap known;   /* of the last pass: task -> digest of what its record says */
+	struct cs_addrmap next;    /* of this pass */
+	unsigned int restless;     /* passes in a row that found no rest */
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -93,7 +109,9 @@ int cs_tasks_new(const struct cs_interp *interp, const struct cs_asyncio *asynci
 	tasks->interp = *interp;
 	tasks->asyncio = *asyncio;
 	cs_loops_init(&tasks->loops, interp->pid);
-	err = cs_quiet_new(interp->pid, &tasks->quiet);
+	err = cs_quiet_new(interp->pid, CS_QUIET_THREADS, &tasks->quiet);
+	if (!err)
+		err = cs_quiet_new(interp->pid, STILL_THREADS, &tasks->process);
 	if (err)
 		return err;
 	*ret = TAKE_PTR(tasks);
@@ -105,6 +123,7 @@ void cs_tasks_free(struct cs_tasks *tasks)
 	if (!tasks)
 		return;
 	cs_quiet_free(tasks->quiet);
+	cs_quiet_free(tasks->process);
 	cs_walk_free(&tasks->walk);
 	cs_walk_free(&tasks->second);
 	cs_addrmap_free(&tasks->digests);
@@ -136,6 +155,12 @@ static bool watch_loops(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 	return enough;
 }
 
+/* Note how often each thread has run, before a reading. Run counts tell nothing of ourselves: we run while we read. */
+static bool begin_still(struct cs_tasks *tasks)
+{
+	return tasks->interp.pid != getpid() && cs_quiet_begin(tasks->process);
+}
+
 /* Returns 0 when the process was at rest during the walk, -EBUSY if it never was, or the walk's error. */
 static int read_quiet(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint64_t wait_ns,
 		      uint64_t *ret_began_ns)
@@ -148,18 +173,27 @@ static int read_quiet(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, ui
 
 		*ret_began_ns = now_ns();
 		if (quiet) {
+			bool still = begin_still(tasks);
 			int err = cs_walk_read(&tasks->walk, ctx, &tasks->asyncio);
 
 			if (err)
 				return err;
 			quiet = cs_quiet_end(tasks->quiet);
-			if (watch_loops(tasks, ctx) && quiet)
+			if (watch_loops(tasks, ctx) && quiet) {
+				tasks->still = still;
 				return 0;
+			}
 		}
 		if (*ret_began_ns >= deadline)
 			return -EBUSY;
 		nanosleep(&pause, NULL);
 	}
+}
+
+/* Of all the bytes that a task was read from. */
+static uint64_t read_digest(const struct cs_walk_task *task)
+{
+	return cs_digest_word(task->digest, task->bytes);
 }
 
 /* Read twice; tasks that changed in between are dropped from the first walk. */
@@ -181,13 +215,13 @@ static int read_twice(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx,
 		const struct cs_walk_task *task = &tasks->second.tasks[i];
 
 		if (task->state)
-			cs_addrmap_add(&tasks->digests, task->addr, task->digest);
+			cs_addrmap_add(&tasks->digests, task->addr, read_digest(task));
 	}
 	for (size_t i = 0; i < walk->ntasks; i++) {
 		struct cs_walk_task *task = &walk->tasks[i];
 
 		if (!task->state || (cs_addrmap_get(&tasks->digests, task->addr, &digest) &&
-				     digest == task->digest))
+				     digest == read_digest(task)))
 			continue;
 		task->state = 0;
 		walk->ndropped++;
@@ -248,30 +282,34 @@ static int append_task(const struct cs_tasks *tasks, const struct cs_walk_task *
 	return 0;
 }
 
+/* Of all that a task's record says: what the walk found, and what is known of its loop. */
+static uint64_t record_digest(const struct cs_tasks *tasks, const struct cs_walk_task *task)
+{
+	uint64_t rest = (uint64_t)cs_loops_tid(&tasks->loops, task->loop) << 32 |
+			(uint32_t)task->state << 16 | task->flags;
+
+	return cs_digest_word(task->digest, rest);
+}
+
 /* Append the records of the tasks that are new or have changed. Returns 0 or -ENOMEM. */
 static int append_tasks(struct cs_tasks *tasks, uint64_t ts_ns, struct cs_buf *out)
 {
-	const size_t after_ts = offsetof(struct cs_ev_hdr, ts_ns) + sizeof(uint64_t);
 	struct cs_walk *walk = &tasks->walk;
 
 	if (cs_addrmap_reset(&tasks->next, walk->ntasks))
 		return -ENOMEM;
 	for (size_t i = 0; i < walk->ntasks; i++) {
 		struct cs_walk_task *task = &walk->tasks[i];
-		size_t before = out->len;
 		uint64_t digest, old;
 
 		if (!is_alive(task))
 			continue;
-		if (append_task(tasks, task, ts_ns, out))
-			return -ENOMEM;
-		digest = cs_digest(task->flags, out->data + before + after_ts,
-				   out->len - before - after_ts);
+		digest = record_digest(tasks, task);
 		if (!cs_addrmap_add(&tasks->next, task->addr, digest))
 			task->state = 0; /* in two sets at once: an eager task that was suspended */
-		if (!task->state ||
-		    (cs_addrmap_get(&tasks->known, task->addr, &old) && old == digest))
-			out->len = before;
+		else if ((!cs_addrmap_get(&tasks->known, task->addr, &old) || old != digest) &&
+			 append_task(tasks, task, ts_ns, out))
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -327,20 +365,32 @@ static uint64_t patience(const struct cs_tasks *tasks, uint64_t wait_ns)
 	return 0;
 }
 
+/* Find a reading that holds, in whichever way. Returns 0 or what went wrong. */
+static int read_tasks(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint64_t wait_ns,
+		      uint64_t *ret_began_ns, enum cs_coherence *ret)
+{
+	int err;
+
+	tasks->still = false;
+	*ret = CS_COHERENT_QUIET;
+	err = read_quiet(tasks, ctx, patience(tasks, wait_ns), ret_began_ns);
+	tasks->restless = err == -EBUSY ? tasks->restless + 1 : 0;
+	if (err == -EBUSY) {
+		*ret = CS_COHERENT_PER_TASK;
+		err = read_twice(tasks, ctx, ret_began_ns);
+	}
+	return err;
+}
+
 static int pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, uint64_t wait_ns,
 		struct cs_buf *out, struct cs_tasks_result *ret)
 {
 	struct cs_pyobj_ctx ctx = {&tasks->interp, mem};
 	enum cs_coherence coherence = CS_COHERENT_QUIET;
-	uint64_t began_ns;
-	int err;
+	uint64_t began_ns = now_ns();
+	bool still = tasks->still && cs_quiet_end(tasks->process);
+	int err = still ? 0 : read_tasks(tasks, &ctx, wait_ns, &began_ns, &coherence);
 
-	err = read_quiet(tasks, &ctx, patience(tasks, wait_ns), &began_ns);
-	tasks->restless = err == -EBUSY ? tasks->restless + 1 : 0;
-	if (err == -EBUSY) {
-		coherence = CS_COHERENT_PER_TASK;
-		err = read_twice(tasks, &ctx, &began_ns);
-	}
 	ret->ndropped = tasks->walk.ndropped;
 	/* The sets themselves could not be read. */
 	if (err == -EFAULT || err == -EINVAL)
@@ -348,22 +398,33 @@ static int pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, 
 	if (err)
 		return err;
 	ret->coherence = coherence;
-	return write_records(tasks, began_ns, weight_ns, ret, out);
+	if (still) {
+		ret->ntasks = (uint32_t)tasks->known.n;
+		return append_pass(tasks, began_ns, weight_ns, ret, out);
+	}
+	err = write_records(tasks, began_ns, weight_ns, ret, out);
+	if (err)
+		tasks->still = false;
+	return err;
 }
 
 int cs_tasks_pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, uint64_t wait_ns,
 		  struct cs_buf *out, struct cs_tasks_result *ret)
 {
-	uint64_t began_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t began_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), later_ns;
 	int err;
 
 	*ret = (struct cs_tasks_result){0};
 	err = pass(tasks, mem, weight_ns, wait_ns, out, ret);
 	ret->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
+	later_ns = (uint64_t)ret->ntasks * READER_NS;
+	if (ret->cpu_ns < later_ns)
+		ret->cpu_ns = later_ns;
 	return err;
 }
 
 void cs_tasks_renew(struct cs_tasks *tasks, uint64_t task)
 {
 	cs_addrmap_change(&tasks->known, task);
+	tasks->still = false;
 }

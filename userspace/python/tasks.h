@@ -9,6 +9,8 @@
  * /proc/PID/task/TID/schedstat did not move: CS_COHERENT_QUIET); it waits up to wait_ns for such a moment. If none
  * comes, every task is read twice and kept only if nothing changed in between (CS_COHERENT_PER_TASK).
  * Types are checked on every object; what fails is counted in ndropped, never guessed.
+ *
+ * If no thread of the process has run since the last quiet pass, its reading is taken again: see tasks.c.
  */
 #pragma once
 
@@ -32,7 +34,8 @@ struct cs_tasks_result {
 	uint32_t ntasks;
 	uint32_t ndropped;
 	uint32_t coherence; /* enum cs_coherence; 0: the pass was given up */
-	uint64_t cpu_ns;    /* CPU time of this thread that the pass took, waiting included */
+	/* CPU time of this thread that the pass took, waiting included, or that its record costs later, if that is more. */
+	uint64_t cpu_ns;
 };
 
 /*

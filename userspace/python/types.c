@@ -25,6 +25,8 @@ static const struct {
 	{"weakref.ReferenceType", false, CS_TYPE_WEAKREF},
 	{"TaskWakeupMethWrapper", false, CS_TYPE_WAKEUP},
 	{"builtin_function_or_method", false, CS_TYPE_CFUNCTION},
+	{"builtin_method", false,
+	 CS_TYPE_CFUNCTION}, /* of one that takes its class, too: PyCMethod_Type */
 	{"function", false, CS_TYPE_FUNCTION},
 	{"method", false, CS_TYPE_METHOD},
 	{"functools.partial", true, CS_TYPE_PARTIAL},

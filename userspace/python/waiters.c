@@ -15,283 +15,65 @@
  */
 #include "python/waiters.h"
 
+#include <errno.h>
 #include <string.h>
 
-#include "core/cleanup.h"
+#include "python/search.h"
 
-/* Real ways: 3 to 11 objects, at most 4 futures, one above the other. */
+/* Objects of one search: real ways have 3 to 11. */
 #define MAX_OBJECTS 200
-#define MAX_DEPTH   12 /* steps from object to object */
-#define MAX_SEEN    32
-#define MAX_ITEMS   64  /* of a list, tuple or deque */
-#define MAX_NAMES   128 /* in the code of one callback and the methods it calls */
-#define MAX_ATTRS   256 /* of one object */
-#define MAX_BASES   8
 
-/* Objects of one reading: more than any program needs, and a bound for a forged one. */
-#define MAX_READING_OBJECTS (4u * CS_MAX_TASKS)
-
-/* tp_flags (Include/object.h) */
-#define FLAG_LIST  (1ull << 25)
-#define FLAG_TUPLE (1ull << 26)
+/*
+ * Words and entries of one reading: a real way takes 10 to 60 of them, and most tasks share theirs. A forged process ends here, after
+ * a third of a second.
+ */
+#define MAX_READING_WORDS (64u * CS_MAX_TASKS)
 
 /* Modules/_collectionsmodule.c: a block is a link, BLOCKLEN objects and another link. */
 #define BLOCK_DATA  8
 #define BLOCK_LEN   64
 #define BLOCK_RIGHT (BLOCK_DATA + 8 * BLOCK_LEN)
 
-/* What is known of the way so far. */
-struct way {
-	uint8_t how; /* 0: no function met */
-	bool probable;
-	unsigned int depth;
-};
-
-struct search {
-	struct cs_waiters *all;
-	struct cs_waiters_known found;
-	unsigned int left; /* objects */
-	uint64_t seen[MAX_SEEN];
-	unsigned int nseen;
-};
-
-/* Addresses of names as a code object has them: such strings are interned, so the same name is the same object. */
-struct names {
-	uint64_t items[MAX_NAMES];
-	unsigned int n;
-};
-
-static void from_future(struct search *search, struct way way, uint64_t future);
-static void from_callback(struct search *search, struct way way, uint64_t future,
+static void from_future(struct cs_search *search, struct cs_way way, uint64_t future);
+static void from_callback(struct cs_search *search, struct cs_way way, uint64_t future,
 			  uint64_t callback);
-static void from_object(struct search *search, struct way way, const struct names *names,
-			uint64_t object);
+static void from_object(struct cs_search *search, struct cs_way way,
+			const struct cs_code_names *names, uint64_t object);
 
-static const struct cs_py_offsets *offsets(const struct search *search)
+/* A callback of this future wakes a task up. A direct await of the task that the search began at is told by its waiter. */
+static void from_wakeup(struct cs_search *search, const struct cs_way *way, uint64_t future,
+			uint64_t task)
 {
-	return &search->all->ctx->interp->info.off;
-}
-
-/* A word of another object; what cannot be read is 0, and told. */
-static uint64_t word_at(struct search *search, uint64_t addr)
-{
-	uint64_t word;
-
-	if (!cs_mem_read_u64(search->all->ctx->mem, addr, &word))
-		return word;
-	search->found.cut = true;
-	return 0;
-}
-
-static unsigned int what_is(struct search *search, uint64_t object)
-{
-	uint64_t type = object ? word_at(search, object + offsets(search)->object_type) : 0;
-
-	return cs_types_look_up(search->all->types, search->all->ctx, search->all->asyncio, type)
-		->what;
-}
-
-/* May the search look at one more object? */
-static bool may_enter(struct search *search, struct way *way)
-{
-	if (!search->left || !search->all->left || way->depth >= MAX_DEPTH) {
-		search->found.cut = true;
-		return false;
-	}
-	search->left--;
-	search->all->left--;
-	way->depth++;
-	return true;
-}
-
-static void add_link(struct search *search, const struct way *way, uint64_t task)
-{
-	struct cs_waiters_known *found = &search->found;
-
-	for (uint32_t i = 0; i < found->n; i++) {
-		if (found->links[i].waiter == task)
-			return;
-	}
-	if (found->n == CS_MAX_LINKS) {
-		found->cut = true;
-		return;
-	}
-	found->links[found->n++] = (struct cs_task_link){
+	const struct cs_task_link link = {
 		.waiter = task,
 		.how = way->how ? way->how : CS_WAIT_OTHER,
 		.flags = way->probable ? CS_LINKF_PROBABLE : 0,
 	};
-}
 
-/* A callback of this future wakes a task up. A direct await of the task that the search began at is told by its waiter. */
-static void from_wakeup(struct search *search, const struct way *way, uint64_t future,
-			uint64_t task)
-{
-	if (!future || future == search->seen[0] || !(what_is(search, task) & CS_TYPE_TASK))
+	if (!future || future == search->seen[0] || !(cs_search_what(search, task) & CS_TYPE_TASK))
 		return;
-	if (word_at(search, task + offsets(search)->task_fut_waiter) == future)
-		add_link(search, way, task);
+	if (cs_search_word(search, task + cs_search_offsets(search)->task_fut_waiter) == future)
+		cs_search_add_link(&search->found, &link);
 }
 
-/* The objects of a list or tuple. Returns how many. */
-static unsigned int read_items(struct search *search, uint64_t sequence, uint64_t items[MAX_ITEMS])
+static void from_concurrent(struct cs_search *search, struct cs_way way, uint64_t future)
 {
-	const struct cs_pyobj_ctx *ctx = search->all->ctx;
-	const struct cs_py_offsets *off = offsets(search);
-	uint64_t at, n;
-
-	if (!sequence)
-		return 0;
-	if (cs_pyobj_has_flag(ctx, sequence, FLAG_LIST))
-		at = word_at(search, sequence + off->list_items);
-	else if (cs_pyobj_has_flag(ctx, sequence, FLAG_TUPLE))
-		at = sequence + off->tuple_items;
-	else
-		return 0;
-	n = word_at(search, sequence + off->object_var_size);
-	if (n > MAX_ITEMS) {
-		search->found.cut = true;
-		n = MAX_ITEMS;
-	}
-	if (!n || cs_mem_read(ctx->mem, at, items, n * sizeof(*items)))
-		return 0;
-	return (unsigned int)n;
-}
-
-static bool has_name(const struct names *names, uint64_t name)
-{
-	for (unsigned int i = 0; i < names->n; i++) {
-		if (names->items[i] == name)
-			return true;
-	}
-	return false;
-}
-
-/* Add the names in a function's code. */
-static void add_names(struct search *search, uint64_t function, struct names *names)
-{
-	uint64_t code = word_at(search, function + offsets(search)->function_code);
-	uint64_t items[MAX_ITEMS];
+	uint64_t list = 0, callbacks[CS_SEARCH_ITEMS];
 	unsigned int n;
 
-	if (!code)
+	if (!cs_search_enter(search, &way))
 		return;
-	n = read_items(search, word_at(search, code + offsets(search)->code_names), items);
-	for (unsigned int i = 0; i < n; i++) {
-		if (names->n == MAX_NAMES)
-			search->found.cut = true;
-		else if (!has_name(names, items[i]))
-			names->items[names->n++] = items[i];
-	}
-}
-
-struct methods {
-	struct search *search;
-	const struct names *wanted;
-	struct names *names;
-	unsigned int left;
-};
-
-static int visit_method(void *arg, uint64_t key, uint64_t value)
-{
-	struct methods *methods = arg;
-
-	if (!methods->left--)
-		return 1;
-	if (has_name(methods->wanted, key) && what_is(methods->search, value) & CS_TYPE_FUNCTION)
-		add_names(methods->search, value, methods->names);
-	return 0;
-}
-
-/* Add the names in the code of those methods of a class that are wanted. */
-static void add_method_names(struct search *search, uint64_t type, const struct names *wanted,
-			     struct names *names)
-{
-	for (int i = 0; i < MAX_BASES && type; i++) {
-		struct methods methods = {search, wanted, names, MAX_ATTRS};
-		uint64_t dict = word_at(search, type + offsets(search)->type_dict);
-
-		/* the interpreter's own types have none from 3.12 on, and no methods in Python */
-		if (dict)
-			cs_pyobj_dict_each(search->all->ctx, dict, visit_method, &methods);
-		type = word_at(search, type + offsets(search)->type_base);
-	}
-}
-
-/* Is a module's code known to put a callback on a future only in order to complete another? */
-static bool is_trusted(const struct cs_pyobj_ctx *ctx, uint64_t module)
-{
-	static const char *const trusted[] = {"asyncio.", "concurrent.futures.", "anyio."};
-	char name[64];
-
-	if (cs_pyobj_str(ctx, module, name, sizeof(name), NULL, NULL))
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(trusted); i++) {
-		if (!strncmp(name, trusted[i], strlen(trusted[i])))
-			return true;
-	}
-	return false;
-}
-
-/* What a function of asyncio is part of, by its qualified name. */
-static uint8_t how_of(const struct cs_pyobj_ctx *ctx, uint64_t qualname)
-{
-	static const struct {
-		const char *prefix;
-		uint8_t how;
-	} known[] = {
-		{"gather.", CS_WAIT_GATHER},
-		{"_wait.", CS_WAIT_WAIT},
-		{"_release_waiter", CS_WAIT_WAIT_FOR},
-		{"as_completed.", CS_WAIT_AS_COMPLETED},
-		{"_AsCompletedIterator.", CS_WAIT_AS_COMPLETED},
-		{"shield.", CS_WAIT_SHIELD},
-		{"TaskGroup.", CS_WAIT_TASK_GROUP},
-		{"_chain_future.", CS_WAIT_THREADSAFE},
-	};
-	char name[64];
-
-	if (cs_pyobj_str(ctx, qualname, name, sizeof(name), NULL, NULL))
-		return CS_WAIT_OTHER;
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		if (!strncmp(name, known[i].prefix, strlen(known[i].prefix)))
-			return known[i].how;
-	}
-	return CS_WAIT_OTHER;
-}
-
-/* What this function says of the way that leads through it. The first one gives it its name. */
-static void mark_way(struct search *search, struct way *way, uint64_t function)
-{
-	const struct cs_pyobj_ctx *ctx = search->all->ctx;
-	const struct cs_py_offsets *off = offsets(search);
-	bool trusted = is_trusted(ctx, word_at(search, function + off->function_module));
-
-	if (!trusted)
-		way->probable = true;
-	if (!way->how)
-		way->how = trusted ? how_of(ctx, word_at(search, function + off->function_qualname))
-				   : CS_WAIT_OTHER;
-}
-
-static void from_concurrent(struct search *search, struct way way, uint64_t future)
-{
-	uint64_t list, callbacks[MAX_ITEMS];
-	unsigned int n;
-
-	if (!may_enter(search, &way) ||
-	    cs_pyobj_attr(search->all->ctx, future, "_done_callbacks", &list))
-		return;
-	n = read_items(search, list, callbacks);
+	cs_search_note(search, cs_pyobj_attr(search->all->ctx, future, "_done_callbacks", &list));
+	n = cs_search_items(search, list, callbacks);
 	for (unsigned int i = 0; i < n; i++)
 		from_callback(search, way, 0, callbacks[i]);
 }
 
 /* Something that a callback holds. */
-static void from_value(struct search *search, struct way way, const struct names *names,
-		       uint64_t value)
+static void from_value(struct cs_search *search, struct cs_way way,
+		       const struct cs_code_names *names, uint64_t value)
 {
-	unsigned int what = what_is(search, value);
+	unsigned int what = cs_search_what(search, value);
 
 	if (what & CS_TYPE_TASK)
 		return;
@@ -299,39 +81,41 @@ static void from_value(struct search *search, struct way way, const struct names
 		from_future(search, way, value);
 	else if (what & CS_TYPE_CONCURRENT_FUTURE)
 		from_concurrent(search, way, value);
-	else if (what & (CS_TYPE_FUNCTION | CS_TYPE_METHOD | CS_TYPE_PARTIAL))
+	else if (what & (CS_TYPE_FUNCTION | CS_TYPE_METHOD | CS_TYPE_PARTIAL) &&
+		 cs_search_is_new(search, value))
 		from_callback(search, way, 0, value);
 	else if (what & CS_TYPE_INSTANCE)
 		from_object(search, way, names, value);
 }
 
-static void from_deque(struct search *search, struct way way, uint64_t deque)
+static void from_deque(struct cs_search *search, struct cs_way way, uint64_t deque)
 {
-	uint64_t head =
-		deque + offsets(search)->object_var_size + 8; /* leftblock, rightblock, leftindex */
-	uint64_t n = word_at(search, deque + offsets(search)->object_var_size);
-	uint64_t block = word_at(search, head), index = word_at(search, head + 16);
+	uint64_t head = deque + cs_search_offsets(search)->object_var_size +
+			8; /* leftblock, rightblock, leftindex */
+	uint64_t n = cs_search_word(search, deque + cs_search_offsets(search)->object_var_size);
+	uint64_t block = cs_search_word(search, head), index = cs_search_word(search, head + 16);
 
-	if (n > MAX_ITEMS) {
+	if (n > CS_SEARCH_ITEMS) {
 		search->found.cut = true;
-		n = MAX_ITEMS;
+		n = CS_SEARCH_ITEMS;
 	}
 	for (uint64_t i = 0; i < n && block && index < BLOCK_LEN; i++) {
-		uint64_t value = word_at(search, block + BLOCK_DATA + 8 * index);
+		uint64_t value = cs_search_word(search, block + BLOCK_DATA + 8 * index);
 
-		if ((what_is(search, value) & (CS_TYPE_FUTURE | CS_TYPE_TASK)) == CS_TYPE_FUTURE)
+		if ((cs_search_what(search, value) & (CS_TYPE_FUTURE | CS_TYPE_TASK)) ==
+		    CS_TYPE_FUTURE)
 			from_future(search, way, value);
 		if (++index == BLOCK_LEN) {
-			block = word_at(search, block + BLOCK_RIGHT);
+			block = cs_search_word(search, block + BLOCK_RIGHT);
 			index = 0;
 		}
 	}
 }
 
 struct attrs {
-	struct search *search;
-	struct way way;
-	const struct names *names;
+	struct cs_search *search;
+	struct cs_way way;
+	const struct cs_code_names *names;
 	unsigned int left;
 };
 
@@ -340,11 +124,11 @@ static int visit_attr(void *arg, uint64_t key, uint64_t value)
 	struct attrs *attrs = arg;
 	unsigned int what;
 
-	if (!attrs->left--)
-		return 1;
-	if (!has_name(attrs->names, key))
+	if (!attrs->left-- || !cs_search_may_read(attrs->search))
+		return -E2BIG;
+	if (!cs_names_have(attrs->names, key))
 		return 0;
-	what = what_is(attrs->search, value);
+	what = cs_search_what(attrs->search, value);
 	if (what & CS_TYPE_DEQUE)
 		from_deque(attrs->search, attrs->way, value);
 	else if (what & (CS_TYPE_FUTURE | CS_TYPE_CONCURRENT_FUTURE | CS_TYPE_INSTANCE))
@@ -353,56 +137,62 @@ static int visit_attr(void *arg, uint64_t key, uint64_t value)
 }
 
 /* An object whose methods are called by code with these names: those methods' names count, too, and those of what they call. */
-static void from_object(struct search *search, struct way way, const struct names *names,
-			uint64_t object)
+static void from_object(struct cs_search *search, struct cs_way way,
+			const struct cs_code_names *names, uint64_t object)
 {
-	struct names all = *names, once;
-	struct attrs attrs = {search, way, &all, MAX_ATTRS};
+	struct cs_code_names all = *names, once;
+	struct attrs attrs = {search, way, &all, CS_SEARCH_ATTRS};
 	uint64_t type;
 
-	if (!may_enter(search, &attrs.way))
+	if (!cs_search_enter(search, &attrs.way))
 		return;
-	type = word_at(search, object + offsets(search)->object_type);
-	add_method_names(search, type, names, &all);
+	type = cs_search_word(search, object + cs_search_offsets(search)->object_type);
+	cs_search_add_method_names(search, type, names, &all);
 	once = all;
-	add_method_names(search, type, &once, &all);
-	cs_pyobj_attr_each(search->all->ctx, object, visit_attr, &attrs);
+	cs_search_add_method_names(search, type, &once, &all);
+	cs_search_note(search, cs_pyobj_attr_each(search->all->ctx, object, visit_attr, &attrs));
 }
 
 /* A function, called with an object as its first argument (0: none). */
-static void from_function(struct search *search, struct way way, uint64_t function, uint64_t self)
+static void from_function(struct cs_search *search, struct cs_way way, uint64_t function,
+			  uint64_t self)
 {
-	const struct cs_py_offsets *off = offsets(search);
-	struct names names = {.n = 0};
-	uint64_t items[MAX_ITEMS];
+	const struct cs_py_offsets *off = cs_search_offsets(search);
+	struct cs_code_names names = {.n = 0};
+	uint64_t items[CS_SEARCH_ITEMS];
 	unsigned int n;
 
-	mark_way(search, &way, function);
-	add_names(search, function, &names);
-	n = read_items(search, word_at(search, function + off->function_closure), items);
+	cs_search_mark(search, &way, function);
+	cs_search_add_names(search, function, &names);
+	n = cs_search_items(search, cs_search_word(search, function + off->function_closure),
+			    items);
 	for (unsigned int i = 0; i < n; i++)
-		from_value(search, way, &names, word_at(search, items[i] + off->cell_value));
-	n = read_items(search, word_at(search, function + off->function_defaults), items);
+		from_value(search, way, &names, cs_search_word(search, items[i] + off->cell_value));
+	n = cs_search_items(search, cs_search_word(search, function + off->function_defaults),
+			    items);
 	for (unsigned int i = 0; i < n; i++)
 		from_value(search, way, &names, items[i]);
-	if (self && what_is(search, self) & CS_TYPE_INSTANCE)
+	if (self && cs_search_what(search, self) & CS_TYPE_INSTANCE)
 		from_object(search, way, &names, self);
 }
 
-static void from_method(struct search *search, struct way way, uint64_t method)
+static void from_method(struct cs_search *search, struct cs_way way, uint64_t method)
 {
-	uint64_t function = word_at(search, method + offsets(search)->method_function);
+	uint64_t function =
+		cs_search_word(search, method + cs_search_offsets(search)->method_function);
 
-	if (what_is(search, function) & CS_TYPE_FUNCTION)
-		from_function(search, way, function,
-			      word_at(search, method + offsets(search)->method_self));
+	if (cs_search_what(search, function) & CS_TYPE_FUNCTION)
+		from_function(
+			search, way, function,
+			cs_search_word(search, method + cs_search_offsets(search)->method_self));
 }
 
-static void from_cfunction(struct search *search, struct way way, uint64_t future,
+static void from_cfunction(struct cs_search *search, struct cs_way way, uint64_t future,
 			   uint64_t function)
 {
-	uint64_t self = word_at(search, function + offsets(search)->cfunction_self);
-	unsigned int what = what_is(search, self);
+	uint64_t self =
+		cs_search_word(search, function + cs_search_offsets(search)->cfunction_self);
+	unsigned int what = cs_search_what(search, self);
 
 	if (what & CS_TYPE_TASK) {
 		from_wakeup(search, &way, future, self);
@@ -414,25 +204,30 @@ static void from_cfunction(struct search *search, struct way way, uint64_t futur
 }
 
 /* functools.partial: behind its head the function, then the arguments (Modules/_functoolsmodule.c) */
-static void from_partial(struct search *search, struct way way, uint64_t partial)
+static void from_partial(struct cs_search *search, struct cs_way way, uint64_t partial)
 {
-	uint64_t head = partial + offsets(search)->object_type + 8;
-	uint64_t function = word_at(search, head), items[MAX_ITEMS];
-	struct names names = {.n = 0};
+	uint64_t head = partial + cs_search_offsets(search)->object_type + 8;
+	uint64_t called = cs_search_word(search, head), function = called, items[CS_SEARCH_ITEMS];
+	struct cs_code_names names = {.n = 0};
 	unsigned int n;
 
-	if (what_is(search, function) & CS_TYPE_FUNCTION) {
-		mark_way(search, &way, function);
-		add_names(search, function, &names);
+	if (cs_search_what(search, called) & CS_TYPE_METHOD)
+		function =
+			cs_search_word(search, called + cs_search_offsets(search)->method_function);
+	if (cs_search_what(search, function) & CS_TYPE_FUNCTION) {
+		cs_search_mark(search, &way, function);
+		cs_search_add_names(search, function, &names);
+	} else {
+		way.probable = true;
 	}
-	from_callback(search, way, 0, function);
-	n = read_items(search, word_at(search, head + 8), items);
+	from_callback(search, way, 0, called);
+	n = cs_search_items(search, cs_search_word(search, head + 8), items);
 	for (unsigned int i = 0; i < n; i++)
 		from_value(search, way, &names, items[i]);
 }
 
 struct called {
-	struct search *search;
+	struct cs_search *search;
 	uint64_t function;
 	unsigned int left;
 };
@@ -441,43 +236,46 @@ static int visit_call(void *arg, uint64_t key, uint64_t value)
 {
 	struct called *called = arg;
 
-	if (!called->left--)
-		return 1;
+	if (!called->left-- || !cs_search_may_read(called->search))
+		return -E2BIG;
 	if (!cs_pyobj_str_equals(called->search->all->ctx, key, "__call__"))
 		return 0;
-	if (what_is(called->search, value) & CS_TYPE_FUNCTION)
+	if (cs_search_what(called->search, value) & CS_TYPE_FUNCTION)
 		called->function = value;
 	return 1;
 }
 
 /* An object that is called itself. */
-static void from_callable(struct search *search, struct way way, uint64_t object)
+static void from_callable(struct cs_search *search, struct cs_way way, uint64_t object)
 {
-	struct called called = {search, 0, MAX_ATTRS};
-	uint64_t type = word_at(search, object + offsets(search)->object_type);
+	struct called called = {search, 0, CS_SEARCH_ATTRS};
+	uint64_t type = cs_search_word(search, object + cs_search_offsets(search)->object_type);
 
-	for (int i = 0; i < MAX_BASES && type && !called.function; i++) {
-		uint64_t dict = word_at(search, type + offsets(search)->type_dict);
+	for (int i = 0; i < CS_SEARCH_BASES && type && !called.function; i++) {
+		uint64_t dict = cs_search_word(search, type + cs_search_offsets(search)->type_dict);
 
-		called.left = MAX_ATTRS;
+		called.left = CS_SEARCH_ATTRS;
 		if (dict)
-			cs_pyobj_dict_each(search->all->ctx, dict, visit_call, &called);
-		type = word_at(search, type + offsets(search)->type_base);
+			cs_search_note(search, cs_pyobj_dict_each(search->all->ctx, dict,
+								  visit_call, &called));
+		type = cs_search_word(search, type + cs_search_offsets(search)->type_base);
 	}
 	if (called.function)
 		from_function(search, way, called.function, object);
 }
 
 /* A callback of a future; future 0: something that one of its callbacks calls. */
-static void from_callback(struct search *search, struct way way, uint64_t future, uint64_t callback)
+static void from_callback(struct cs_search *search, struct cs_way way, uint64_t future,
+			  uint64_t callback)
 {
-	unsigned int what = what_is(search, callback);
+	unsigned int what = cs_search_what(search, callback);
 
-	if (!what || !may_enter(search, &way))
+	if (!what || !cs_search_enter(search, &way))
 		return;
 	if (what & CS_TYPE_WAKEUP)
-		from_wakeup(search, &way, future,
-			    word_at(search, callback + offsets(search)->wakeup_task));
+		from_wakeup(
+			search, &way, future,
+			cs_search_word(search, callback + cs_search_offsets(search)->wakeup_task));
 	else if (what & CS_TYPE_CFUNCTION)
 		from_cfunction(search, way, future, callback);
 	else if (what & CS_TYPE_FUNCTION)
@@ -491,41 +289,34 @@ static void from_callback(struct search *search, struct way way, uint64_t future
 }
 
 /* The callbacks behind the first one: a list of (callback, context). */
-static void from_list(struct search *search, struct way way, uint64_t future, uint64_t list)
+static void from_list(struct cs_search *search, struct cs_way way, uint64_t future, uint64_t list)
 {
-	uint64_t pairs[MAX_ITEMS], pair[MAX_ITEMS];
-	unsigned int n = read_items(search, list, pairs);
+	uint64_t pairs[CS_SEARCH_ITEMS], pair[CS_SEARCH_ITEMS];
+	unsigned int n = cs_search_items(search, list, pairs);
 
 	for (unsigned int i = 0; i < n; i++) {
-		if (read_items(search, pairs[i], pair))
+		if (cs_search_items(search, pairs[i], pair))
 			from_callback(search, way, future, pair[0]);
 	}
 }
 
-static void from_future(struct search *search, struct way way, uint64_t future)
+static void from_future(struct cs_search *search, struct cs_way way, uint64_t future)
 {
-	const struct cs_py_offsets *off = offsets(search);
+	const struct cs_py_offsets *off = cs_search_offsets(search);
 	uint64_t first;
 
-	for (unsigned int i = 0; i < search->nseen; i++) {
-		if (search->seen[i] == future)
-			return;
-	}
-	if (search->nseen == MAX_SEEN || !may_enter(search, &way)) {
-		search->found.cut = true;
+	if (!cs_search_is_new(search, future) || !cs_search_enter(search, &way))
 		return;
-	}
-	search->seen[search->nseen++] = future;
-	first = word_at(search, future + off->future_callback0);
+	first = cs_search_word(search, future + off->future_callback0);
 	if (first)
 		from_callback(search, way, future, first);
-	from_list(search, way, future, word_at(search, future + off->future_callbacks));
+	from_list(search, way, future, cs_search_word(search, future + off->future_callbacks));
 }
 
 /* What identifies a callback: a bound method is made anew for each task. False: it is no way of asyncio's that tasks share. */
-static bool identify(struct search *search, uint64_t callback, struct cs_waiters_known *ret)
+static bool identify(struct cs_search *search, uint64_t callback, struct cs_waiters_known *ret)
 {
-	unsigned int what = what_is(search, callback);
+	unsigned int what = cs_search_what(search, callback);
 
 	ret->function = callback;
 	ret->self = 0;
@@ -533,34 +324,32 @@ static bool identify(struct search *search, uint64_t callback, struct cs_waiters
 		return true;
 	if (!(what & CS_TYPE_METHOD))
 		return false;
-	ret->function = word_at(search, callback + offsets(search)->method_function);
-	ret->self = word_at(search, callback + offsets(search)->method_self);
+	ret->function =
+		cs_search_word(search, callback + cs_search_offsets(search)->method_function);
+	ret->self = cs_search_word(search, callback + cs_search_offsets(search)->method_self);
 	return ret->function;
 }
 
 static void take(struct cs_waiters_known *all, const struct cs_waiters_known *some)
 {
 	all->cut |= some->cut;
-	for (uint32_t i = 0; i < some->n; i++) {
-		if (all->n == CS_MAX_LINKS)
-			all->cut = true;
-		else
-			all->links[all->n++] = some->links[i];
-	}
+	for (uint32_t i = 0; i < some->n; i++)
+		cs_search_add_link(all, &some->links[i]);
 }
 
 /* One callback of the task itself. */
 static void from_own_callback(struct cs_waiters *waiters, uint64_t task, uint64_t callback,
 			      struct cs_waiters_known *all)
 {
-	struct search search = {.all = waiters, .left = MAX_OBJECTS, .seen = {task}, .nseen = 1};
+	struct cs_search search = {
+		.all = waiters, .left = MAX_OBJECTS, .seen = {task, callback}, .nseen = 2};
 	bool shared = identify(&search, callback, &search.found);
 	uint64_t hash = (search.found.function ^ search.found.self << 1) * 0x9e3779b97f4a7c15ull;
 	struct cs_waiters_known *known = &waiters->known[hash >> 32 & (CS_WAITERS_KNOWN - 1)];
 
 	if (!shared || known->function != search.found.function ||
 	    known->self != search.found.self) {
-		from_callback(&search, (struct way){0}, task, callback);
+		from_callback(&search, (struct cs_way){0}, task, callback);
 		if (shared)
 			*known = search.found;
 		known = &search.found;
@@ -574,7 +363,7 @@ void cs_waiters_begin(struct cs_waiters *waiters, const struct cs_pyobj_ctx *ctx
 	waiters->ctx = ctx;
 	waiters->asyncio = asyncio;
 	waiters->types = types;
-	waiters->left = MAX_READING_OBJECTS;
+	waiters->left = MAX_READING_WORDS;
 	for (size_t i = 0; i < CS_WAITERS_KNOWN; i++)
 		waiters->known[i].function = 0;
 }
@@ -582,16 +371,16 @@ void cs_waiters_begin(struct cs_waiters *waiters, const struct cs_pyobj_ctx *ctx
 uint32_t cs_waiters_find(struct cs_waiters *waiters, const struct cs_waited *task,
 			 struct cs_task_link links[CS_MAX_LINKS], bool *ret_cut)
 {
-	struct search list = {.all = waiters};
+	struct cs_search list = {.all = waiters};
 	struct cs_waiters_known all = {.n = 0};
-	uint64_t pairs[MAX_ITEMS], pair[MAX_ITEMS];
+	uint64_t pairs[CS_SEARCH_ITEMS], pair[CS_SEARCH_ITEMS];
 	unsigned int n;
 
 	if (task->callback0)
 		from_own_callback(waiters, task->addr, task->callback0, &all);
-	n = read_items(&list, task->callbacks, pairs);
+	n = cs_search_items(&list, task->callbacks, pairs);
 	for (unsigned int i = 0; i < n; i++) {
-		if (read_items(&list, pairs[i], pair))
+		if (cs_search_items(&list, pairs[i], pair))
 			from_own_callback(waiters, task->addr, pair[0], &all);
 	}
 	memcpy(links, all.links, all.n * sizeof(*links));

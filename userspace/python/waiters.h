@@ -29,7 +29,7 @@ struct cs_waiters {
 	const struct cs_pyobj_ctx *ctx;
 	const struct cs_asyncio *asyncio;
 	struct cs_types *types;
-	unsigned int left; /* objects that this reading may still look at */
+	unsigned int left; /* words and entries that this reading may still look at */
 	struct cs_waiters_known known[CS_WAITERS_KNOWN];
 };
 

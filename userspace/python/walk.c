@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One reading of all tasks. At each level all addresses are asked of the page cache first and fetched
- * together: a few system calls for thousands of tasks. All arrays are kept for the next reading.
+ * One reading of all tasks, some hundred at a time, in the order of their addresses: what was made together lies together, and is
+ * read while the processor still has it in its cache. At each level all addresses are asked of the page cache first and fetched
+ * together: a few system calls for hundreds of tasks. All arrays are kept for the next reading.
  */
 #include "python/walk.h"
 
@@ -36,7 +37,6 @@ void cs_walk_free(struct cs_walk *walk)
 	free(walk->tasks);
 	free(walk->frames);
 	free(walk->refs);
-	free(walk->active);
 	free(walk->links);
 	cs_buf_free(&walk->texts);
 	*walk = (struct cs_walk){0};
@@ -122,11 +122,10 @@ static void follow_weakrefs(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx
 	walk->nrefs = n;
 }
 
-static int add_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, uint64_t addr)
+static int add_task(struct cs_walk *walk, uint64_t addr)
 {
 	if (RESERVE(walk->tasks, walk->tasks_cap, walk->ntasks + 1))
 		return -ENOMEM;
-	cs_mem_want(ctx->mem, addr, ctx->interp->info.off.task_size);
 	walk->tasks[walk->ntasks++] =
 		(struct cs_walk_task){.addr = addr, .first = NO_FRAME, .last = NO_FRAME};
 	return 0;
@@ -152,7 +151,7 @@ static int read_list(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, uint6
 		if (!err && node[1] != before)
 			return -EFAULT;
 		if (!err)
-			err = add_task(walk, ctx, at - ctx->interp->info.off.task_node);
+			err = add_task(walk, at - ctx->interp->info.off.task_node);
 		before = at;
 		at = node[0];
 	}
@@ -193,6 +192,13 @@ static int read_lists(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx)
 	return err;
 }
 
+static int compare_addresses(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
 static int read_sets(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		     const struct cs_asyncio *asyncio, const struct cs_asyncio_module *module)
 {
@@ -205,8 +211,9 @@ static int read_sets(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 			return err;
 		if (module->is_weak[i])
 			follow_weakrefs(walk, ctx, asyncio);
+		qsort(walk->refs, walk->nrefs, sizeof(*walk->refs), compare_addresses);
 		for (size_t k = 0; k < walk->nrefs; k++) {
-			if (add_task(walk, ctx, walk->refs[k]))
+			if (add_task(walk, walk->refs[k]))
 				return -ENOMEM;
 		}
 	}
@@ -238,7 +245,8 @@ static void read_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	task->name = cs_pyobj_word(chunk, off->task_name);
 	task->callback0 = cs_pyobj_word(chunk, off->future_callback0);
 	task->callbacks = cs_pyobj_word(chunk, off->future_callbacks);
-	task->digest = cs_digest(0, chunk + off->object_type, off->task_size - off->object_type);
+	task->bytes = cs_digest(0, chunk + off->object_type, off->task_size - off->object_type);
+	task->digest = cs_digest_word(cs_digest_word(task->coro, task->waiter), task->loop);
 	task->state = task->coro ? (task->waiter ? CS_TASK_WAITING : CS_TASK_READY) : CS_TASK_DONE;
 	task->next = task->coro;
 	cs_mem_want(ctx->mem, task->name, NAME_CHUNK);
@@ -281,6 +289,7 @@ static int read_name(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 			return -EINVAL;
 		len = (size_t)snprintf(name, sizeof(name), "Task-%lld", (long long)number);
 	}
+	task->digest = cs_digest(task->digest, name, len);
 	task->name_at = (uint32_t)walk->texts.len;
 	task->name_len = (uint16_t)len;
 	return cs_buf_append(&walk->texts, name, len);
@@ -293,6 +302,7 @@ static int append_leaf(struct cs_walk *walk, struct cs_walk_task *task, const ch
 		return 0;
 	task->leaf_at = (uint32_t)walk->texts.len;
 	task->leaf_len = (uint16_t)strlen(name);
+	task->digest = cs_digest(task->digest, name, task->leaf_len);
 	return cs_buf_append(&walk->texts, name, task->leaf_len);
 }
 
@@ -313,7 +323,8 @@ static int step_coro(struct cs_walk *walk, struct cs_walk_task *task, const stru
 		task->flags |= CS_TASKF_CHAIN_CUT;
 		return 0;
 	}
-	task->digest = cs_digest_word(task->digest, coro->digest);
+	task->digest = cs_digest_word(cs_digest_word(task->digest, coro->digest),
+				      (uint32_t)coro->frame.lasti);
 	if (!task->nframes)
 		set_state(coro, task);
 	else if (coro->state == CS_CORO_ENDED || coro->state == CS_CORO_EXECUTING)
@@ -380,14 +391,13 @@ static int64_t step_all(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	return (int64_t)left;
 }
 
+/* Follow the chains of tasks first to end. Returns 0 or -ENOMEM. */
 static int follow_chains(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-			 const struct cs_asyncio *asyncio)
+			 const struct cs_asyncio *asyncio, size_t first, size_t end)
 {
 	int64_t n = 0;
 
-	if (RESERVE(walk->active, walk->active_cap, walk->ntasks))
-		return -ENOMEM;
-	for (size_t i = 0; i < walk->ntasks; i++) {
+	for (size_t i = first; i < end; i++) {
 		if (walk->tasks[i].state && walk->tasks[i].next)
 			walk->active[n++] = (uint32_t)i;
 	}
@@ -397,6 +407,30 @@ static int follow_chains(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	for (int64_t i = 0; i < n; i++)
 		walk->tasks[walk->active[i]].flags |= CS_TASKF_CHAIN_CUT;
 	return n < 0 ? (int)n : 0;
+}
+
+/* Read tasks first to end: themselves, their names, their chains. Returns 0 or -ENOMEM. */
+static int read_block(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		      const struct cs_asyncio *asyncio, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++)
+		cs_mem_want(ctx->mem, walk->tasks[i].addr, ctx->interp->info.off.task_size);
+	cs_mem_fetch(ctx->mem);
+	for (size_t i = first; i < end; i++)
+		read_task(walk, ctx, asyncio, &walk->tasks[i]);
+	cs_mem_fetch(ctx->mem);
+	for (size_t i = first; i < end; i++) {
+		struct cs_walk_task *task = &walk->tasks[i];
+		int err = task->state ? read_name(walk, ctx, task) : 0;
+
+		if (err == -ENOMEM)
+			return err;
+		if (err) {
+			task->state = 0;
+			walk->ndropped++;
+		}
+	}
+	return follow_chains(walk, ctx, asyncio, first, end);
 }
 
 /* Returns 0 or -ENOMEM. */
@@ -455,7 +489,7 @@ int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 {
 	int err = 0;
 
-	cs_mem_forget(ctx->mem);
+	cs_mem_renew(ctx->mem);
 	want_fixed(walk, ctx, asyncio);
 	walk->ntasks = walk->nframes = walk->nwrappers = walk->nlinks = walk->texts.len = 0;
 	walk->ndropped = 0;
@@ -465,21 +499,9 @@ int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		err = read_lists(walk, ctx);
 	if (err)
 		return err;
-	cs_mem_fetch(ctx->mem);
-	for (size_t i = 0; i < walk->ntasks; i++)
-		read_task(walk, ctx, asyncio, &walk->tasks[i]);
-	cs_mem_fetch(ctx->mem);
-	for (size_t i = 0; i < walk->ntasks; i++) {
-		struct cs_walk_task *task = &walk->tasks[i];
-
-		err = task->state ? read_name(walk, ctx, task) : 0;
-		if (err == -ENOMEM)
-			return err;
-		if (err) {
-			task->state = 0;
-			walk->ndropped++;
-		}
-	}
-	err = follow_chains(walk, ctx, asyncio);
+	for (size_t at = 0; !err && at < walk->ntasks; at += CS_WALK_BLOCK)
+		err = read_block(walk, ctx, asyncio, at,
+				 walk->ntasks - at < CS_WALK_BLOCK ? walk->ntasks
+								   : at + CS_WALK_BLOCK);
 	return err ? err : find_all_links(walk, ctx, asyncio);
 }

@@ -18,7 +18,8 @@
 
 struct cs_walk_task {
 	uint64_t addr, coro, waiter, loop, name;
-	uint64_t digest;               /* of all the bytes it was read from */
+	uint64_t digest;               /* of all that its record says */
+	uint64_t bytes;                /* of its own bytes, said or not */
 	uint64_t callback0, callbacks; /* see struct cs_waited */
 	uint64_t next;        /* object of the await chain to look at next; 0: the chain ends */
 	uint32_t first, last; /* its frames, as indices into cs_walk.frames */
@@ -40,6 +41,9 @@ struct cs_walk_frame {
 /* A weak reference up to the address of its object; tasks are read in one piece too (CS_TASK_CHUNK). */
 #define CS_WALK_WEAKREF_CHUNK 64
 
+/* Tasks that are read together: with their coroutines they fill a good part of a processor's own cache. */
+#define CS_WALK_BLOCK 256
+
 struct cs_walk {
 	struct cs_walk_task *tasks; /* ntasks of them; owned, as all arrays here */
 	size_t ntasks, tasks_cap;
@@ -48,9 +52,8 @@ struct cs_walk {
 	size_t nwrappers; /* steps of all chains that were no frame */
 	uint64_t *refs;   /* set entries: weak references, or tasks */
 	size_t nrefs, refs_cap;
-	uint32_t *active; /* tasks whose chains are being followed */
-	size_t active_cap;
-	struct cs_task_link *links; /* who waits, in other ways than by an await */
+	uint32_t active[CS_WALK_BLOCK]; /* tasks whose chains are being followed */
+	struct cs_task_link *links;     /* who waits, in other ways than by an await */
 	size_t nlinks, links_cap;
 	struct cs_buf texts;
 	uint32_t ndropped;

@@ -473,6 +473,54 @@ static void test_task(void **state)
 	check_good(&wire_buf);
 }
 
+static void test_task_links(void **state)
+{
+	static const struct cs_task_link links[] = {
+		{.waiter = 5, .how = CS_WAIT_GATHER},
+		{.waiter = 6, .how = CS_WAIT_OTHER, .flags = CS_LINKF_PROBABLE},
+	};
+	static const uint8_t bad_hows[] = {0, CS_WAIT_OTHER + 1, UINT8_MAX};
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_task_link *second;
+	struct cs_event event;
+	RECORD(cs_ev_task, wire, CS_EV_TASK);
+
+	wire->state = CS_TASK_WAITING;
+	wire->hdr.flags = CS_TASKF_WAITERS_CUT;
+	wire->nframes = 2;
+	wire->nlinks = 2;
+	wire->name_len = 6;
+	add(&wire_buf, two_frames, sizeof(two_frames));
+	add(&wire_buf, links, sizeof(links));
+	add(&wire_buf, "Task-1", 6);
+	check_good(&wire_buf);
+	assert_int_equal(event.task.flags, CS_TASKF_WAITERS_CUT);
+	assert_int_equal(event.task.nlinks, 2);
+	assert_memory_equal(event.task.links, links, sizeof(links));
+	check_text(event.task.name, "Task-1");
+	check_cuts(&wire_buf);
+	second = (struct cs_task_link *)(wire_buf.data + sizeof(*wire) + sizeof(two_frames)) + 1;
+	for (size_t i = 0; i < ARRAY_SIZE(bad_hows); i++) {
+		second->how = bad_hows[i];
+		check_bad(&wire_buf);
+	}
+	second->how = CS_WAIT_AWAIT;
+	check_good(&wire_buf);
+	wire->nlinks = UINT32_MAX;
+	check_bad(&wire_buf);
+	wire->nlinks = 0x10000001; /* times 16 is 16 in 32 bits */
+	check_bad(&wire_buf);
+	for (uint32_t i = 2; i < CS_MAX_LINKS + 1; i++)
+		add(&wire_buf, links, sizeof(*links));
+	wire->name_len = wire->nframes = 0;
+	memset((char *)wire + sizeof(*wire), 1, (CS_MAX_LINKS + 1) * sizeof(*links));
+	wire->nlinks = CS_MAX_LINKS;
+	check_good(&wire_buf);
+	assert_int_equal(event.task.nlinks, CS_MAX_LINKS);
+	wire->nlinks = CS_MAX_LINKS + 1;
+	check_bad(&wire_buf);
+}
+
 static void test_pass(void **state)
 {
 	const uint64_t tasks[] = {0x10, 0x20};
@@ -635,6 +683,7 @@ int main(void)
 		cmocka_unit_test(test_process),
 		cmocka_unit_test(test_code),
 		cmocka_unit_test(test_task),
+		cmocka_unit_test(test_task_links),
 		cmocka_unit_test(test_pass),
 		cmocka_unit_test(test_mapping_and_ksym),
 		cmocka_unit_test(test_thread),

@@ -164,6 +164,42 @@ static void the_cache_is_one_moment(void **state)
 	munmap((void *)word, PAGE);
 }
 
+/* The word as it was when the page was fetched, seen after it has become `now`. */
+static uint64_t fetched_before(struct cs_mem *mem, volatile uint64_t *word, uint64_t now)
+{
+	uint64_t seen;
+
+	cs_mem_fetch(mem);
+	*word = now;
+	assert_int_equal(cs_mem_read_u64(mem, addr_of((void *)word), &seen), 0);
+	return seen;
+}
+
+static void what_was_read_through_is_fetched_again(void **state)
+{
+	_cleanup_(cs_mem_freep) struct cs_mem *mem = new_mem(getpid());
+	volatile uint64_t *word = (volatile uint64_t *)new_pages(1);
+	uint64_t seen;
+
+	cs_mem_renew(mem);
+	*word = 1;
+	assert_int_equal(fetched_before(mem, word, 2), 2); /* nobody knew of it */
+	for (uint64_t i = 3; i < 6; i++) {
+		cs_mem_renew(mem);
+		assert_int_equal(fetched_before(mem, word, i), i - 1);
+	}
+	/* what is no longer read is forgotten at some time */
+	for (int i = 0; i < 100; i++)
+		cs_mem_renew(mem);
+	*word = 6;
+	assert_int_equal(fetched_before(mem, word, 7), 7);
+	/* a hole is asked for only where it is read */
+	munmap((void *)word, PAGE);
+	cs_mem_renew(mem);
+	cs_mem_fetch(mem);
+	assert_int_equal(cs_mem_read_u64(mem, addr_of((void *)word), &seen), -EFAULT);
+}
+
 static void a_pass_is_bounded(void **state)
 {
 	enum { NPAGES = 32768 + 1 };
@@ -221,6 +257,7 @@ int main(void)
 		cmocka_unit_test(strings_end_with_their_mapping),
 		cmocka_unit_test(absurd_addresses_are_refused),
 		cmocka_unit_test(the_cache_is_one_moment),
+		cmocka_unit_test(what_was_read_through_is_fetched_again),
 		cmocka_unit_test(a_pass_is_bounded),
 		cmocka_unit_test(another_process_is_read_until_it_is_gone),
 	};

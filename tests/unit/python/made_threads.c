@@ -5,34 +5,9 @@
 #include "core/cleanup.h"
 #include "test.h"
 
-#define INDEX_BYTES  32
-#define MAX_ENTRIES  20 /* of a table with so many index bytes */
+#define MAX_ENTRIES  20
 #define DICT_AT      16 /* where instances keep their dict, up to 3.10 */
 #define MANAGED_DICT (1ull << 4)
-
-uint64_t made_dict_of(struct made *made, const uint64_t *keys, const uint64_t *values, size_t n)
-{
-	const struct cs_py_offsets *off = &made->interp.info.off;
-	uint64_t dict = made_object(made, made->type_dict, 64);
-	uint64_t table = made_bytes(made, off->keys_indices + INDEX_BYTES + n * 24);
-
-	assert_in_range(n, 0, MAX_ENTRIES);
-	if (made->interp.info.traits.keys_by_size) {
-		made_put(made, table, off->keys_size, INDEX_BYTES);
-	} else {
-		made_put8(made, table, off->keys_log2_size, 5);
-		made_put8(made, table, off->keys_log2_index_bytes, 5);
-	}
-	made_put(made, table, off->keys_nentries, n);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t at = off->keys_indices + INDEX_BYTES + (uint32_t)i * 24;
-
-		made_put(made, table, at + 8, keys[i]);
-		made_put(made, table, at + 16, values[i]);
-	}
-	made_put(made, dict, off->dict_keys, table);
-	return dict;
-}
 
 /* An instance of a class without __slots__, that has been asked for its __dict__. */
 static uint64_t made_instance(struct made *made, const char *class, uint64_t dict)

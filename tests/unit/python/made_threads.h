@@ -19,5 +19,3 @@ void made_first(struct made *made, uint64_t interpreter);
 uint64_t made_tstate(struct made *made, uint64_t interpreter, uint64_t thread_id);
 /* Give a Thread another name. */
 void made_rename(struct made *made, const struct made_thread *thread, const char *name);
-/* A dict of any objects. */
-uint64_t made_dict_of(struct made *made, const uint64_t *keys, const uint64_t *values, size_t n);

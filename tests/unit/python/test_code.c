@@ -7,30 +7,8 @@
 #include <string.h>
 
 #include "core/cleanup.h"
-#include "made_objects.h"
+#include "made_code.h"
 #include "test.h"
-
-static uint64_t made_code(struct made *made, uint64_t name, uint64_t file, uint64_t lines)
-{
-	const struct cs_py_offsets *off = &made->interp.info.off;
-	uint64_t code = made_object(made, made->type_code, 256);
-
-	made_put(made, code, off->code_name, name);
-	made_put(made, code, off->code_qualname, name);
-	made_put(made, code, off->code_filename, file);
-	made_put(made, code, off->code_linetable, lines);
-	made_put32(made, code, off->code_firstlineno, 42);
-	return code;
-}
-
-static uint64_t made_linetable(struct made *made, size_t len)
-{
-	uint64_t obj = made_object(made, made->type_bytes, 64);
-
-	made_put(made, obj, made->interp.info.off.object_var_size, len);
-	memcpy((char *)(uintptr_t)obj + made->interp.info.off.bytes_data, "LINES", 5);
-	return obj;
-}
 
 static const struct cs_ev_code *read_one(struct made *made, uint64_t code, struct cs_buf *out,
 					 uint64_t *unreadable)
@@ -59,8 +37,9 @@ static void names_files_and_lines(void **state)
 	for (int minor = 11; minor <= 13; minor++) {
 		made_begin(&made, minor);
 		ev = read_one(&made,
-			      made_code(&made, made_str(&made, "Server.handle"),
-					made_str(&made, "/srv/app.py"), made_linetable(&made, 5)),
+			      made_code_of(&made, made_str(&made, "Server.handle"),
+					   made_str(&made, "/srv/app.py"),
+					   made_linetable(&made, 5)),
 			      &out, &unreadable);
 		assert_int_equal(unreadable, 0);
 		assert_int_equal(ev->hdr.flags, 0);
@@ -97,8 +76,9 @@ static void asyncio_is_known_by_its_place(void **state)
 
 	made_begin(&made, 12);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		uint64_t code = made_code(&made, made_str(&made, cases[i].name),
-					  made_str(&made, cases[i].file), made_linetable(&made, 0));
+		uint64_t code =
+			made_code_of(&made, made_str(&made, cases[i].name),
+				     made_str(&made, cases[i].file), made_linetable(&made, 0));
 
 		assert_int_equal(read_one(&made, code, &out, &unreadable)->hdr.flags,
 				 cases[i].flags);
@@ -122,7 +102,7 @@ static void freed_objects_are_not_read(void **state)
 			objs[1] = made_str(&made, "name");
 			objs[2] = made_str(&made, "/file.py");
 			objs[3] = made_linetable(&made, 5);
-			objs[0] = made_code(&made, objs[1], objs[2], objs[3]);
+			objs[0] = made_code_of(&made, objs[1], objs[2], objs[3]);
 			made_put(&made, objs[i / 2], 0, first_words[i % 2]);
 			assert_int_equal(read_one(&made, objs[0], &out, &unreadable)->hdr.flags,
 					 CS_CODE_UNREADABLE);
@@ -144,8 +124,8 @@ static void long_texts_are_cut_and_say_so(void **state)
 	made_begin(&made, 12);
 	memset(name, 'n', sizeof(name));
 	ev = read_one(&made,
-		      made_code(&made, made_str_of(&made, name, sizeof(name), 1),
-				made_str(&made, "f"), made_linetable(&made, 1ull << 60)),
+		      made_code_of(&made, made_str_of(&made, name, sizeof(name), 1),
+				   made_str(&made, "f"), made_linetable(&made, 1ull << 60)),
 		      &out, &unreadable);
 	assert_int_equal(ev->hdr.flags, CS_CODE_LINES_CUT);
 	assert_int_equal(ev->name_len, CS_MAX_NAME);
@@ -155,8 +135,8 @@ static void long_texts_are_cut_and_say_so(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(wide); i++)
 		wide[i] = 0xe9;
 	ev = read_one(&made,
-		      made_code(&made, made_str_of(&made, wide, ARRAY_SIZE(wide), 2),
-				made_str(&made, "f"), made_linetable(&made, 5)),
+		      made_code_of(&made, made_str_of(&made, wide, ARRAY_SIZE(wide), 2),
+				   made_str(&made, "f"), made_linetable(&made, 5)),
 		      &out, &unreadable);
 	assert_int_equal(ev->name_len, CS_MAX_NAME - 1);
 	assert_memory_equal(ev->text + ev->name_len - 5, "\xc3\xa9...", 5);
@@ -176,11 +156,11 @@ static void what_is_no_code_is_unreadable(void **state)
 		~0ull,
 		0x1000,
 		made_str(&made, "no code at all, but long enough to be read as if it were one"),
-		made_code(&made, made_int(&made, 1), made_str(&made, "f"), good),
-		made_code(&made, made_str(&made, "n"), 0, good),
-		made_code(&made, made_str(&made, "n"), made_str(&made, "f"), made_int(&made, 1)),
-		made_code(&made, made_str(&made, "n"), made_str(&made, "f"),
-			  made_linetable(&made, -1ull)),
+		made_code_of(&made, made_int(&made, 1), made_str(&made, "f"), good),
+		made_code_of(&made, made_str(&made, "n"), 0, good),
+		made_code_of(&made, made_str(&made, "n"), made_str(&made, "f"), made_int(&made, 1)),
+		made_code_of(&made, made_str(&made, "n"), made_str(&made, "f"),
+			     made_linetable(&made, -1ull)),
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		const struct cs_ev_code *ev = read_one(&made, bad[i], &out, &unreadable);

@@ -11,10 +11,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
-#include "made_objects.h"
+#include "made_calls.h"
 #include "python/digest.h"
 #include "test.h"
 
@@ -201,6 +204,54 @@ static void only_changes_are_written(void **state)
 	assert_int_equal(world_pass(&world), 0);
 	assert_null(task_record(&world, tasks[0]));
 	assert_int_equal(task_record(&world, tasks[1])->waiter, tasks[0]);
+	world_end(&world);
+}
+
+/* Who waits in another way than by an await stands between frames and texts; a record is new when that changes. */
+static void links_are_part_of_the_record(void **state)
+{
+	const struct cs_py_offsets *off;
+	const struct cs_task_link *links;
+	const struct cs_ev_task *ev;
+	uint64_t tasks[2], function;
+	struct made_calls calls;
+	struct world world;
+
+	world_begin(&world, 13);
+	off = &world.made.interp.info.off;
+	made_calls_begin(&calls, &world.made);
+	for (int i = 0; i < 2; i++)
+		tasks[i] = made_task(&world, made_suspended(&world, made_leaf(&world)),
+				     made_str(&world.made, "name"), made_future(&calls));
+	function = MADE_FUNCTION(&calls, "asyncio.tasks", "gather.<locals>._done_callback",
+				 .cells = {made_future(&calls)});
+	made_done_callback(&calls, tasks[0], function);
+	world_watch(&world, tasks, 2, 8);
+	assert_int_equal(world_pass(&world), 0);
+	assert_int_equal(task_record(&world, tasks[0])->nlinks, 0);
+	/* another callback, through which tasks[1] waits */
+	cs_mem_read_u64(world.made.ctx.mem, tasks[1] + off->task_fut_waiter, &function);
+	made_done_callback(&calls, function, made_wakeup(&calls, tasks[1]));
+	made_done_callback(&calls, tasks[0], made_builtin_method(&calls, function));
+	assert_int_equal(world_pass(&world), 0);
+	ev = task_record(&world, tasks[0]);
+	assert_non_null(ev);
+	assert_null(task_record(&world, tasks[1]));
+	assert_int_equal(ev->nlinks, 1);
+	assert_int_equal(ev->hdr.flags, 0);
+	links = (const void *)&ev->frames[ev->nframes];
+	assert_int_equal(links->waiter, tasks[1]);
+	assert_int_equal(links->how, CS_WAIT_OTHER);
+	assert_int_equal(links->flags, CS_LINKF_PROBABLE);
+	assert_memory_equal(&links[1], "name_asyncio.FutureIter", 23);
+	/* the waiter goes on; nothing that is the task's own has changed */
+	made_put(&world.made, tasks[1], off->task_fut_waiter, 0);
+	assert_int_equal(world_pass(&world), 0);
+	assert_int_equal(task_record(&world, tasks[0])->nlinks, 0);
+	/* where more may wait, that is told */
+	made_put(&world.made, function, off->future_callback0, 0x1000);
+	assert_int_equal(world_pass(&world), 0);
+	assert_int_equal(task_record(&world, tasks[0])->hdr.flags, CS_TASKF_WAITERS_CUT);
 	world_end(&world);
 }
 
@@ -434,11 +485,115 @@ static void what_changes_between_two_readings_is_dropped(void **state)
 	world_end(&world);
 }
 
+/* A process with the same memory as ours, which sleeps but for one step at each byte it is sent. */
+struct sleeper {
+	pid_t pid;
+	int wake, done; /* pipes */
+	struct cs_mem *mem;
+};
+
+static void sleeper_begin(struct sleeper *sleeper, struct world *world)
+{
+	int wake[2], done[2];
+	char byte;
+
+	assert_int_equal(pipe(wake), 0);
+	assert_int_equal(pipe(done), 0);
+	sleeper->pid = fork();
+	assert_true(sleeper->pid >= 0);
+	if (!sleeper->pid) {
+		close(wake[1]);
+		while (read(wake[0], &byte, 1) == 1 && write(done[1], &byte, 1) == 1)
+			;
+		_exit(0);
+	}
+	close(wake[0]);
+	close(done[1]);
+	sleeper->wake = wake[1];
+	sleeper->done = done[0];
+	assert_int_equal(cs_mem_new(sleeper->pid, &sleeper->mem), 0);
+	cs_tasks_free(world->tasks);
+	world->made.interp.pid = sleeper->pid;
+	assert_int_equal(cs_tasks_new(&world->made.interp, &world->asyncio, &world->tasks), 0);
+}
+
+static void sleeper_end(struct sleeper *sleeper)
+{
+	close(sleeper->wake);
+	close(sleeper->done);
+	waitpid(sleeper->pid, NULL, 0);
+	cs_mem_free(sleeper->mem);
+}
+
+static void sleeper_step(struct sleeper *sleeper)
+{
+	char byte = 0;
+
+	assert_int_equal(write(sleeper->wake, &byte, 1), 1);
+	assert_int_equal(read(sleeper->done, &byte, 1), 1);
+}
+
+/* Change its memory without its doing. */
+static void sleeper_put(const struct sleeper *sleeper, uint64_t addr, uint64_t word)
+{
+	struct iovec from = {&word, sizeof(word)};
+	struct iovec to = {(void *)(uintptr_t)addr, sizeof(word)};
+
+	assert_int_equal(process_vm_writev(sleeper->pid, &from, 1, &to, 1, 0), sizeof(word));
+}
+
+static void pass_over_sleeper(struct world *world, struct sleeper *sleeper)
+{
+	do {
+		world->out.len = 0;
+		assert_int_equal(cs_tasks_pass(world->tasks, sleeper->mem, 1000, 1000000000ull,
+					       &world->out, &world->result),
+				 0);
+	} while (world->result.coherence != CS_COHERENT_QUIET);
+}
+
+static void what_has_not_run_is_not_read_again(void **state)
+{
+	struct sleeper sleeper;
+	struct world world;
+	uint64_t task, waiter;
+
+	world_begin(&world, 13);
+	task = made_task(&world, made_suspended(&world, made_leaf(&world)),
+			 made_int(&world.made, 1), 0);
+	waiter = task + world.made.interp.info.off.task_fut_waiter;
+	world_watch(&world, &task, 1, 8);
+	sleeper_begin(&sleeper, &world);
+	pass_over_sleeper(&world, &sleeper);
+	assert_non_null(task_record(&world, task));
+	sleeper_put(&sleeper, waiter, task);
+	/* nobody ran: the last reading is taken for this one, and says the same */
+	pass_over_sleeper(&world, &sleeper);
+	assert_null(task_record(&world, task));
+	assert_int_equal(pass_record(&world)->ntasks, 1);
+	assert_int_equal(pass_record(&world)->tasks[0], task);
+	assert_int_equal(pass_record(&world)->weight_ns, 1000);
+	/* it did: it is read */
+	sleeper_step(&sleeper);
+	pass_over_sleeper(&world, &sleeper);
+	assert_non_null(task_record(&world, task));
+	assert_int_equal(task_record(&world, task)->waiter, task);
+	/* the task may be a new one at the same address */
+	pass_over_sleeper(&world, &sleeper);
+	assert_null(task_record(&world, task));
+	cs_tasks_renew(world.tasks, task);
+	pass_over_sleeper(&world, &sleeper);
+	assert_non_null(task_record(&world, task));
+	sleeper_end(&sleeper);
+	world_end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_chain_becomes_a_record),
 		cmocka_unit_test(only_changes_are_written),
+		cmocka_unit_test(links_are_part_of_the_record),
 		cmocka_unit_test(states_come_from_the_outermost_coroutine),
 		cmocka_unit_test(generators_are_followed_in_an_await_only),
 		cmocka_unit_test(cycles_and_broken_chains_are_marked),
@@ -446,6 +601,7 @@ int main(void)
 		cmocka_unit_test(hostile_sets_give_the_pass_up),
 		cmocka_unit_test(random_damage_does_no_harm),
 		cmocka_unit_test(what_changes_between_two_readings_is_dropped),
+		cmocka_unit_test(what_has_not_run_is_not_read_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
