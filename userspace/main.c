@@ -15,7 +15,8 @@ static const struct command {
 } commands[] = {
 	{"record", cs_cli_record, "sample processes and write a profile"},
 	{"report", cs_cli_report, "turn a raw capture into another format"},
-	{"pstree", cs_cli_pstree, "the tree of asyncio tasks of a process, now"},
+	{"ps", cs_cli_ps, "the asyncio tasks of processes, a line for each"},
+	{"pstree", cs_cli_pstree, "the asyncio tasks of processes as a tree"},
 	{"dump", cs_cli_dump, "every thread's Python stack, now"},
 	{"check", cs_cli_check, "what this machine offers, what is missing and how to get it"},
 };

@@ -1,346 +1,201 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * coroscope pstree: the tree of asyncio tasks now. A task hangs below the task that awaits it, else below its event loop:
- * who created whom is only known to a capture that was there. Cycles are drawn, not refused.
+ * coroscope pstree: the tree of asyncio tasks. A task hangs below the task that waits for it, else
+ * below its creator if that was seen, else below its event loop. Cycles and shared waiters are
+ * drawn, not refused.
  */
-#include <argp.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/args.h"
 #include "cli/cli.h"
-#include "cli/snapshot.h"
+#include "cli/task_command.h"
 #include "core/cleanup.h"
-#include "core/log.h"
 
-struct node {
-	struct cs_task *task;
-	int parent; /* index, -1: under its loop */
-	int first_child, next;
-	bool shown;
-	UT_hash_handle hh; /* by task */
-};
+#define MAX_NAME    200
+#define MAX_WAITERS 8
+#define MAX_FRAMES  32
 
 struct tree {
-	struct cs_snapshot snapshot;
-	struct node *nodes;
-	struct node *by_task; /* into nodes */
-	int n, cap;
+	const struct cs_task_table *table;
+	bool *shown; /* by node */
+	struct cs_buf indent;
 };
 
-static const char *state_text(enum cs_task_state state)
+/* "<task NAME (created)>" */
+static int append_title(const struct cs_task_node *node, struct cs_buf *out)
 {
-	static const char *const text[] = {
-		[CS_TASK_CREATED] = "not started", [CS_TASK_WAITING] = "waiting",
-		[CS_TASK_READY] = "ready",         [CS_TASK_RUNNING] = "running",
-		[CS_TASK_DONE] = "done",           [CS_TASK_UNREADABLE] = "unreadable",
-	};
+	const char *mark = "";
+	int err = cs_buf_append_str(out, "<task ");
 
-	return (size_t)state < ARRAY_SIZE(text) && text[state] ? text[state] : "unknown";
+	if (node->task->finished)
+		mark = " (finished)";
+	else if (node->link == CS_LINK_CREATED)
+		mark = " (created)";
+	if (!err)
+		err = cs_task_append_short_name(node, MAX_NAME, out);
+	return err ? err : cs_buf_printf(out, "%s>", mark);
 }
 
-static int collect_task(void *ctx, struct cs_task *task)
+/* " gathered"-like words on how the parent waits, where it is more than an await. */
+static int append_how(const struct cs_task_node *node, struct cs_buf *out)
 {
-	struct tree *tree = ctx;
-
-	if (tree->n == tree->cap) {
-		int cap = tree->cap ? 2 * tree->cap : 64;
-		struct node *nodes = realloc(tree->nodes, (size_t)cap * sizeof(*nodes));
-
-		if (!nodes)
-			return -ENOMEM;
-		tree->nodes = nodes;
-		tree->cap = cap;
-	}
-	tree->nodes[tree->n++] =
-		(struct node){.task = task, .parent = -1, .first_child = -1, .next = -1};
-	return 0;
+	if (!node->how || (node->how == CS_WAIT_AWAIT && !node->probable))
+		return 0;
+	return cs_buf_printf(out, " (%s%s)", cs_wait_how_text(node->how),
+			     node->probable ? ", probable" : "");
 }
 
-/* By thread, then by age as far as known: names and addresses make the rest stable. */
-static int compare_nodes(const void *a, const void *b)
+static int append_others(const struct cs_task_table *table, const struct cs_task_node *node,
+			 struct cs_buf *out)
 {
-	const struct cs_task *x = ((const struct node *)a)->task,
-			     *y = ((const struct node *)b)->task;
-	int order;
-
-	if (x->tid != y->tid)
-		return x->tid < y->tid ? -1 : 1;
-	order = strverscmp(x->name ? x->name : "", y->name ? y->name : "");
-	if (order)
-		return order;
-	return (x->addr > y->addr) - (x->addr < y->addr);
-}
-
-static int find_node(const struct tree *tree, const struct cs_task *task)
-{
-	struct node *node;
-
-	HASH_FIND_PTR(tree->by_task, &task, node);
-	return node ? (int)(node - tree->nodes) : -1;
-}
-
-static void link_nodes(struct tree *tree)
-{
-	enum cs_link link;
-
-	qsort(tree->nodes, (size_t)tree->n, sizeof(*tree->nodes), compare_nodes);
-	for (int i = 0; i < tree->n; i++)
-		HASH_ADD_PTR(tree->by_task, task, &tree->nodes[i]);
-	for (int i = tree->n; i-- > 0;) {
-		struct cs_task *parent = cs_graph_parent(tree->nodes[i].task, &link);
-		struct node *node = &tree->nodes[i];
-
-		node->parent = parent ? find_node(tree, parent) : -1;
-		if (node->parent < 0)
-			continue;
-		/* backwards, so that children come out in order */
-		node->next = tree->nodes[node->parent].first_child;
-		tree->nodes[node->parent].first_child = i;
-	}
-}
-
-/* " coroutine (file:line) > inner (file:line) ~ leaf" */
-static int append_coroutines(struct tree *tree, const struct cs_task *task, struct cs_buf *out)
-{
+	uint32_t last = node->nwaiters < MAX_WAITERS ? node->nwaiters : MAX_WAITERS;
 	int err = 0;
 
-	for (uint32_t i = 0; i < task->frames.n && !err; i++) {
-		err = cs_buf_append_str(out, i ? " > " : " ");
+	if (node->task->nawaiters > 1)
+		err = cs_buf_printf(out, " (%u parents)", node->task->nawaiters);
+	/* the first is the parent */
+	for (uint32_t i = 1; i < last && !err; i++) {
+		const struct cs_task_waiter *it = &table->waiters[node->first_waiter + i];
+
+		err = cs_buf_append_str(out, i == 1 ? " also awaited by " : ", ");
 		if (!err)
-			err = cs_snapshot_frame(&tree->snapshot, &task->frames.items[i], out);
+			err = cs_task_append_short_name(&table->nodes[it->waiter], MAX_NAME, out);
 	}
-	if (!err && (task->flags & CS_TASKF_CHAIN_CUT))
-		err = cs_buf_append_str(out, " > [truncated]");
-	if (!err && (task->flags & CS_TASKF_CHAIN_UNREADABLE))
-		err = cs_buf_append_str(out, " > [unreadable]");
-	if (!err && cs_graph_leaf(task))
-		err = cs_buf_printf(out, " ~ %s", cs_graph_leaf(task));
+	if (!err && last < node->nwaiters)
+		err = cs_buf_printf(out, " and %u more", node->nwaiters - last);
 	return err;
 }
 
-static int print_task(struct tree *tree, const struct node *node, const struct cs_buf *indent,
-		      bool last)
+static int append_state(const struct cs_task_node *node, struct cs_buf *out)
 {
-	_cleanup_buf_ struct cs_buf raw = {0}, text = {0}, name = {0};
-	const struct cs_task *task = node->task;
+	int err = node->task->finished ? 0 : cs_buf_printf(out, " %s", cs_task_state_text(node));
 
-	if (append_coroutines(tree, task, &raw) ||
-	    cs_buf_append_escaped(&text, raw.data, raw.len, "") ||
-	    cs_buf_append_escaped(&name, task->name ? task->name : "?",
-				  task->name ? strlen(task->name) : 1, ""))
-		return -ENOMEM;
-	printf("%.*s%s <task %s> %s%s", (int)indent->len, indent->data ? indent->data : "",
-	       last ? "└──" : "├──", cs_buf_str(&name), state_text(task->state), cs_buf_str(&text));
-	if (task->nawaiters > 1)
-		printf(" (%u parents)", task->nawaiters);
-	printf("%s\n", node->shown ? " [shown above: a cycle]" : "");
+	if (err || (!node->waited.exact && !node->waited.ns))
+		return err;
+	err = cs_buf_append_str(out, " ");
+	return err ? err : cs_task_append_span(&node->waited, out);
+}
+
+static int print_task(struct tree *tree, int index, bool last)
+{
+	const struct cs_task_node *node = &tree->table->nodes[index];
+	_cleanup_buf_ struct cs_buf line = {0};
+	int err = append_title(node, &line);
+
+	if (!err)
+		err = append_how(node, &line);
+	if (!err)
+		err = append_state(node, &line);
+	if (!err && !node->ghost)
+		err = cs_buf_append_str(&line, " ");
+	if (!err)
+		err = cs_task_append_coroutines(tree->table, node, MAX_FRAMES, &line);
+	if (!err)
+		err = append_others(tree->table, node, &line);
+	if (err)
+		return err;
+	printf("%s%s %s%s\n", cs_buf_str(&tree->indent), last ? "└──" : "├──", cs_buf_str(&line),
+	       tree->shown[index] ? " [shown above: a cycle]" : "");
 	return 0;
 }
 
-/* Depth first from the first of a list of siblings; the bound keeps a long chain from drowning the terminal. */
-static int print_siblings(struct tree *tree, int first, struct cs_buf *indent, int depth)
+/* A task and what is below it; the bound keeps a long chain from drowning the terminal. */
+static int print_below(struct tree *tree, int index, bool last, int depth)
 {
-	static const char bar[] = "│   ", blank[] = "    ";
-	int err = 0;
+	const struct cs_task_node *nodes = tree->table->nodes;
+	bool again = tree->shown[index];
+	size_t len = tree->indent.len;
+	int err = print_task(tree, index, last);
 
-	for (int i = first; i >= 0 && !err; i = tree->nodes[i].next) {
-		struct node *node = &tree->nodes[i];
-		bool last = node->next < 0, again = node->shown;
-		size_t len = indent->len;
-
-		err = print_task(tree, node, indent, last);
-		node->shown = true;
-		if (err || again || node->first_child < 0)
-			continue;
-		err = cs_buf_append_str(indent, last ? blank : bar);
-		if (!err && depth == CS_MAX_TASK_DEPTH)
-			printf("%.*s└── [deeper tasks are not shown]\n", (int)indent->len,
-			       indent->data);
-		else if (!err)
-			err = print_siblings(tree, node->first_child, indent, depth + 1);
-		indent->len = len;
-	}
+	tree->shown[index] = true;
+	if (err || again || nodes[index].first_child < 0)
+		return err;
+	err = cs_buf_append_str(&tree->indent, last ? "    " : "│   ");
+	if (!err && depth == CS_MAX_TASK_DEPTH)
+		printf("%s└── [deeper tasks are not shown]\n", cs_buf_str(&tree->indent));
+	else
+		for (int i = nodes[index].first_child; i >= 0 && !err; i = nodes[i].next)
+			err = print_below(tree, i, nodes[i].next < 0, depth + 1);
+	tree->indent.len = len;
 	return err;
 }
 
-/* Tasks under no task, chained as siblings below their thread. Returns the first, or -1. */
-static int chain_roots(struct tree *tree, uint32_t tid)
+/* A finished task has no thread of its own any more: it stands with what it created. */
+static uint32_t thread_of(const struct cs_task_table *table, const struct cs_task_node *node)
 {
-	int first = -1;
+	for (int depth = 0;
+	     node->ghost && !node->task->tid && node->first_child >= 0 && depth < CS_MAX_TASK_DEPTH;
+	     depth++)
+		node = &table->nodes[node->first_child];
+	return node->task->tid;
+}
 
-	for (int i = tree->n; i-- > 0;) {
-		if (tree->nodes[i].parent >= 0 || tree->nodes[i].task->tid != tid)
-			continue;
-		tree->nodes[i].next = first;
-		first = i;
-	}
-	return first;
+/*
+ * Is it to be printed directly below its thread? A ghost that stands above nothing tells nothing.
+ */
+static bool is_root_of(const struct cs_task_table *table, int index, uint32_t tid)
+{
+	const struct cs_task_node *node = &table->nodes[index];
+
+	return node->root && (!node->ghost || node->first_child >= 0) &&
+	       thread_of(table, node) == tid;
 }
 
 static int print_thread(struct tree *tree, uint32_t tid)
 {
-	_cleanup_buf_ struct cs_buf indent = {0};
-	int err = 0;
+	const struct cs_task_table *table = tree->table;
+	int pending = -1, err = 0;
 
-	if (tid)
-		printf("event loop of thread %u\n", tid);
-	else
-		printf("event loop that does not run, or whose thread is not known\n");
-	err = print_siblings(tree, chain_roots(tree, tid), &indent, 0);
-	/* Tasks that await each other in a circle have no root: enter the circle anywhere. */
-	for (int i = 0; i < tree->n && !err; i++) {
-		struct node *node = &tree->nodes[i];
-
-		if (node->shown || node->task->tid != tid)
+	for (int i = 0; i < table->n && !err; i++) {
+		if (!is_root_of(table, i, tid))
 			continue;
-		node->next = -1;
-		err = print_siblings(tree, i, &indent, 0);
+		if (pending < 0 && tid)
+			printf("event loop of thread %u\n", tid);
+		else if (pending < 0)
+			printf("event loop that does not run, or whose thread is not known\n");
+		else
+			err = print_below(tree, pending, false, 0);
+		pending = i;
 	}
-	return err;
+	return err || pending < 0 ? err : print_below(tree, pending, true, 0);
 }
 
-static int print_text(struct tree *tree)
+static int compare_tids(const void *a, const void *b)
 {
-	const struct cs_interp *interp = &tree->snapshot.target->interp;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int print_process(const struct cs_task_table *table)
+{
+	_cleanup_free_ bool *shown = calloc((size_t)table->n + 1, sizeof(*shown));
+	_cleanup_free_ uint32_t *tids = calloc((size_t)table->n + 1, sizeof(*tids));
+	struct tree tree = {.table = table, .shown = shown};
 	int err = 0;
 
-	printf("process %d: Python %d.%d.%d, %d task%s\n", interp->pid, interp->major,
-	       interp->minor, interp->micro, tree->n, tree->n == 1 ? "" : "s");
-	for (int i = 0; i < tree->n && !err; i++)
-		if (!i || tree->nodes[i].task->tid != tree->nodes[i - 1].task->tid)
-			err = print_thread(tree, tree->nodes[i].task->tid);
+	if (!shown || !tids)
+		return -ENOMEM;
+	cs_task_print_header(table);
+	for (int i = 0; i < table->n; i++)
+		tids[i] = thread_of(table, &table->nodes[i]);
+	qsort(tids, (size_t)table->n, sizeof(*tids), compare_tids);
+	for (int i = 0; i < table->n && !err; i++)
+		if (!i || tids[i] != tids[i - 1])
+			err = print_thread(&tree, tids[i]);
+	cs_buf_free(&tree.indent);
 	return err;
-}
-
-static json_t *frame_json(struct tree *tree, const struct cs_py_frame *frame)
-{
-	const struct cs_profile *profile = tree->snapshot.profile;
-	const struct cs_frame *f;
-	int64_t index;
-
-	index = cs_symbols_python(tree->snapshot.symbols, (uint32_t)tree->snapshot.target->pid,
-				  frame);
-	if (index < 0)
-		return NULL;
-	f = cs_profile_get_frame(profile, (uint32_t)index);
-	return json_pack("{s:s, s:s, s:i}", "name", cs_profile_str(profile, f->name), "file",
-			 cs_profile_str(profile, f->file), "line", (int)f->line);
-}
-
-static json_t *task_json(struct tree *tree, const struct node *node)
-{
-	const struct cs_task *task = node->task;
-	json_t *frames = json_array(), *parent;
-	char id[32];
-
-	for (uint32_t i = 0; i < task->frames.n; i++)
-		json_array_append_new(frames, frame_json(tree, &task->frames.items[i]));
-	parent = node->parent < 0
-			 ? json_null()
-			 : json_sprintf("0x%" PRIx64, tree->nodes[node->parent].task->addr);
-	snprintf(id, sizeof(id), "0x%" PRIx64, task->addr);
-	return json_pack("{s:s, s:s?, s:s, s:i, s:o, s:i, s:o, s:s?}", "id", id, "name", task->name,
-			 "state", state_text(task->state), "thread", (int)task->tid, "parent",
-			 parent, "parents", (int)task->nawaiters, "coroutines", frames, "awaits",
-			 task->leaf);
-}
-
-static int print_json(struct tree *tree)
-{
-	const struct cs_interp *interp = &tree->snapshot.target->interp;
-	json_t *tasks = json_array(), *root;
-	char version[32];
-	int err;
-
-	for (int i = 0; i < tree->n; i++)
-		json_array_append_new(tasks, task_json(tree, &tree->nodes[i]));
-	snprintf(version, sizeof(version), "%d.%d.%d", interp->major, interp->minor, interp->micro);
-	root = json_pack("{s:i, s:s, s:o}", "pid", (int)interp->pid, "python", version, "tasks",
-			 tasks);
-	err = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
-	putchar('\n');
-	json_decref(root);
-	return err ? -EIO : 0;
-}
-
-struct options {
-	const char *pid;
-	bool json;
-};
-
-static int show_tree(pid_t pid, bool json)
-{
-	struct tree tree = {0};
-	struct cs_graph *graph;
-	int err = 0, code = cs_snapshot_open(pid, &tree.snapshot);
-
-	if (!code)
-		code = cs_snapshot_tasks(&tree.snapshot);
-	if (!code) {
-		graph = cs_stitch_graph(tree.snapshot.stitch, (uint32_t)pid);
-		err = graph ? cs_graph_each(graph, collect_task, &tree) : 0;
-		if (!err) {
-			link_nodes(&tree);
-			err = json ? print_json(&tree) : print_text(&tree);
-		}
-		if (err) {
-			cs_err("cannot show the tasks of %d: %s", pid, strerror(-err));
-			code = CS_EXIT_FAILURE;
-		}
-	}
-	HASH_CLEAR(hh, tree.by_task);
-	free(tree.nodes);
-	cs_snapshot_close(&tree.snapshot);
-	return code;
-}
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct options *options = state->input;
-
-	switch (key) {
-	case 'j':
-		options->json = true;
-		return 0;
-	case 'p':
-	case ARGP_KEY_ARG:
-		if (options->pid)
-			cs_usage_error("one process at a time");
-		options->pid = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!options->pid)
-			cs_usage_error("which process?");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
 }
 
 int cs_cli_pstree(int argc, char **argv)
 {
-	static const struct argp_option argp_options[] = {
-		{"pid", 'p', "PID", 0, "the process, as in py-spy", 0},
-		{"json", 'j', NULL, 0, "as JSON: every task with its parent's id", 0},
-		{0},
-	};
-	static const struct argp argp = {
-		.options = argp_options,
-		.parser = parse_option,
-		.args_doc = "PID",
+	static const struct cs_task_command command = {
+		.name = "pstree",
 		.doc = "Prints the tree of a process's asyncio tasks, suspended ones included.",
+		.print = print_process,
 	};
-	struct options options = {0};
-	pid_t pid;
 
-	argv[0] = (char *)"coroscope pstree";
-	if (argp_parse(&argp, argc, argv, 0, NULL, &options))
-		return CS_EXIT_USAGE;
-	pid = cs_snapshot_pid(options.pid);
-	return pid ? show_tree(pid, options.json) : CS_EXIT_USAGE;
+	return cs_task_command_run(&command, argc, argv);
 }

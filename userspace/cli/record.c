@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/attach.h"
 #include "cli/child.h"
 #include "cli/cli.h"
 #include "cli/output.h"
@@ -41,25 +41,6 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
-}
-
-/* Why the programs could not be loaded, and what to do. Returns the exit code. */
-static int explain_load(int err, const char *log)
-{
-	if (err == -EPERM || err == -EACCES) {
-		if (geteuid() != 0)
-			cs_err("no permission to load BPF programs: run as root (sudo coroscope record ...)");
-		else
-			cs_err("root may not load BPF programs here (%s): see coroscope check",
-			       log && *log ? log : strerror(-err));
-		return CS_EXIT_PERMISSION;
-	}
-	if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
-		cs_err("the kernel has no type information (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF");
-	else
-		cs_err("cannot load the BPF programs: %s%s%s", strerror(-err),
-		       log && *log ? ": " : "", log ? log : "");
-	return CS_EXIT_FAILURE;
 }
 
 static int explain_target(pid_t pid, int err)
@@ -188,6 +169,7 @@ static int run_session(const struct cs_record_options *options, struct cs_spool 
 		.subprocesses = options->subprocesses,
 		.no_idle = options->no_idle || options->only_gil,
 		.only_gil = options->only_gil,
+		.async = options->async,
 		.selection = options->selection,
 		.no_iterator = options->no_iterator,
 		.command = command_line,
@@ -199,7 +181,7 @@ static int run_session(const struct cs_record_options *options, struct cs_spool 
 
 	err = cs_session_new(&session_options, spool, &session, &log);
 	if (err)
-		return explain_load(err, log);
+		return cs_attach_explain(err, log);
 	code = add_targets(session, options, child);
 	if (code)
 		return code;
@@ -232,8 +214,11 @@ static int export_spool(struct cs_spool *spool, const struct cs_view *view,
 			struct cs_output *output)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
-	int err = cs_pipeline_read(cs_spool_fd(spool), view, &profile);
+	struct cs_view shown = *view;
+	int err;
 
+	shown.all_trees = output->exporter && output->exporter->all_trees;
+	err = cs_pipeline_read(cs_spool_fd(spool), &shown, &profile);
 	if (err) {
 		cs_err("cannot read the capture back: %s", strerror(-err));
 	} else if (output->exporter) {
@@ -248,18 +233,6 @@ static int export_spool(struct cs_spool *spool, const struct cs_view *view,
 	return CS_EXIT_OK;
 }
 
-/*
- * The kernel's programs count processes as the first pid namespace does; in another one no number would match.
- */
-static bool in_first_pid_namespace(void)
-{
-	/* PROC_PID_INIT_INO of the kernel's include/linux/proc_ns.h (include/uapi/linux/nsfs.h since 6.18) */
-	static const ino_t first = 0xeffffffc;
-	struct stat st;
-
-	return stat("/proc/self/ns/pid", &st) < 0 || st.st_ino == first;
-}
-
 static int record(const struct cs_record_options *options, const char *command_line)
 {
 	_cleanup_(cs_output_close) struct cs_output output = {.fd = -1};
@@ -267,15 +240,12 @@ static int record(const struct cs_record_options *options, const char *command_l
 	_cleanup_(cs_spool_freep) struct cs_spool *spool = NULL;
 	int err, code;
 
-	if (cs_output_choose(&output, options->format, options->output))
+	if (cs_output_choose(&output, options->view.format, options->view.output))
 		return CS_EXIT_USAGE;
 	if (output.exporter && cs_output_open(&output))
 		return CS_EXIT_FAILURE;
-	if (!in_first_pid_namespace()) {
-		cs_err("coroscope runs in a pid namespace of its own, where it would match no process: run it on the host, "
-		       "or with docker run --pid=host, or hostPID: true in Kubernetes");
+	if (!cs_attach_possible())
 		return CS_EXIT_FAILURE;
-	}
 	err = cs_spool_new(output.exporter ? NULL : output.path, &spool);
 	if (err) {
 		cs_err("cannot create the capture file (%s): %s",

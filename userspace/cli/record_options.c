@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "core/cleanup.h"
 #include "core/log.h"
 
 #define DEFAULT_RATE_HZ 99
@@ -21,6 +22,7 @@ enum {
 	KEY_USER,
 	KEY_IDLE,
 	KEY_NO_IDLE,
+	KEY_ASYNC,
 };
 
 static const struct argp_option argp_options[] = {
@@ -37,11 +39,11 @@ static const struct argp_option argp_options[] = {
 	{"idle", KEY_IDLE, NULL, 0,
 	 "sleeping threads and suspended tasks too (default of --mode wall)", 2},
 	{"no-idle", KEY_NO_IDLE, NULL, 0, "only what runs or waits for a CPU", 2},
+	{"async", KEY_ASYNC, "off|running|all", 0,
+	 "asyncio's tasks: none; those that run; suspended ones too (default)", 2},
 	{"gil", 'g', NULL, 0, "only threads that hold the interpreter's lock", 2},
 	{"duration", 'd', "TIME", 0,
 	 "how long: 30, 30s, 5m (default: until Ctrl-C or the target's end)", 2},
-	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 3},
-	{"format", 'f', "FORMAT", 0, "collapsed, pprof, html, tree or raw", 3},
 	{"exit-status", KEY_EXIT_STATUS, NULL, 0, "exit with COMMAND's status", 4},
 	{"quiet", 'q', NULL, 0, "only errors", 4},
 	{"verbose", 'v', NULL, 0, "say more", 4},
@@ -58,6 +60,21 @@ static enum cs_capture_mode parse_mode(const char *arg)
 	if (strcmp(arg, "wall") == 0)
 		return CS_MODE_WALL;
 	cs_usage_error("no mode '%s': cpu or wall", arg);
+}
+
+static enum cs_async parse_async(const char *arg)
+{
+	static const char *const names[] = {
+		[CS_ASYNC_ALL] = "all",
+		[CS_ASYNC_RUNNING] = "running",
+		[CS_ASYNC_OFF] = "off",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(arg, names[i]))
+			return (enum cs_async)i;
+	}
+	cs_usage_error("no '--async %s': off, running or all", arg);
 }
 
 /* What contradicts itself is said, not guessed. */
@@ -130,6 +147,9 @@ static bool parse_sampling(struct cs_record_options *options, int key, char *arg
 	case KEY_NO_IDLE:
 		options->no_idle = true;
 		return true;
+	case KEY_ASYNC:
+		options->async = parse_async(arg);
+		return true;
 	case 'g':
 		options->only_gil = true;
 		return true;
@@ -158,12 +178,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &options->view;
-		return 0;
-	case 'o':
-		options->output = arg;
-		return 0;
-	case 'f':
-		options->format = arg;
 		return 0;
 	case 'q':
 		options->quiet = true;

@@ -10,6 +10,7 @@
 #include "cli/args.h"
 #include "cli/view.h"
 #include "collect/selection.h"
+#include "collect/session.h"
 #include "decode/decode.h"
 
 struct cs_record_options {
@@ -21,9 +22,9 @@ struct cs_record_options {
 	enum cs_capture_mode mode;
 	uint32_t rate_hz;
 	uint64_t duration_ns; /* 0: until interrupted */
-	const char *output, *format;
 	bool exit_status, quiet, no_iterator;
 	bool idle, no_idle, only_gil;
+	enum cs_async async;
 	size_t ring_bytes;
 	struct cs_view view;
 };

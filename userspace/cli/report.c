@@ -16,14 +16,8 @@
 #include "core/log.h"
 
 struct options {
-	const char *capture, *format, *output;
+	const char *capture;
 	struct cs_view view;
-};
-
-static const struct argp_option argp_options[] = {
-	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 0},
-	{"format", 'f', "FORMAT", 0, "collapsed, pprof, html or tree", 0},
-	{0},
 };
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -33,12 +27,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &options->view;
-		return 0;
-	case 'o':
-		options->output = arg;
-		return 0;
-	case 'f':
-		options->format = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (options->capture)
@@ -66,22 +54,24 @@ static int report(const struct options *options)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
 	_cleanup_(cs_output_close) struct cs_output output = {.fd = -1};
+	struct cs_view view = options->view;
 	_cleanup_close_ int fd = -1;
 	int err;
 
-	if (cs_output_choose(&output, options->format, options->output))
+	if (cs_output_choose(&output, options->view.format, options->view.output))
 		return CS_EXIT_USAGE;
 	if (!output.exporter) {
 		cs_err("%s is a raw capture already: choose collapsed, pprof or html",
 		       options->capture);
 		return CS_EXIT_USAGE;
 	}
+	view.all_trees = output.exporter->all_trees;
 	fd = open(options->capture, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		cs_err("cannot open %s: %s", options->capture, strerror(errno));
 		return CS_EXIT_FAILURE;
 	}
-	err = cs_pipeline_read(fd, &options->view, &profile);
+	err = cs_pipeline_read(fd, &view, &profile);
 	if (err) {
 		cs_err("cannot read %s: %s", options->capture,
 		       err == -EBADMSG           ? "this is no raw capture"
@@ -106,7 +96,6 @@ int cs_cli_report(int argc, char **argv)
 	static const struct argp_child children[] = {{&cs_view_argp, 0, NULL, 0}, {0}};
 	static const struct argp argp = {
 		.children = children,
-		.options = argp_options,
 		.parser = parse_option,
 		.args_doc = "CAPTURE.raw",
 		.doc = "Turns a raw capture into another format. Needs no privilege.",

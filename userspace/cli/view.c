@@ -1,26 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of a capture is shown. */
+/* What of a capture is shown, how and where. */
 #include "cli/view.h"
 
 #include <string.h>
 
 #include "cli/args.h"
 
-enum { KEY_THREAD = 0x200, KEY_LINES };
+enum { KEY_THREAD = 0x200, KEY_LINES, KEY_SLOW_CALLBACK, KEY_TREE };
 
 static const struct argp_option options[] = {
+	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 3},
+	{"format", 'f', "FORMAT", 0, "collapsed, pprof, html or tree; from record also raw", 3},
 	{"thread", KEY_THREAD, "NAME", 0,
 	 "show only threads of this name (in Python, else as in ps -L -o comm)", 3},
 	{"lines", KEY_LINES, "current|first", 0,
 	 "lines of frames: what executes (default), or where the function begins", 3},
+	{"tree", KEY_TREE, "await|creation|threads", 0,
+	 "tasks below what waits for them (default), below what created them, or only the threads' own stacks; HTML has all three",
+	 3},
+	{"slow-callback", KEY_SLOW_CALLBACK, "TIME", 0,
+	 "list callbacks and task steps that held an event loop for so long (as 100ms)", 3},
 	{0},
 };
+
+static enum cs_tree parse_tree(const char *arg)
+{
+	static const char *const names[CS_TREE_MAX_] = {
+		[CS_TREE_AWAIT] = "await",
+		[CS_TREE_CREATION] = "creation",
+		[CS_TREE_THREADS] = "threads",
+	};
+
+	for (int tree = 0; tree < CS_TREE_MAX_; tree++) {
+		if (!strcmp(arg, names[tree]))
+			return (enum cs_tree)tree;
+	}
+	cs_usage_error("no tree '%s': await, creation or threads", arg);
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct cs_view *view = state->input;
 
 	switch (key) {
+	case 'o':
+		view->output = arg;
+		return 0;
+	case 'f':
+		view->format = arg;
+		return 0;
 	case KEY_THREAD:
 		view->thread = arg;
 		return 0;
@@ -28,6 +56,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (strcmp(arg, "first") && strcmp(arg, "current"))
 			cs_usage_error("no lines '%s': current or first", arg);
 		view->first_lines = !strcmp(arg, "first");
+		return 0;
+	case KEY_TREE:
+		view->tree = parse_tree(arg);
+		return 0;
+	case KEY_SLOW_CALLBACK:
+		if (cs_parse_duration(arg, &view->slow_ns) || !view->slow_ns)
+			cs_usage_error("--slow-callback: '%s' is no duration: 100ms, 1s", arg);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of a capture is shown, and how: options that record and report share. */
+/* What of a capture is shown, how and where: options that record and report share. */
 #pragma once
 
 #include <argp.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "profile/profile.h"
 
 struct cs_view {
-	const char *thread; /* only threads of this name; NULL: all. Borrowed from argv. */
+	/* Borrowed from argv; NULL: not given. */
+	const char *output, *format;
+	const char *thread; /* only threads of this name */
 	bool first_lines;   /* where functions begin, in place of where they execute */
+	enum cs_tree tree;  /* the one that is shown, or of all of them the one shown first */
+	bool all_trees; /* and tell tasks of one name apart, and when samples were seen: the exporter's wish */
+	uint64_t slow_ns; /* list what held an event loop for so long; 0: do not */
 };
 
 /* A child parser; its input is a struct cs_view. */

@@ -48,10 +48,11 @@ struct sample_key {
 	struct cs_labels labels;
 	uint64_t stack;
 };
-_Static_assert(sizeof(struct sample_key) == 32, "padding would be part of the key");
+_Static_assert(sizeof(struct sample_key) == 48, "padding would be part of the key");
 
 struct sample_entry {
 	UT_hash_handle hh;
+	uint32_t index;
 	struct sample_key key;
 	struct cs_sample sample;
 };
@@ -62,9 +63,10 @@ struct cs_profile {
 	struct string_entry *string_hash;
 	struct frame_entry *frame_hash;
 	struct stack_entry *stack_hash;
-	struct sample_entry *sample_hash;
-	struct table strings, frames, stacks, samples;
+	struct sample_entry *sample_hash[CS_TREE_MAX_];
+	struct table strings, frames, stacks, samples[CS_TREE_MAX_];
 	struct table notes; /* of string entries; owned by strings */
+	uint32_t last;      /* sample */
 };
 
 /* Make room for one more, so that a later push cannot fail. */
@@ -116,6 +118,18 @@ int cs_profile_new(struct cs_profile **ret)
 	return 0;
 }
 
+static void free_samples(struct cs_profile *profile, enum cs_tree tree)
+{
+	struct sample_entry *entry;
+
+	HASH_CLEAR(hh, profile->sample_hash[tree]);
+	for (size_t i = 0; i < profile->samples[tree].n; i++) {
+		entry = profile->samples[tree].at[i];
+		free(entry->sample.spans);
+	}
+	table_free(&profile->samples[tree], true);
+}
+
 void cs_profile_free(struct cs_profile *profile)
 {
 	if (!profile)
@@ -123,11 +137,11 @@ void cs_profile_free(struct cs_profile *profile)
 	HASH_CLEAR(hh, profile->string_hash);
 	HASH_CLEAR(hh, profile->frame_hash);
 	HASH_CLEAR(hh, profile->stack_hash);
-	HASH_CLEAR(hh, profile->sample_hash);
+	for (int tree = 0; tree < CS_TREE_MAX_; tree++)
+		free_samples(profile, tree);
 	table_free(&profile->strings, true);
 	table_free(&profile->frames, true);
 	table_free(&profile->stacks, true);
-	table_free(&profile->samples, true);
 	table_free(&profile->notes, false);
 	free(profile->host);
 	free(profile->command);
@@ -169,6 +183,10 @@ int64_t cs_profile_frame(struct cs_profile *profile, const struct cs_frame *fram
 	key.first_line = frame->first_line;
 	key.kind = frame->kind;
 	key.address = frame->address;
+	key.mark = frame->mark;
+	key.coro = frame->coro;
+	key.site = frame->site;
+	key.task = frame->task;
 	HASH_FIND(hh, profile->frame_hash, &key, sizeof(key), entry);
 	if (entry)
 		return entry->index;
@@ -205,48 +223,115 @@ static int64_t intern_stack(struct cs_profile *profile, const uint32_t *frames, 
 	return TAKE_PTR(added)->index;
 }
 
-/* The sample with this key, new with zero values; NULL without memory. */
-static struct cs_sample *intern_sample(struct cs_profile *profile, const struct sample_key *key)
+/* The index of the sample with this key, new with zero values, or -ENOMEM. */
+static int64_t intern_sample(struct cs_profile *profile, enum cs_tree tree,
+			     const struct sample_key *key)
 {
 	_cleanup_free_ struct sample_entry *added = NULL;
+	struct table *samples = &profile->samples[tree];
 	struct sample_entry *entry;
 
-	HASH_FIND(hh, profile->sample_hash, key, sizeof(*key), entry);
+	HASH_FIND(hh, profile->sample_hash[tree], key, sizeof(*key), entry);
 	if (entry)
-		return &entry->sample;
+		return entry->index;
 	added = calloc(1, sizeof(*added));
-	if (!added || table_reserve(&profile->samples))
-		return NULL;
+	if (!added || table_reserve(samples))
+		return -ENOMEM;
 	added->key = *key;
 	added->sample.stack = (uint32_t)key->stack;
 	added->sample.labels = key->labels;
-	HASH_ADD(hh, profile->sample_hash, key, sizeof(*key), added);
+	HASH_ADD(hh, profile->sample_hash[tree], key, sizeof(*key), added);
 	if (!added->hh.tbl)
-		return NULL;
-	table_push(&profile->samples, added);
-	return &TAKE_PTR(added)->sample;
+		return -ENOMEM;
+	added->index = table_push(samples, added);
+	return TAKE_PTR(added)->index;
 }
 
-int cs_profile_add(struct cs_profile *profile, const uint32_t *frames, uint32_t n,
-		   const struct cs_labels *labels, const uint64_t values[CS_VALUE_MAX_])
+static struct cs_sample *sample_at(const struct cs_profile *profile, enum cs_tree tree, size_t i)
+{
+	return &((struct sample_entry *)profile->samples[tree].at[i])->sample;
+}
+
+static void add_clamped(uint64_t *sum, uint64_t add)
+{
+	if (__builtin_add_overflow(*sum, add, sum) || *sum > INT64_MAX)
+		*sum = INT64_MAX;
+}
+
+void cs_profile_add_again(struct cs_profile *profile, enum cs_tree tree, uint32_t sample,
+			  const uint64_t values[CS_VALUE_MAX_])
+{
+	profile->last = sample;
+	for (int value = 0; value < CS_VALUE_MAX_; value++)
+		add_clamped(&sample_at(profile, tree, sample)->values[value], values[value]);
+}
+
+int cs_profile_add_in(struct cs_profile *profile, enum cs_tree tree, const uint32_t *frames,
+		      uint32_t n, const struct cs_labels *labels,
+		      const uint64_t values[CS_VALUE_MAX_])
 {
 	struct sample_key key = {.labels = *labels};
-	struct cs_sample *sample;
-	int64_t stack;
-	size_t i;
+	int64_t stack, sample;
 
 	stack = intern_stack(profile, frames, n);
 	if (stack < 0)
 		return (int)stack;
 	key.stack = (uint64_t)stack;
-	sample = intern_sample(profile, &key);
-	if (!sample)
-		return -ENOMEM;
-	for (i = 0; i < CS_VALUE_MAX_; i++)
-		if (__builtin_add_overflow(sample->values[i], values[i], &sample->values[i]) ||
-		    sample->values[i] > INT64_MAX)
-			sample->values[i] = INT64_MAX;
+	sample = intern_sample(profile, tree, &key);
+	if (sample < 0)
+		return (int)sample;
+	cs_profile_add_again(profile, tree, (uint32_t)sample, values);
 	return 0;
+}
+
+int cs_profile_add(struct cs_profile *profile, const uint32_t *frames, uint32_t n,
+		   const struct cs_labels *labels, const uint64_t values[CS_VALUE_MAX_])
+{
+	return cs_profile_add_in(profile, profile->meta.tree, frames, n, labels, values);
+}
+
+int cs_profile_see(struct cs_profile *profile, enum cs_tree tree, uint32_t sample,
+		   const struct cs_seen *seen)
+{
+	/* Clocks jitter: spans that nearly meet are one. */
+	uint64_t slack_ns = profile->meta.interval_ns / 2;
+	struct cs_sample *s = sample_at(profile, tree, sample);
+	struct cs_span *last = s->nspans ? &s->spans[s->nspans - 1] : NULL;
+	uint32_t cap = s->spans_cap ? s->spans_cap * 2 : 1;
+
+	if (seen->suspended) {
+		add_clamped(&s->waiting_ns, seen->span.to_ns - seen->span.from_ns);
+		if (seen->waited_ns > s->longest_ns)
+			s->longest_ns = seen->waited_ns;
+	}
+	if (last && seen->span.from_ns <= last->to_ns + slack_ns &&
+	    last->from_ns <= seen->span.to_ns + slack_ns) {
+		if (seen->span.from_ns < last->from_ns)
+			last->from_ns = seen->span.from_ns;
+		if (seen->span.to_ns > last->to_ns)
+			last->to_ns = seen->span.to_ns;
+		return 0;
+	}
+	if (!s->spans || s->nspans == s->spans_cap) {
+		last = reallocarray(s->spans, cap, sizeof(*last));
+		if (!last)
+			return -ENOMEM;
+		s->spans = last;
+		s->spans_cap = cap;
+	}
+	s->spans[s->nspans++] = seen->span;
+	return 0;
+}
+
+uint32_t cs_profile_last(const struct cs_profile *profile)
+{
+	return profile->last;
+}
+
+void cs_profile_add_value(struct cs_profile *profile, uint32_t sample, enum cs_value value,
+			  uint64_t add)
+{
+	add_clamped(&sample_at(profile, profile->meta.tree, sample)->values[value], add);
 }
 
 struct cs_profile_meta *cs_profile_meta_mut(struct cs_profile *profile)
@@ -316,14 +401,25 @@ const struct cs_frame *cs_profile_get_frame(const struct cs_profile *profile, ui
 	return &((const struct frame_entry *)profile->frames.at[index])->frame;
 }
 
+size_t cs_profile_nsamples_in(const struct cs_profile *profile, enum cs_tree tree)
+{
+	return profile->samples[tree].n;
+}
+
+const struct cs_sample *cs_profile_sample_in(const struct cs_profile *profile, enum cs_tree tree,
+					     size_t i)
+{
+	return sample_at(profile, tree, i);
+}
+
 size_t cs_profile_nsamples(const struct cs_profile *profile)
 {
-	return profile->samples.n;
+	return cs_profile_nsamples_in(profile, profile->meta.tree);
 }
 
 const struct cs_sample *cs_profile_sample(const struct cs_profile *profile, size_t i)
 {
-	return &((const struct sample_entry *)profile->samples.at[i])->sample;
+	return cs_profile_sample_in(profile, profile->meta.tree, i);
 }
 
 struct cs_stack cs_profile_stack(const struct cs_profile *profile, uint32_t index)

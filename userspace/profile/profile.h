@@ -20,6 +20,16 @@ enum cs_frame_kind {
 	CS_FRAME_MARK = 6, /* [truncated], [unreadable] and the like */
 };
 
+/* How a task came to stand where its frame stands, if not as a matter of course. */
+enum cs_task_mark {
+	CS_MARK_NONE = 0,
+	CS_MARK_CREATED =
+		1, /* a weak link: below what created it, as nothing is seen to wait for it */
+	CS_MARK_FINISHED = 2, /* a ghost: it has ended, what it created has not */
+	CS_MARK_PROBABLE =
+		3, /* what it stands below waits for it through code that is not asyncio's */
+};
+
 struct cs_frame {
 	uint32_t name; /* string index */
 	uint32_t file; /* string index, 0 if none */
@@ -27,6 +37,22 @@ struct cs_frame {
 	uint32_t first_line;
 	enum cs_frame_kind kind;
 	uint64_t address; /* native and kernel frames, else 0 */
+	/*
+	 * CS_FRAME_TASK, and but for the mark only of a profile that tells tasks of one name apart: a number that
+	 * only this task has, its outermost coroutine, and where it was created (frame indices + 1; 0: not known).
+	 */
+	enum cs_task_mark mark;
+	uint32_t coro, site;
+	uint64_t task;
+};
+
+/* The same time can be shown as several trees. */
+enum cs_tree {
+	CS_TREE_AWAIT =
+		0, /* a task hangs below the task that waits for it, else below its creator */
+	CS_TREE_CREATION = 1, /* a task hangs below its creator, whoever waits for it */
+	CS_TREE_THREADS = 2,  /* the stacks of threads as they are: no suspended tasks */
+	CS_TREE_MAX_
 };
 
 /* The labels of a sample. String indices; 0 means absent. Numbers use has_*. */
@@ -34,15 +60,40 @@ struct cs_labels {
 	uint32_t process_id, thread_id; /* numbers; 0 absent */
 	uint32_t thread_name;
 	uint32_t task_name;
-	uint64_t task_id; /* address of the task object; 0 absent */
+	uint64_t task_id;        /* address of the task object; 0 absent */
+	uint64_t origin_task_id; /* of the task that waits for what the thread does */
+	uint32_t origin_task_name;
+	uint32_t pad; /* 0: labels are compared as bytes */
 };
 
-enum cs_value { CS_VALUE_SAMPLES = 0, CS_VALUE_CPU_NS = 1, CS_VALUE_WALL_NS = 2, CS_VALUE_MAX_ };
+enum cs_value {
+	CS_VALUE_SAMPLES = 0,
+	CS_VALUE_CPU_NS = 1,
+	CS_VALUE_WALL_NS = 2,
+	CS_VALUE_SLOW_NS = 3, /* of it, in slow holds of an event loop; 0 unless asked for */
+	CS_VALUE_MAX_
+};
+
+struct cs_span {
+	uint64_t from_ns, to_ns;
+};
 
 struct cs_sample {
 	uint32_t stack; /* stack index */
 	struct cs_labels labels;
 	uint64_t values[CS_VALUE_MAX_];
+	/* Only what cs_profile_see was told. */
+	struct cs_span *spans; /* nspans; when it was seen, in the order in which that was told */
+	uint32_t nspans, spans_cap;
+	uint64_t waiting_ns; /* of a suspended task: its time in sum, */
+	uint64_t longest_ns; /* and the longest that it was seen to wait without a break */
+};
+
+/* One moment at which a sample was seen. */
+struct cs_seen {
+	struct cs_span span;
+	bool suspended;     /* a task, that has waited for so long: */
+	uint64_t waited_ns; /* the span included */
 };
 
 struct cs_stack {
@@ -58,6 +109,8 @@ struct cs_profile_meta {
 	bool wall;           /* wall mode, else CPU */
 	bool partial;        /* the capture has no end record: it was cut off */
 	uint32_t end_reason; /* enum cs_end_reason */
+	enum cs_tree tree;   /* that cs_profile_add fills and exporters of one tree show */
+	uint64_t slow_ns; /* from which length on a hold of an event loop is slow; 0: not asked */
 	const char *host, *command;
 	uint64_t counters[CS_COUNTER_MAX_];
 	bool has_counters;
@@ -85,6 +138,21 @@ int64_t cs_profile_frame(struct cs_profile *profile, const struct cs_frame *fram
  */
 int cs_profile_add(struct cs_profile *profile, const uint32_t *frames, uint32_t n,
 		   const struct cs_labels *labels, const uint64_t values[CS_VALUE_MAX_]);
+/* The same for one of several trees. */
+int cs_profile_add_in(struct cs_profile *profile, enum cs_tree tree, const uint32_t *frames,
+		      uint32_t n, const struct cs_labels *labels,
+		      const uint64_t values[CS_VALUE_MAX_]);
+/* Add values to a sample of a tree that is there. */
+void cs_profile_add_again(struct cs_profile *profile, enum cs_tree tree, uint32_t sample,
+			  const uint64_t values[CS_VALUE_MAX_]);
+/* Tell when a sample of a tree was seen. Returns 0 or -ENOMEM. */
+int cs_profile_see(struct cs_profile *profile, enum cs_tree tree, uint32_t sample,
+		   const struct cs_seen *seen);
+/* The index of the sample that the last cs_profile_add, _add_in or _add_again added to. */
+uint32_t cs_profile_last(const struct cs_profile *profile);
+/* Add to one value of a sample that is there. A sum stops at INT64_MAX. */
+void cs_profile_add_value(struct cs_profile *profile, uint32_t sample, enum cs_value value,
+			  uint64_t add);
 /*
  * The one writable piece: filled by the reader of the capture. meta->host and ->command are copied
  * by cs_profile_set_text.
@@ -106,6 +174,10 @@ size_t cs_profile_nframes(const struct cs_profile *profile);
 const struct cs_frame *cs_profile_get_frame(const struct cs_profile *profile, uint32_t index);
 size_t cs_profile_nsamples(const struct cs_profile *profile);
 const struct cs_sample *cs_profile_sample(const struct cs_profile *profile, size_t i);
+/* The same for one of several trees. */
+size_t cs_profile_nsamples_in(const struct cs_profile *profile, enum cs_tree tree);
+const struct cs_sample *cs_profile_sample_in(const struct cs_profile *profile, enum cs_tree tree,
+					     size_t i);
 struct cs_stack cs_profile_stack(const struct cs_profile *profile, uint32_t index);
 size_t cs_profile_nstacks(const struct cs_profile *profile);
 size_t cs_profile_nnotes(const struct cs_profile *profile);

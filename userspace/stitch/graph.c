@@ -366,8 +366,10 @@ static void find_circles(struct cs_graph *graph)
 }
 
 void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks, uint32_t n,
-		   bool complete)
+		   enum cs_pass_kind kind)
 {
+	/* A process that ran meanwhile may have hidden a task in the midst of being made. */
+	unsigned int needed = kind == CS_PASS_INSTANT ? 1 : 2;
 	struct cs_task *task, *tmp;
 
 	graph->pass++;
@@ -377,7 +379,10 @@ void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks
 			task->pass = graph->pass;
 	}
 	HASH_ITER (hh, graph->tasks, task, tmp) {
-		if (complete && task->pass != graph->pass && task->created_ns <= ts_ns)
+		if (task->pass == graph->pass)
+			task->missed = 0;
+		else if (kind != CS_PASS_PARTIAL && task->created_ns <= ts_ns &&
+			 ++task->missed >= needed)
 			retire(graph, task);
 	}
 	link_awaiters(graph);

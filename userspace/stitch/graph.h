@@ -60,8 +60,9 @@ struct cs_task {
 	 * other task; in a circle of tasks that await each other the first stands for all.
 	 */
 	bool is_leaf;
-	uint32_t pass;  /* serial of the last pass that listed it */
-	uint64_t visit; /* of the last walk along links: ends cycles */
+	unsigned int missed; /* passes since the last that listed it */
+	uint32_t pass;       /* serial of the last pass that listed it */
+	uint64_t visit;      /* of the last walk along links: ends cycles */
 	UT_hash_handle hh;
 };
 
@@ -86,12 +87,20 @@ struct cs_task *cs_graph_running(struct cs_graph *graph, const struct cs_event_r
 int cs_graph_update(struct cs_graph *graph, uint64_t ts_ns, const struct cs_event_task *event,
 		    uint32_t tid);
 
+/* What a pass tells of tasks that it does not list. */
+enum cs_pass_kind {
+	CS_PASS_PARTIAL = 0, /* nothing: some could not be read */
+	CS_PASS_INSTANT = 1, /* they have finished: it saw one true instant */
+	CS_PASS_PER_TASK =
+		2, /* they have finished if the next pass does not list them either: the process ran meanwhile */
+};
+
 /*
- * These tasks were alive at ts_ns; complete says that no other was. Works out who awaits whom; the rest has finished,
- * unless it was created later.
+ * These tasks were alive at ts_ns. Works out who awaits whom; the rest has finished, if the pass can tell, unless it was
+ * created later.
  */
 void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks, uint32_t n,
-		   bool complete);
+		   enum cs_pass_kind kind);
 
 /* The task at this address, or NULL. */
 struct cs_task *cs_graph_find(const struct cs_graph *graph, uint64_t addr);

@@ -32,6 +32,8 @@ struct cs_stitch {
 	cs_stitch_fn *fn;
 	void *ctx;
 	struct process *processes;
+	unsigned int trees; /* to show; bits 1 << enum cs_tree */
+	enum cs_tree tree;  /* of the stack in parts */
 	struct cs_part parts[MAX_PARTS];
 	uint32_t n;
 };
@@ -44,8 +46,14 @@ int cs_stitch_new(cs_stitch_fn *fn, void *ctx, struct cs_stitch **ret)
 		return -ENOMEM;
 	stitch->fn = fn;
 	stitch->ctx = ctx;
+	stitch->trees = 1u << CS_TREE_AWAIT;
 	*ret = stitch;
 	return 0;
+}
+
+void cs_stitch_show(struct cs_stitch *stitch, unsigned int trees)
+{
+	stitch->trees = trees;
 }
 
 static void process_free(struct cs_stitch *stitch, struct process *process)
@@ -189,31 +197,69 @@ static void add_base(struct cs_stitch *stitch, const struct cs_thread *thread)
 		add_python(stitch, &thread->base[i]);
 }
 
-static void add_task(struct cs_stitch *stitch, const struct cs_task *task, enum cs_link link)
+/* Who stands directly above in the tree that is being made. */
+static struct cs_task *parent_of(const struct cs_stitch *stitch, const struct cs_task *task,
+				 enum cs_link *ret_link)
 {
-	struct cs_part *part = add_part(stitch, CS_PART_TASK);
-
-	if (!part)
-		return;
-	part->addr = task->addr;
-	part->name = task->name;
-	part->parents = task->nawaiters;
-	if (task->finished)
-		part->mark = CS_MARK_FINISHED;
-	else if (link == CS_LINK_CREATED)
-		part->mark = CS_MARK_CREATED;
-	else if (link == CS_LINK_STRONG && task->probable)
-		part->mark = CS_MARK_PROBABLE;
+	if (stitch->tree == CS_TREE_AWAIT)
+		return cs_graph_parent(task, ret_link);
+	*ret_link = task->creator ? CS_LINK_CREATED : CS_LINK_NONE;
+	return task->creator;
 }
 
-/* The creator's frames at the moment of creation, without asyncio's own at their end. */
-static void add_creation(struct cs_stitch *stitch, const struct process *process,
-			 const struct cs_frames *frames)
+/* How many of a creator's frames are its own: asyncio's, at their end, are not. */
+static uint32_t own_frames(const struct process *process, const struct cs_frames *frames)
 {
 	uint32_t n = frames->n;
 
 	while (n && (code_flags(process, frames->items[n - 1].code) & CS_CODE_ASYNCIO))
 		n--;
+	return n;
+}
+
+/* Addresses are reused, and coroutines' too, but not both and the moment of birth: mixed, 48 bits are enough and fit everywhere. */
+static uint64_t task_number(const struct process *process, const struct cs_task *task)
+{
+	const uint64_t words[] = {process->pid, task->addr, task->coro, task->created_ns};
+	uint64_t number = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		number = (number ^ words[i]) * 0x9e3779b97f4a7c15ull;
+		number ^= number >> 29;
+	}
+	return number >> 16;
+}
+
+static void add_task(struct cs_stitch *stitch, const struct process *process,
+		     const struct cs_task *task, enum cs_link link)
+{
+	struct cs_part *part = add_part(stitch, CS_PART_TASK);
+	uint32_t own = own_frames(process, &task->creation);
+	bool await_tree = stitch->tree == CS_TREE_AWAIT;
+
+	if (!part)
+		return;
+	part->addr = task->addr;
+	part->name = task->name;
+	part->task = task_number(process, task);
+	if (own)
+		part->site = task->creation.items[own - 1];
+	if (await_tree)
+		part->parents = task->nawaiters;
+	if (task->finished || task->missed)
+		part->mark = CS_MARK_FINISHED;
+	else if (await_tree && link == CS_LINK_CREATED)
+		part->mark = CS_MARK_CREATED;
+	else if (link == CS_LINK_STRONG && task->probable)
+		part->mark = CS_MARK_PROBABLE;
+}
+
+/* Where the creator was at the moment of creation. */
+static void add_creation(struct cs_stitch *stitch, const struct process *process,
+			 const struct cs_frames *frames)
+{
+	uint32_t n = own_frames(process, frames);
+
 	for (uint32_t i = 0; i < n; i++)
 		add_python(stitch, &frames->items[i]);
 }
@@ -222,6 +268,21 @@ static void add_frames(struct cs_stitch *stitch, const struct cs_frames *frames)
 {
 	for (uint32_t i = 0; i < frames->n; i++)
 		add_python(stitch, &frames->items[i]);
+}
+
+/* As cs_graph_lineage, for the tree that is being made. Creators are older than what they create: no cycles. */
+static uint32_t lineage(const struct cs_stitch *stitch, struct process *process,
+			struct cs_task *task, struct cs_task **out, uint32_t max, bool *ret_cut)
+{
+	enum cs_link link;
+	uint32_t n = 0;
+
+	if (stitch->tree == CS_TREE_AWAIT)
+		return cs_graph_lineage(process->graph, task, out, max, ret_cut);
+	for (; task && n < max; task = parent_of(stitch, task, &link))
+		out[n++] = task;
+	*ret_cut = task;
+	return n;
 }
 
 /*
@@ -235,7 +296,7 @@ static void add_lineage(struct cs_stitch *stitch, struct process *process, struc
 	enum cs_link link = CS_LINK_NONE;
 	struct cs_thread *thread;
 	bool cut;
-	uint32_t n = cs_graph_lineage(process->graph, leaf, tasks, CS_MAX_TASK_DEPTH, &cut);
+	uint32_t n = lineage(stitch, process, leaf, tasks, CS_MAX_TASK_DEPTH, &cut);
 
 	tid = tasks[n - 1]->tid ? tasks[n - 1]->tid : tid;
 	HASH_FIND(hh, process->threads, &tid, sizeof(tid), thread);
@@ -243,17 +304,18 @@ static void add_lineage(struct cs_stitch *stitch, struct process *process, struc
 	if (cut)
 		add_part(stitch, CS_PART_TASKS_CUT);
 	for (uint32_t i = n; i-- > 0;) {
-		cs_graph_parent(tasks[i], &link);
+		parent_of(stitch, tasks[i], &link);
 		if (i < n - 1 && (link == CS_LINK_AWAIT || link == CS_LINK_STRONG))
 			add_frames(stitch, &tasks[i + 1]->frames);
 		else if (i < n - 1)
 			add_creation(stitch, process, &tasks[i]->creation);
-		add_task(stitch, tasks[i], link);
+		add_task(stitch, process, tasks[i], link);
 	}
 }
 
 static int emit(struct cs_stitch *stitch, struct cs_stitched *sample)
 {
+	sample->tree = stitch->tree;
 	sample->parts = stitch->parts;
 	sample->n = stitch->n;
 	return stitch->fn(stitch->ctx, sample);
@@ -300,30 +362,75 @@ static void add_kernel(struct cs_stitch *stitch, const struct cs_event_stack *st
 	}
 }
 
-/* One stack of one thread, now or again. */
-static int stitch_thread(struct cs_stitch *stitch, struct process *process,
-			 struct cs_thread *thread, const struct cs_event_stack *stack,
-			 uint64_t weight_ns)
+/* The task that waits for what the thread does in the stack of this time, or NULL. Its coroutine tells it from a later one at its address. */
+static struct cs_task *origin_of(struct process *process, const struct cs_thread *thread,
+				 const struct cs_event_stack *stack, uint64_t ts_ns)
+{
+	struct cs_task *task;
+
+	if (!thread->origin_task || thread->origin_ns != ts_ns ||
+	    thread->origin_frame >= stack->nframes)
+		return NULL;
+	task = cs_graph_find(process->graph, thread->origin_task);
+	return task && task->coro == thread->origin_coro ? task : NULL;
+}
+
+/* Everything below what the thread does for another thread's task. Returns how many frames of its own are left to show. */
+static uint32_t add_origin(struct cs_stitch *stitch, struct process *process,
+			   const struct cs_thread *thread, struct cs_task *task,
+			   struct cs_stitched *sample)
+{
+	struct cs_thread *root = NULL;
+	struct cs_part *part;
+
+	sample->origin_id = task->addr;
+	sample->origin_name = task->name;
+	HASH_FIND(hh, process->threads, &task->tid, sizeof(task->tid), root);
+	if (root) {
+		sample->root_tid = task->tid;
+		sample->root_thread_name = cs_thread_name(root);
+	}
+	add_lineage(stitch, process, task, task->tid);
+	add_frames(stitch, &task->frames);
+	part = add_part(stitch, CS_PART_THREAD);
+	if (part)
+		part->name = sample->thread_name;
+	return thread->origin_frame;
+}
+
+/* One stack of one thread, taken at ts_ns, in one tree. */
+static int stitch_thread_in_tree(struct cs_stitch *stitch, struct process *process,
+				 struct cs_thread *thread, const struct cs_event_stack *stack,
+				 uint64_t ts_ns, uint64_t weight_ns)
 {
 	struct cs_stitched sample = {
 		.pid = process->pid,
 		.tid = thread->tid,
 		.thread_name = cs_thread_name(thread),
+		.root_tid = thread->tid,
+		.root_thread_name = cs_thread_name(thread),
 		.weight_ns = weight_ns,
 		.on_cpu = stack->origin == CS_ORIGIN_CPU,
 	};
-	struct cs_task *task = NULL;
+	struct cs_task *task = NULL, *origin = NULL;
+	bool with_tasks = stitch->tree != CS_TREE_THREADS;
 	uint32_t count = stack->nframes;
 
 	stitch->n = 0;
+	if (!stack->running.task && with_tasks)
+		origin = origin_of(process, thread, stack, ts_ns);
 	if (stack->running.task) {
 		task = cs_graph_running(process->graph, &stack->running, thread->tid);
 		if (!task)
 			return -ENOMEM;
 		sample.task_id = task->addr;
 		sample.task_name = task->name;
+	}
+	if (task && with_tasks) {
 		count = stack->running.root_frame + 1;
 		add_lineage(stitch, process, task, thread->tid);
+	} else if (origin) {
+		count = add_origin(stitch, process, thread, origin, &sample);
 	} else if (stack->status != CS_STATUS_COMPLETE && stack->status != CS_STATUS_NOT_PYTHON &&
 		   stack->status != CS_STATUS_CUT) {
 		/* the cut is at the root: what is missing is below everything that is there */
@@ -332,6 +439,21 @@ static int stitch_thread(struct cs_stitch *stitch, struct process *process,
 	add_stack_frames(stitch, stack, count);
 	add_kernel(stitch, stack);
 	return emit(stitch, &sample);
+}
+
+/* One stack of one thread, taken at ts_ns, now or again. */
+static int stitch_thread(struct cs_stitch *stitch, struct process *process,
+			 struct cs_thread *thread, const struct cs_event_stack *stack,
+			 uint64_t ts_ns, uint64_t weight_ns)
+{
+	int err = 0;
+
+	for (stitch->tree = 0; !err && stitch->tree < CS_TREE_MAX_; stitch->tree++) {
+		if (stitch->trees & 1u << stitch->tree)
+			err = stitch_thread_in_tree(stitch, process, thread, stack, ts_ns,
+						    weight_ns);
+	}
+	return err;
 }
 
 static int feed_thread(struct process *process, const struct cs_event *event)
@@ -360,9 +482,25 @@ static int feed_stack(struct cs_stitch *stitch, struct process *process,
 	learn_base(process, thread, stack);
 	if (!stack->weight_ns) /* it only introduces the thread */
 		return 0;
-	if (stack->origin == CS_ORIGIN_WALL && cs_thread_remember(thread, stack))
+	if (stack->origin == CS_ORIGIN_WALL) {
+		thread->last_ns = event->ts_ns;
+		if (cs_thread_remember(thread, stack))
+			return -ENOMEM;
+	}
+	return stitch_thread(stitch, process, thread, stack, event->ts_ns, stack->weight_ns);
+}
+
+static int feed_origin(struct process *process, const struct cs_event *event)
+{
+	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+
+	if (!thread)
 		return -ENOMEM;
-	return stitch_thread(stitch, process, thread, stack, stack->weight_ns);
+	thread->origin_task = event->origin.task;
+	thread->origin_coro = event->origin.coro;
+	thread->origin_frame = event->origin.root_frame;
+	thread->origin_ns = event->ts_ns;
+	return cs_graph_running(process->graph, &event->origin, 0) ? 0 : -ENOMEM;
 }
 
 static int feed_same(struct cs_stitch *stitch, struct process *process,
@@ -375,7 +513,8 @@ static int feed_same(struct cs_stitch *stitch, struct process *process,
 	/* A capture that begins in the middle has no stack to repeat. */
 	if (!thread->last)
 		return 0;
-	return stitch_thread(stitch, process, thread, thread->last, event->same_weight_ns);
+	return stitch_thread(stitch, process, thread, thread->last, thread->last_ns,
+			     event->same_weight_ns);
 }
 
 static int feed_created(struct process *process, const struct cs_event *event)
@@ -389,7 +528,7 @@ static int feed_created(struct process *process, const struct cs_event *event)
 				frames, n);
 }
 
-/* A suspended task that waits for no other task: the pass's weight is its. */
+/* A suspended task that waits for no other task, in one tree: the pass's weight is its. */
 static int stitch_suspended(struct cs_stitch *stitch, struct process *process, struct cs_task *task,
 			    uint64_t weight_ns)
 {
@@ -398,6 +537,8 @@ static int stitch_suspended(struct cs_stitch *stitch, struct process *process, s
 		.pid = process->pid,
 		.tid = task->tid,
 		.thread_name = "",
+		.root_tid = task->tid,
+		.suspended = true,
 		.weight_ns = weight_ns,
 		.task_id = task->addr,
 		.task_name = task->name,
@@ -407,6 +548,7 @@ static int stitch_suspended(struct cs_stitch *stitch, struct process *process, s
 	HASH_FIND(hh, process->threads, &task->tid, sizeof(task->tid), thread);
 	if (thread)
 		sample.thread_name = cs_thread_name(thread);
+	sample.root_thread_name = sample.thread_name;
 	stitch->n = 0;
 	add_lineage(stitch, process, task, task->tid);
 	add_frames(stitch, &task->frames);
@@ -420,13 +562,28 @@ static int stitch_suspended(struct cs_stitch *stitch, struct process *process, s
 	return emit(stitch, &sample);
 }
 
+static int stitch_leaf(struct cs_stitch *stitch, struct process *process, struct cs_task *task,
+		       uint64_t weight_ns)
+{
+	int err = 0;
+
+	for (stitch->tree = 0; !err && stitch->tree < CS_TREE_THREADS; stitch->tree++) {
+		if (stitch->trees & 1u << stitch->tree)
+			err = stitch_suspended(stitch, process, task, weight_ns);
+	}
+	return err;
+}
+
 static int feed_pass(struct cs_stitch *stitch, struct process *process,
 		     const struct cs_event *event)
 {
 	const struct cs_event_pass *pass = &event->pass;
+	enum cs_pass_kind kind = pass->ndropped                         ? CS_PASS_PARTIAL
+				 : pass->coherence == CS_COHERENT_QUIET ? CS_PASS_INSTANT
+									: CS_PASS_PER_TASK;
 	int err = 0;
 
-	cs_graph_pass(process->graph, event->ts_ns, pass->tasks, pass->ntasks, !pass->ndropped);
+	cs_graph_pass(process->graph, event->ts_ns, pass->tasks, pass->ntasks, kind);
 	if (!pass->weight_ns)
 		return 0;
 	for (uint32_t i = 0; !err && i < pass->ntasks; i++) {
@@ -435,7 +592,7 @@ static int feed_pass(struct cs_stitch *stitch, struct process *process,
 		if (!task || !cs_graph_alive(process->graph, task) ||
 		    task->state == CS_TASK_RUNNING || !task->is_leaf)
 			continue;
-		err = stitch_suspended(stitch, process, task, pass->weight_ns);
+		err = stitch_leaf(stitch, process, task, pass->weight_ns);
 	}
 	return err;
 }
@@ -449,6 +606,8 @@ int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 	switch (event->kind) {
 	case CS_EV_STACK:
 		return feed_stack(stitch, process, event);
+	case CS_EV_ORIGIN:
+		return feed_origin(process, event);
 	case CS_EV_SAME:
 		return feed_same(stitch, process, event);
 	case CS_EV_TASK_CREATED:

@@ -2,7 +2,9 @@
 /*
  * Threads, tasks and links to one stack per sample. Root first: the thread's synchronous frames down to its event
  * loop, then each task from the outermost waiter to the leaf with its coroutine frames, and above a running leaf the
- * synchronous Python, native and kernel frames. Knows addresses only; names come later.
+ * synchronous Python, native and kernel frames. That is the await tree; what the others do in its place, enum
+ * cs_tree says. Await and creation tree show the same moments, and so the same time in sum. Knows addresses only;
+ * names come later.
  */
 #pragma once
 
@@ -10,6 +12,7 @@
 #include <stdint.h>
 
 #include "decode/decode.h"
+#include "profile/profile.h"
 #include "stitch/graph.h"
 
 enum cs_part_kind {
@@ -19,33 +22,36 @@ enum cs_part_kind {
 	CS_PART_NATIVE = 3,
 	CS_PART_STATUS = 4,    /* why the Python frames end here */
 	CS_PART_TASKS_CUT = 5, /* the tasks above are cut: a cycle or a very long chain */
+	CS_PART_THREAD = 7,    /* what follows runs in another thread, for the task below */
 	CS_PART_LEAF = 6,      /* what the innermost coroutine awaits, by type name */
-};
-
-enum cs_task_mark {
-	CS_MARK_NONE = 0,
-	CS_MARK_CREATED = 1,
-	CS_MARK_FINISHED = 2,
-	CS_MARK_PROBABLE = 3
 };
 
 struct cs_part {
 	enum cs_part_kind kind;
 	enum cs_task_mark mark;    /* CS_PART_TASK */
 	uint32_t parents;          /* CS_PART_TASK: how many tasks wait for it */
+	uint64_t task;             /* CS_PART_TASK: a number that only this task has */
+	struct cs_py_frame site;   /* CS_PART_TASK: where it was created; code 0: not known */
 	enum cs_status status;     /* CS_PART_STATUS */
 	struct cs_py_frame python; /* CS_PART_PYTHON */
 	uint64_t addr;             /* CS_PART_KERNEL, CS_PART_NATIVE; CS_PART_TASK: the task */
-	const char *name;          /* CS_PART_TASK, CS_PART_LEAF: borrowed; NULL: not known */
+	const char
+		*name; /* CS_PART_TASK, CS_PART_LEAF, CS_PART_THREAD: borrowed; NULL: not known */
 };
 
 struct cs_stitched {
 	uint32_t pid, tid;
 	const char *thread_name; /* borrowed; "" if unknown */
 	uint64_t weight_ns;
-	bool on_cpu;
+	enum cs_tree tree;
+	bool on_cpu, suspended;
 	uint64_t task_id; /* of the leaf task, 0: none */
 	const char *task_name;
+	/* The task that waits for what the thread does, 0: none. The stack is then that task's thread's, with the thread's own as a part. */
+	uint64_t origin_id;
+	const char *origin_name;
+	uint32_t root_tid; /* the thread whose stack it is: tid, unless there is an origin */
+	const char *root_thread_name;
 	const struct cs_part *parts; /* root first */
 	uint32_t n;
 };
@@ -61,6 +67,9 @@ static inline void cs_stitch_freep(struct cs_stitch **stitch)
 {
 	cs_stitch_free(*stitch);
 }
+
+/* Show every sample in each of these trees, bits 1 << enum cs_tree. Without it: the await tree. */
+void cs_stitch_show(struct cs_stitch *stitch, unsigned int trees);
 
 /* Take the next event of the capture, in order. Returns 0, -ENOMEM or what fn returned. */
 int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event);

@@ -15,6 +15,10 @@ struct cs_thread {
 	struct cs_py_frame
 		base[CS_MAX_PY_FRAMES]; /* root first, down to the innermost event loop */
 	uint32_t nbase;
+	/* The task that waits for what the thread does in its stack of this time, and the frame that called the job's function. */
+	uint64_t origin_task, origin_coro, origin_ns;
+	uint32_t origin_frame;
+	uint64_t last_ns;            /* time of `last` */
 	struct cs_event_stack *last; /* owned, one block: the last wall stack, for CS_EV_SAME */
 	UT_hash_handle hh;
 };

@@ -61,6 +61,10 @@ static void test_frames(void **state)
 	frame.first_line = other.first_line = 4;
 	frame.kind = other.kind = CS_FRAME_PYTHON;
 	frame.address = other.address = 0;
+	frame.mark = other.mark = CS_MARK_NONE;
+	frame.coro = other.coro = 0;
+	frame.site = other.site = 0;
+	frame.task = other.task = 0;
 	assert_int_equal(cs_profile_frame(profile, &frame), 0);
 	assert_int_equal(cs_profile_frame(profile, &other), 0);
 	other.line = 5;
@@ -115,6 +119,30 @@ static void test_sums_stop(void **state)
 	assert_int_equal(sample->values[CS_VALUE_WALL_NS], 3);
 }
 
+/* A value can be added to a sample that is there already. */
+static void test_added_values(void **state)
+{
+	const uint64_t values[CS_VALUE_MAX_] = {1, 20, 300};
+	struct cs_labels labels = {0};
+	struct cs_profile *profile = *state;
+	uint32_t first;
+
+	assert_int_equal(cs_profile_add(profile, (uint32_t[]){0}, 0, &labels, values), 0);
+	first = cs_profile_last(profile);
+	labels.thread_id = 2;
+	assert_int_equal(cs_profile_add(profile, (uint32_t[]){0}, 0, &labels, values), 0);
+	assert_int_not_equal(cs_profile_last(profile), first);
+	labels.thread_id = 0;
+	assert_int_equal(cs_profile_add(profile, (uint32_t[]){0}, 0, &labels, values), 0);
+	assert_int_equal(cs_profile_last(profile), first);
+	cs_profile_add_value(profile, first, CS_VALUE_SLOW_NS, 5);
+	cs_profile_add_value(profile, first, CS_VALUE_SLOW_NS, 6);
+	assert_int_equal(cs_profile_sample(profile, first)->values[CS_VALUE_SLOW_NS], 11);
+	assert_int_equal(cs_profile_sample(profile, first)->values[CS_VALUE_WALL_NS], 600);
+	cs_profile_add_value(profile, first, CS_VALUE_SLOW_NS, UINT64_MAX);
+	assert_int_equal(cs_profile_sample(profile, first)->values[CS_VALUE_SLOW_NS], INT64_MAX);
+}
+
 static void test_meta_and_notes(void **state)
 {
 	struct cs_profile *profile = *state;
@@ -141,6 +169,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_frames, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_samples, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sums_stop, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_added_values, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_meta_and_notes, set_up, tear_down),
 	};
 

@@ -27,12 +27,15 @@ static int append_part(struct cs_buf *out, const struct cs_part *part)
 		if (cs_buf_printf(out, "<%s%s", part->name ? part->name : "?",
 				  part->mark == CS_MARK_CREATED    ? "+"
 				  : part->mark == CS_MARK_FINISHED ? "!"
+				  : part->mark == CS_MARK_PROBABLE ? "~"
 								   : ""))
 			return -1;
 		return part->parents > 1 ? cs_buf_printf(out, "*%u>", part->parents)
 					 : cs_buf_append_str(out, ">");
 	case CS_PART_KERNEL:
 		return cs_buf_printf(out, "k%" PRIx64, part->addr);
+	case CS_PART_THREAD:
+		return cs_buf_printf(out, "(%s)", part->name);
 	case CS_PART_NATIVE:
 		return cs_buf_printf(out, "n%" PRIx64, part->addr);
 	case CS_PART_STATUS:
@@ -181,9 +184,12 @@ void made_task(struct made_stitch *made, const struct made_task *task)
 				.leaf = text(task->leaf),
 				.frames = frames,
 				.nframes = letters(task->frames, false, frames),
+				.links = task->links,
 			},
 	};
 
+	while (event.task.nlinks < CS_MAX_LINKS && task->links[event.task.nlinks].waiter)
+		event.task.nlinks++;
 	feed(made, &event);
 }
 

@@ -3,9 +3,9 @@
  * Events made up for the stitcher, and its samples as text. A frame's code object is one letter. A sample
  * reads, root first:
  *
- *   L         a Python frame            <A> <A+> <A!> <A*3>  a task: plain, (created), (finished), 3 parents
- *   k10 n10   kernel, native address    [truncated] [cut]    how the frames ended, tasks cut
- *   ~Type     what the leaf awaits
+ *   L         a Python frame            <A> <A+> <A!> <A~> a task: plain, (created), (finished), (probably)
+ *   k10 n10   kernel, native address    <A*3>              of 3 parents
+ *   ~Type     what the leaf awaits      [truncated] [cut]  how the frames ended, tasks cut
  */
 #pragma once
 
@@ -67,8 +67,9 @@ struct made_task {
 	enum cs_task_state state; /* 0: CS_TASK_WAITING */
 	unsigned int flags;
 	uint64_t ts_ns;
-	uint64_t coro; /* 0: task + 0x1000 */
-	uint32_t tid;  /* 0: MADE_TID */
+	uint64_t coro;                           /* 0: task + 0x1000 */
+	uint32_t tid;                            /* 0: MADE_TID */
+	struct cs_task_link links[CS_MAX_LINKS]; /* as many as have a waiter */
 };
 void made_task(struct made_stitch *made, const struct made_task *task);
 #define MADE_TASK(made, ...) made_task(made, &(const struct made_task){__VA_ARGS__})

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which of the stitcher's samples have become which of the profile's: by a digest of all that they are shown by. */
+#include "cli/known_samples.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "python/digest.h"
+
+struct known {
+	uint64_t digest;
+	uint32_t index;
+	uint32_t age; /* of the names when it was added */
+	UT_hash_handle hh;
+};
+
+struct cs_known_samples {
+	struct known *samples;
+	uint32_t age;    /* counts the times that all was forgotten */
+	uint64_t digest; /* of the sample that was looked for last */
+};
+
+int cs_known_samples_new(struct cs_known_samples **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+void cs_known_samples_free(struct cs_known_samples *known)
+{
+	struct known *it, *tmp;
+
+	if (!known)
+		return;
+	HASH_ITER (hh, known->samples, it, tmp) {
+		HASH_DEL(known->samples, it);
+		free(it);
+	}
+	free(known);
+}
+
+static uint64_t add_text(uint64_t digest, const char *text)
+{
+	return text ? cs_digest(digest, text, strlen(text)) : cs_digest_word(digest, 0);
+}
+
+static uint64_t add_python(uint64_t digest, const struct cs_py_frame *frame)
+{
+	return cs_digest_word(
+		cs_digest_word(cs_digest_word(digest, frame->code), (uint32_t)frame->lasti),
+		frame->check);
+}
+
+static uint64_t digest_of(const struct cs_stitched *sample)
+{
+	const uint64_t words[] = {sample->tree,    sample->pid,       sample->tid, sample->root_tid,
+				  sample->task_id, sample->origin_id, sample->n};
+	uint64_t digest = cs_digest(0, words, sizeof(words));
+
+	digest = add_text(digest, sample->thread_name);
+	digest = add_text(digest, sample->root_thread_name);
+	digest = add_text(digest, sample->task_name);
+	digest = add_text(digest, sample->origin_name);
+	for (uint32_t i = 0; i < sample->n; i++) {
+		const struct cs_part *part = &sample->parts[i];
+
+		digest = cs_digest_word(digest, part->kind | (uint64_t)part->mark << 8 |
+							(uint64_t)part->status << 16 |
+							(uint64_t)part->parents << 32);
+		digest = cs_digest_word(digest, part->addr);
+		digest = cs_digest_word(digest, part->task);
+		digest = add_python(digest, &part->python);
+		digest = add_python(digest, &part->site);
+		digest = add_text(digest, part->name);
+	}
+	return digest;
+}
+
+static struct known *find(const struct cs_known_samples *known)
+{
+	struct known *it;
+
+	HASH_FIND(hh, known->samples, &known->digest, sizeof(known->digest), it);
+	return it;
+}
+
+int64_t cs_known_samples_find(struct cs_known_samples *known, const struct cs_stitched *sample)
+{
+	const struct known *it;
+
+	known->digest = digest_of(sample);
+	it = find(known);
+	return it && it->age == known->age ? (int64_t)it->index : -ENOENT;
+}
+
+int cs_known_samples_add(struct cs_known_samples *known, uint32_t index)
+{
+	struct known *it = find(known);
+
+	if (!it) {
+		it = calloc(1, sizeof(*it));
+		if (!it)
+			return -ENOMEM;
+		it->digest = known->digest;
+		HASH_ADD(hh, known->samples, digest, sizeof(it->digest), it);
+	}
+	it->index = index;
+	it->age = known->age;
+	return 0;
+}
+
+void cs_known_samples_heed(struct cs_known_samples *known, const struct cs_event *event)
+{
+	switch (event->kind) {
+	case CS_EV_STACK:
+	case CS_EV_SAME:
+	case CS_EV_ORIGIN:
+	case CS_EV_TASK_CREATED:
+	case CS_EV_TASK:
+	case CS_EV_PASS:
+		return; /* they tell of moments, and name only tasks and threads */
+	default:
+		known->age++;
+	}
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one stack tells of its thread's event loop. */
+#include "stitch/loop_sight.h"
+
+#include <coroscope/code_check.h>
+#include <coroscope/limits.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "core/cleanup.h"
+
+/* Beside the flags of enum cs_code_flags: functions that tell what the loop is doing. */
+enum role {
+	ROLE_ASYNCIO = CS_CODE_ASYNCIO,
+	ROLE_LOOP = CS_CODE_LOOP,
+	ROLE_RUN_ONCE = 1 << 8, /* one turn of a loop that is Python code */
+	ROLE_HANDLE = 1 << 9,   /* calls one callback */
+	ROLE_SELECT = 1 << 10,  /* the selector's, if a turn calls it */
+};
+
+struct key {
+	uint64_t addr;
+	uint64_t pid; /* 0: a kernel address, in which threads wait for events */
+};
+
+struct known {
+	struct key key;
+	unsigned int role;
+	UT_hash_handle hh;
+};
+
+struct cs_sights {
+	struct known *known;
+};
+
+int cs_sights_new(struct cs_sights **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* pid 0: all. */
+static void forget(struct cs_sights *sights, uint32_t pid)
+{
+	struct known *it, *tmp;
+
+	HASH_ITER (hh, sights->known, it, tmp) {
+		if (pid && it->key.pid != pid)
+			continue;
+		HASH_DEL(sights->known, it);
+		free(it);
+	}
+}
+
+void cs_sights_free(struct cs_sights *sights)
+{
+	if (!sights)
+		return;
+	forget(sights, 0);
+	free(sights);
+}
+
+static struct known *find(const struct cs_sights *sights, uint32_t pid, uint64_t addr)
+{
+	const struct key key = {.addr = addr, .pid = pid};
+	struct known *it;
+
+	HASH_FIND(hh, sights->known, &key, sizeof(key), it);
+	return it;
+}
+
+static unsigned int role_of(const struct cs_sights *sights, uint32_t pid, uint64_t addr)
+{
+	const struct known *it = find(sights, pid, addr);
+
+	return it ? it->role : 0;
+}
+
+/* An address may be another object's by now: role 0 is learned too. */
+static int learn(struct cs_sights *sights, uint32_t pid, uint64_t addr, unsigned int role)
+{
+	struct known *it = find(sights, pid, addr);
+
+	if (!it && !role)
+		return 0;
+	if (!it) {
+		it = calloc(1, sizeof(*it));
+		if (!it)
+			return -ENOMEM;
+		it->key = (struct key){.addr = addr, .pid = pid};
+		HASH_ADD(hh, sights->known, key, sizeof(it->key), it);
+	}
+	it->role = role;
+	return 0;
+}
+
+/* The last part of a qualified name; up to 3.10 there is no other. */
+static bool is_called(struct cs_text name, const char *function)
+{
+	size_t len = strlen(function);
+
+	return name.len >= len && !memcmp(name.str + name.len - len, function, len) &&
+	       (name.len == len || name.str[name.len - len - 1] == '.');
+}
+
+static unsigned int role_in_code(const struct cs_event_code *code)
+{
+	unsigned int role = code->flags & (CS_CODE_ASYNCIO | CS_CODE_LOOP);
+
+	if (!role)
+		return is_called(code->name, "select") ? ROLE_SELECT : 0;
+	if (is_called(code->name, "_run_once"))
+		role |= ROLE_RUN_ONCE;
+	if (is_called(code->name, "_run"))
+		role |= ROLE_HANDLE;
+	return role;
+}
+
+/* The system calls in which a selector waits: kernel 5.10 to 6.18, fs/eventpoll.c and fs/select.c. Compilers append ".part.0" and the like. */
+static bool waits_for_events(struct cs_text name)
+{
+	static const char *const functions[] = {"do_epoll_wait", "ep_poll", "do_select", "do_poll"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		size_t len = strlen(functions[i]);
+
+		if (name.len >= len && !memcmp(name.str, functions[i], len) &&
+		    (name.len == len || name.str[len] == '.'))
+			return true;
+	}
+	return false;
+}
+
+int cs_sights_learn(struct cs_sights *sights, const struct cs_event *event)
+{
+	switch (event->kind) {
+	case CS_EV_CODE:
+		return learn(sights, event->pid, event->code.code, role_in_code(&event->code));
+	case CS_EV_KSYM:
+		return learn(sights, 0, event->ksym.addr,
+			     waits_for_events(event->ksym.name) ? ROLE_SELECT : 0);
+	case CS_EV_EXEC:
+	case CS_EV_EXIT:
+		if (event->pid)
+			forget(sights, event->pid);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static bool is_in_poll(const struct cs_sights *sights, const struct cs_event_stack *stack)
+{
+	for (uint32_t i = 0; i < stack->nkernel; i++)
+		if (role_of(sights, 0, stack->kernel[i]) & ROLE_SELECT)
+			return true;
+	return false;
+}
+
+/* The thread is in C code that the function at the end of its stack, a loop's, has called. */
+static enum cs_sight_kind see_c_code(const struct cs_sights *sights,
+				     const struct cs_event_stack *stack)
+{
+	if (is_in_poll(sights, stack))
+		return CS_SIGHT_SELECTOR;
+	return stack->origin == CS_ORIGIN_CPU ? CS_SIGHT_LOOP : CS_SIGHT_UNKNOWN;
+}
+
+/* What stands above the innermost loop's frame, with index `loop`, when no task does. */
+static struct cs_sight see_above(const struct cs_sights *sights, uint32_t pid,
+				 const struct cs_event_stack *stack, uint32_t loop)
+{
+	bool turn = false;
+
+	for (uint32_t i = loop; i-- > 0;) {
+		unsigned int role = role_of(sights, pid, stack->frames[i].code);
+
+		if (stack->frames[i].code == CS_CODE_STALE)
+			return (struct cs_sight){.kind = CS_SIGHT_UNKNOWN};
+		if (role & ROLE_HANDLE)
+			return (struct cs_sight){.kind = CS_SIGHT_STEP,
+						 .code = i ? stack->frames[i - 1].code : 0};
+		if (role & ROLE_ASYNCIO) {
+			turn = turn || role & ROLE_RUN_ONCE;
+			continue;
+		}
+		if (turn && role & ROLE_SELECT)
+			return (struct cs_sight){.kind = CS_SIGHT_SELECTOR};
+		if (!turn && i + 1 == loop)
+			return (struct cs_sight){.kind = CS_SIGHT_STEP,
+						 .code = stack->frames[i].code};
+		break;
+	}
+	return (struct cs_sight){.kind = loop ? CS_SIGHT_LOOP : see_c_code(sights, stack)};
+}
+
+struct cs_sight cs_sights_see(const struct cs_sights *sights, uint32_t pid,
+			      const struct cs_event_stack *stack)
+{
+	bool task = stack->running.task != 0;
+	uint32_t loop = 0;
+
+	while (loop < stack->nframes &&
+	       !(role_of(sights, pid, stack->frames[loop].code) & ROLE_LOOP))
+		loop++;
+	if (task && stack->running.root_frame < loop)
+		return (struct cs_sight){.kind = CS_SIGHT_STEP,
+					 .task = stack->running.task,
+					 .coro = stack->running.coro};
+	/* what was left out may be a loop's frame, or what stands right above it */
+	if (stack->nskipped && loop >= CS_LEAF_FRAMES)
+		return (struct cs_sight){.kind = CS_SIGHT_UNKNOWN};
+	if (loop < stack->nframes)
+		return see_above(sights, pid, stack, loop);
+	if (stack->status != CS_STATUS_COMPLETE)
+		return (struct cs_sight){.kind = CS_SIGHT_UNKNOWN};
+	return (struct cs_sight){.kind = is_in_poll(sights, stack) ? CS_SIGHT_POLL
+								   : CS_SIGHT_NO_LOOP};
+}
