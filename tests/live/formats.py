@@ -59,7 +59,7 @@ def test_same_everywhere():
     names = {data["strings"][frame[0]] for frame in data["frames"]}
     for name in ("parent", "func_awaited", "func_not_awaited", "<task Task-not_awaited (created)>"):
         live.check(f"the page shows {name}", name in names, names)
-    intervals = sum(data["nodes"]["self"]) / data["meta"]["interval_ns"]
+    intervals = sum(data["trees"][data["tree"]]["self"]) / data["meta"]["interval_ns"]
     live.check("both weigh the same", live.near(intervals, live.weight(live.stacks(collapsed)), 0.02), intervals)
     live.check("the page asks nobody else", "http://" not in html.replace("http://www.w3.org", "") and " src=" not in html)
 

@@ -232,8 +232,141 @@ def test_large(browser, url, shots):
     check("no problem", not browser.problems(), browser.problems())
 
 
+def fact(browser, name):
+    """One of the page's key figures, without its narrow blanks; None if it is not there."""
+    value = browser.eval(f"[...document.querySelectorAll('#facts div')].find((d) => d.firstChild.textContent === {json.dumps(name)})"
+                         "?.lastChild.textContent ?? null")
+    return value and value.replace("\u202f", " ")
+
+
+def boxes(browser):
+    """Labels of all task boxes on display, root first."""
+    return browser.eval("[...Array(tree.size).keys()].filter((i) => kindOf(tree.frame[i]) === TASK).map(labelOf)")
+
+
+def cells(browser):
+    return browser.eval("[...document.querySelectorAll('#rows tr')].map((tr) => [...tr.cells].map((td) => td.textContent.replace(/\u202f/g, ' ')))")
+
+
+def open_at(browser, label):
+    """Zoom to the first box with this label; what the status line says of it."""
+    browser.eval(f"change({{ zoom: [...Array(tree.size).keys()].find((i) => labelOf(i) === {json.dumps(label)}) }})")
+    return text(browser, "status").replace("\u202f", " ")
+
+
+def test_trees(browser, url, shots):
+    browser.open(url)
+    buttons = browser.eval("[...document.querySelectorAll('#trees button')].map((b) => [b.textContent, b.getAttribute('aria-pressed')])")
+    check("three trees, await first", buttons == [["Await tree", "true"], ["Creation tree", "false"], ["Threads", "false"]], buttons)
+    check("sum of task time", fact(browser, "Sum of task time") == "2 min 10 s", fact(browser, "Sum of task time"))
+    check("wall of the tree", fact(browser, "Wall of the tree") == "1.90 s", fact(browser, "Wall of the tree"))
+    seen = boxes(browser)
+    check("every name has a box", len(seen) == 2 + 3 + 127, len(seen))
+    check("two of one name share it", "<task twins> \u00d72" in seen, seen)
+    check("in the await tree all fetches wait below Task-1", "<task refiller>" not in seen, seen)
+    shots(browser, "tasks-await")
+
+    browser.key("t")
+    check("t goes to the creation tree", "tree=creation" in browser.eval("location.hash"), browser.eval("location.hash"))
+    check("where some hang below another creator", "<task refiller>" in boxes(browser), boxes(browser))
+    browser.eval("[...document.querySelectorAll('#trees button')].at(-1).click()")
+    check("threads have no tasks", boxes(browser) == [] and fact(browser, "Sum of task time") is None, boxes(browser))
+    check("widths are explained for threads", "time of all threads" in text(browser, "widths"), text(browser, "widths"))
+    check("their time is called otherwise", fact(browser, "Sum of thread time") == "1.90 s", fact(browser, "Sum of thread time"))
+    browser.eval("window.old = 1; location.reload()")
+    browser.until("!window.old && document.readyState === 'complete'")
+    check("a reload shows the same tree", browser.eval("state.tree") == "threads" and boxes(browser) == [])
+    browser.key("t")
+    check("t goes round", browser.eval("state.tree") == "await" and len(boxes(browser)) == 132, browser.eval("location.hash"))
+    check("no problem", not browser.problems(), browser.problems())
+
+
+def test_groups(browser, url, shots):
+    browser.open(url)
+    browser.key("g")
+    seen = boxes(browser)
+    check("one box for a coroutine and creation site", sorted(seen) == sorted(
+        ["main", "fetch \u00d764", "fetch \u00d764", "drain (created)", "drain (probable)", "main (finished)", "drain"]), seen)
+    status = open_at(browser, "fetch \u00d764")
+    check("a group has both totals", "Total 64.0 s" in status and "Wall of the tree 1.00 s" in status, status)
+    check("and where it was created", "Created in main (/srv/app/main.py:12)" in status, status)
+    status = open_at(browser, "main")
+    check("the wall of both", "Total 2 min 8 s" in status and "Wall of the tree 1.50 s" in status, status)
+    check("a weak link is said", "which does not wait for it (weak link)" in open_at(browser, "drain (created)"))
+    check("a ghost is said", "(ghost)" in open_at(browser, "main (finished)"))
+    check("a probable link is said", "Probable waiter" in open_at(browser, "drain (probable)"))
+    legend = browser.eval("[...document.querySelectorAll('#legend i.task')].map((i) => i.className.split(' ')[1])")
+    check("each has its colours in the legend", legend == ["task", "created", "finished", "probable"], legend)
+    browser.open(url + "#group=1&q=Task-17")
+    check("a search for one task finds its group", text(browser, "matches").startswith("1 match"), text(browser, "matches"))
+    browser.open(url + "#group=1&view=inverted")
+    check("bottom-up counts too", "fetch \u00d764" in boxes(browser), boxes(browser))
+    shots(browser, "tasks-groups")
+    browser.mouse(*browser.eval("(({x, y, width, height}) => [x + width / 2, y + height / 2])(document.getElementById('grouping').getBoundingClientRect())"),
+                  click=True)
+    check("a click ungroups", browser.eval("location.hash") == "#view=inverted", browser.eval("location.hash"))
+    check("no problem", not browser.problems(), browser.problems())
+
+
+def colours_of(browser, label):
+    """The colours of a task's box, zoomed to: of its right end, where its text does not reach."""
+    open_at(browser, label)
+    x, y = graph_box(browser, browser.eval("tree.depth[state.zoom]"), 1)
+    return tuple(browser.eval(f"""(() => {{
+        const c = document.getElementById('graph'), box = c.getBoundingClientRect(), seen = new Set();
+        const d = c.getContext('2d').getImageData({x} - 80 - box.x, {y} - 10 - box.y, 60, 20).data;
+        for (let i = 0; i < d.length; i += 4) seen.add([d[i] >> 5, d[i + 1] >> 5, d[i + 2] >> 5].join());
+        return [...seen].sort(); }})()"""))
+
+
+def test_marks_look_different(browser, url, shots):
+    for theme in ("light", "dark"):
+        browser.open(url, theme=theme)
+        looks = [colours_of(browser, name) for name in
+                 ("<task Task-12>", "<task log (created)>", "<task gone (finished)>", "<task far (probable)>")]
+        check(f"weak, ghost and probable tasks look different, {theme}", len(set(looks)) == 4, looks)
+        shots(browser, f"tasks-marks-{theme}")
+    check("no problem", not browser.problems(), browser.problems())
+
+
+def test_waits(browser, url, shots):
+    browser.open(url + "#view=waits&group=1")
+    heads = browser.eval("[...document.querySelectorAll('#heads th')].map((th) => th.textContent)")
+    check("heads", heads == ["Task", "Waits in", "File", "Sum of task time", "Longest wait", "Tasks", "Created in"], heads)
+    rows = cells(browser)
+    check("groups that wait longest in sum come first", [row[0] for row in rows[:2]] == ["fetch", "fetch"] and len(rows) == 5, rows)
+    check("one row says all", ["fetch", "sleep", "asyncio/tasks.py:656", "64.0 s", "250 ms", "64", "refill (app/main.py:30)"] in rows, rows)
+    check("an awaitable that is no Python is named", rows[2][1] == "drain \u203a custom_future", rows[2])
+    shots(browser, "waits-groups")
+    browser.eval("[...document.querySelectorAll('#heads button')].find((b) => b.textContent === 'Longest wait').click()")
+    check("sorted by the longest wait", [row[4] for row in cells(browser)] == ["1.00 s", "250 ms", "60.0 ms", "50.0 ms", "40.0 ms"], cells(browser))
+    browser.eval("document.querySelector('#rows button').click()")
+    check("a row leads to its box", browser.eval("state.view") == "icicle" and "sleep" in text(browser, "status"), text(browser, "status"))
+    check("which is the group's", "fetch \u00d764" in text(browser, "path"), text(browser, "path"))
+    browser.open(url + "#view=waits")
+    check("without groups a row for each name", len(cells(browser)) == 3 + 127 and cells(browser)[0][0] == "<task twins>", cells(browser)[:2])
+    browser.open(url + "#view=waits&q=Task-17")
+    check("a search narrows the table", [row[0] for row in cells(browser)] == ["<task Task-17>"], cells(browser))
+    browser.open(url + "#view=waits&tree=threads")
+    check("a tree without tasks says so", "no suspended tasks" in text(browser, "caption"), text(browser, "caption"))
+    check("no problem", not browser.problems(), browser.problems())
+
+
+def test_many(browser, url, shots):
+    for options in ("", "#group=1", "#view=waits", "#tree=creation&view=inverted"):
+        began = time.monotonic()
+        browser.open(url + options)
+        took = time.monotonic() - began
+        check(f"10,000 tasks open quickly {options}", took < 6, took)
+        print(f"     {took:.2f} s")
+    browser.open(url + "#group=1")
+    check("as two boxes", boxes(browser).count("fetch \u00d75,000") == 2, boxes(browser))
+    shots(browser, "many-groups")
+    check("no problem", not browser.problems(), browser.problems())
+
+
 def test_hostile(browser, url, shots):
-    for view in ("icicle", "table"):
+    for view in ("icicle", "table", "waits", "icicle&group=1", "waits&group=1"):
         browser.open(f"{url}#view={view}&q=script")
         check(f"{view}: names stay text", browser.eval("window.broken === undefined"))
         check(f"{view}: no element came from a name", browser.eval("document.scripts.length") == 2)
@@ -252,7 +385,8 @@ def main():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         browser = Browser(chromium, os.path.join(scratch, "chromium"))
         try:
-            for name, test in (("service", test_service), ("large", test_large), ("hostile", test_hostile)):
+            for name, test in (("service", test_service), ("large", test_large), ("hostile", test_hostile), ("tasks", test_trees),
+                               ("tasks", test_groups), ("tasks", test_marks_look_different), ("tasks", test_waits), ("many", test_many)):
                 page = pathlib.Path(scratch, name + ".html")
                 page.write_bytes(subprocess.run([make_page, name], check=True, stdout=subprocess.PIPE).stdout)
                 test(browser, page.as_uri(), lambda b, shot: shot_dir and b.screenshot(shot_dir / f"{shot}.png"))

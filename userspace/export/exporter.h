@@ -15,6 +15,7 @@ struct cs_exporter {
 	const char *name;   /* as in -f NAME */
 	const char *suffix; /* the file ending that selects it, e.g. ".html" */
 	const char *help;
+	bool all_trees; /* it shows every enum cs_tree, when samples were seen, and which task is which */
 	/* Append the whole file to out. Returns 0 or -errno; prints nothing. */
 	int (*write)(const struct cs_profile *profile, struct cs_buf *out);
 };

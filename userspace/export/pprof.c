@@ -18,7 +18,7 @@
 #include "export/exporter.h"
 #include "pprof.pb-c.h"
 
-#define MAX_LABELS 6
+#define MAX_LABELS 8
 
 struct block {
 	struct block *next;
@@ -104,6 +104,12 @@ static Pprof__ValueType *new_value_type(struct builder *b, const char *type, con
 	return value_type;
 }
 
+/* The last one is there if it was asked for. */
+static size_t number_of_values(const struct cs_profile_meta *meta)
+{
+	return meta->slow_ns ? CS_VALUE_MAX_ : CS_VALUE_SLOW_NS;
+}
+
 static void add_header(struct builder *b)
 {
 	/* In the order of enum cs_value. */
@@ -111,17 +117,18 @@ static void add_header(struct builder *b)
 		{"samples", "count"},
 		{"cpu", "nanoseconds"},
 		{"wall", "nanoseconds"},
+		{"slow_callback", "nanoseconds"},
 	};
 	const struct cs_profile_meta *meta = cs_profile_meta(b->profile);
 	enum cs_value main_value = meta->wall ? CS_VALUE_WALL_NS : CS_VALUE_CPU_NS;
 	Pprof__Profile *message = &b->message;
 	size_t i;
 
-	message->sample_type = allocate(b, CS_VALUE_MAX_, sizeof(*message->sample_type));
+	message->n_sample_type = number_of_values(meta);
+	message->sample_type = allocate(b, message->n_sample_type, sizeof(*message->sample_type));
 	if (!message->sample_type)
 		return;
-	message->n_sample_type = CS_VALUE_MAX_;
-	for (i = 0; i < CS_VALUE_MAX_; i++)
+	for (i = 0; i < message->n_sample_type; i++)
 		message->sample_type[i] = new_value_type(b, types[i][0], types[i][1]);
 	message->period_type = message->sample_type[main_value];
 	message->default_sample_type = string_id(b, types[main_value][0]);
@@ -280,6 +287,8 @@ static void add_labels(struct builder *b, Pprof__Sample *sample, const struct cs
 	add_text(b, sample, "thread name", labels->thread_name);
 	add_number(b, sample, "task id", labels->task_id);
 	add_text(b, sample, "task name", labels->task_name);
+	add_number(b, sample, "origin task id", labels->origin_task_id);
+	add_text(b, sample, "origin task name", labels->origin_task_name);
 }
 
 static bool told_by_labels(const struct cs_frame *frame)
@@ -320,7 +329,7 @@ static void add_samples(struct builder *b)
 		pprof__sample__init(sample);
 		/* Borrowed: no value is above INT64_MAX, and protobuf-c only reads. */
 		sample->value = (int64_t *)from->values;
-		sample->n_value = CS_VALUE_MAX_;
+		sample->n_value = b->message.n_sample_type;
 		sample->label = labels + i * MAX_LABELS;
 		add_labels(b, sample, &from->labels);
 		add_stack(b, sample, cs_profile_stack(b->profile, from->stack));

@@ -31,17 +31,22 @@ struct printer {
 	uint64_t narrow_ns; /* left out */
 };
 
+static struct cs_frame_node *root_of(const struct printer *p, struct cs_frame_tree *tree)
+{
+	return &tree->roots[cs_profile_meta(p->profile)->tree];
+}
+
 /* Time below each node: children follow their parents in preorder, so backwards every child is complete first. */
 static int sum_up(struct printer *p, struct cs_frame_tree *tree)
 {
-	size_t n = HASH_COUNT(tree->nodes) + 1;
+	size_t n = tree->nnodes[cs_profile_meta(p->profile)->tree];
 	_cleanup_free_ struct cs_frame_node **nodes = calloc(n, sizeof(struct cs_frame_node *));
 	struct cs_frame_node *node;
 
 	p->totals = calloc(n, sizeof(*p->totals));
 	if (!nodes || !p->totals)
 		return -ENOMEM;
-	for (node = &tree->root; node; node = cs_frame_tree_next(node))
+	for (node = root_of(p, tree); node; node = cs_frame_tree_next(node))
 		nodes[node->index] = node;
 	for (size_t i = n; i-- > 0;) {
 		p->totals[i] += nodes[i]->self_ns;
@@ -135,7 +140,7 @@ static int print_tree(struct printer *p, struct cs_frame_tree *tree)
 	if (err)
 		return err;
 	p->threshold_ns = p->totals[0] / NARROW_DIVISOR;
-	err = push_children(p, &tree->root);
+	err = push_children(p, root_of(p, tree));
 	while (!err && p->waiting.len) {
 		struct line line;
 
@@ -153,7 +158,7 @@ static int tree_write(const struct cs_profile *profile, struct cs_buf *out)
 {
 	struct printer p = {.profile = profile, .out = out};
 	struct cs_frame_tree tree = {0};
-	int err = cs_frame_tree_build(&tree, profile);
+	int err = cs_frame_tree_build(&tree, profile, 1u << cs_profile_meta(profile)->tree);
 
 	if (!err)
 		err = print_tree(&p, &tree);

@@ -103,6 +103,27 @@ static void test_header(void **state)
 	check_str(message, message->comment[3], "9 (python3): Python 3.9 is not supported yet");
 }
 
+/* Time in slow callbacks is a type of its own, if it was asked for. */
+static void test_slow_callbacks(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true);
+	_cleanup_(read_back_free) struct read_back read = {0};
+	const Pprof__Profile *message;
+
+	cs_profile_meta_mut(profile)->slow_ns = 100;
+	cs_profile_add_value(profile, 1, CS_VALUE_SLOW_NS, 70);
+	write_and_read(profile, &read);
+	message = read.message;
+	assert_int_equal(message->n_sample_type, 4);
+	check_str(message, message->sample_type[3]->type, "slow_callback");
+	check_str(message, message->sample_type[3]->unit, "nanoseconds");
+	check_str(message, message->default_sample_type, "wall");
+	for (size_t i = 0; i < message->n_sample; i++) {
+		assert_int_equal(message->sample[i]->n_value, 4);
+		assert_int_equal(message->sample[i]->value[3], i == 1 ? 70 : 0);
+	}
+}
+
 static void test_cpu_mode_and_empty(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
@@ -218,9 +239,13 @@ static int write_file(const char *path)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header),  cmocka_unit_test(test_cpu_mode_and_empty),
-		cmocka_unit_test(test_samples), cmocka_unit_test(test_locations),
-		cmocka_unit_test(test_stable),  cmocka_unit_test(test_appends),
+		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_slow_callbacks),
+		cmocka_unit_test(test_cpu_mode_and_empty),
+		cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_locations),
+		cmocka_unit_test(test_stable),
+		cmocka_unit_test(test_appends),
 	};
 
 	if (argc > 1)

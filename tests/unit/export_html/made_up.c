@@ -90,6 +90,18 @@ int64_t made_up_frame(struct cs_profile *profile, enum cs_frame_kind kind, const
 					 });
 }
 
+static int64_t task_frame(struct cs_profile *profile, const char *text)
+{
+	int64_t name = cs_profile_string(profile, text, strlen(text));
+	struct cs_frame frame = {.name = (uint32_t)name, .kind = CS_FRAME_TASK};
+
+	if (strstr(text, " (created)"))
+		frame.mark = CS_MARK_CREATED;
+	else if (strstr(text, " (finished)"))
+		frame.mark = CS_MARK_FINISHED;
+	return name < 0 ? name : cs_profile_frame(profile, &frame);
+}
+
 /* One word of a service stack. */
 static int64_t word_frame(struct cs_profile *profile, char *word)
 {
@@ -104,6 +116,8 @@ static int64_t word_frame(struct cs_profile *profile, char *word)
 		*file++ = '\0';
 	if (line)
 		*line++ = '\0';
+	if (*word == 'T')
+		return task_frame(profile, word + 1);
 	return made_up_frame(profile, (enum cs_frame_kind)(strchr(kinds, *word) - kinds), word + 1,
 			     file ? file : "", line ? (uint32_t)atoi(line) : 0);
 }
@@ -210,6 +224,35 @@ int made_up_large(struct cs_profile **ret, uint32_t nnodes)
 	return 0;
 }
 
+/* Two suspended tasks of one coroutine: what a group of them is called is a text too. */
+static int add_hostile_tasks(struct cs_profile *profile)
+{
+	static const char text[] = MADE_UP_HOSTILE;
+	int64_t coro = made_up_frame(profile, CS_FRAME_PYTHON, text, text, 1);
+	int64_t name = cs_profile_string(profile, text, strlen(text));
+	const struct cs_seen seen = {.span = {0, 1}, .suspended = true, .waited_ns = 1};
+	int err = coro < 0 || name < 0 ? -ENOMEM : 0;
+
+	for (uint64_t task = 1; !err && task <= 2; task++) {
+		int64_t index = cs_profile_frame(profile, &(struct cs_frame){
+								  .name = (uint32_t)name,
+								  .kind = CS_FRAME_TASK,
+								  .task = task,
+								  .coro = (uint32_t)coro + 1,
+								  .site = (uint32_t)coro + 1,
+							  });
+		uint32_t stack[] = {(uint32_t)index, (uint32_t)coro};
+
+		err = index < 0 ? -ENOMEM
+				: cs_profile_add(profile, stack, 2, &(struct cs_labels){0},
+						 (uint64_t[CS_VALUE_MAX_]){1, 1, 1});
+		if (!err)
+			err = cs_profile_see(profile, CS_TREE_AWAIT, cs_profile_last(profile),
+					     &seen);
+	}
+	return err;
+}
+
 int made_up_hostile(struct cs_profile **ret)
 {
 	static const char text[] = MADE_UP_HOSTILE;
@@ -225,6 +268,8 @@ int made_up_hostile(struct cs_profile **ret)
 				: cs_profile_add(profile, &frame, 1, &(struct cs_labels){0},
 						 (uint64_t[CS_VALUE_MAX_]){1, 1, 1});
 	}
+	if (!err)
+		err = add_hostile_tasks(profile);
 	if (!err)
 		err = cs_profile_set_text(profile, text, strlen(text), text, strlen(text));
 	if (!err)

@@ -23,6 +23,11 @@
 int made_up_service(struct cs_profile **ret);
 /* A partial CPU profile of stacks about 30 frames deep that make about nnodes nodes. */
 int made_up_large(struct cs_profile **ret, uint32_t nnodes);
+/*
+ * All three trees of a process with one thread and this many tasks of one coroutine that were created at two places, and
+ * one task of each mark.
+ */
+int made_up_tasks(struct cs_profile **ret, uint32_t nfetches);
 /* Every text is MADE_UP_HOSTILE. */
 int made_up_hostile(struct cs_profile **ret);
 

@@ -56,9 +56,14 @@ static json_t *json_of(const struct cs_profile *profile)
 	return json;
 }
 
+static json_t *await_tree(json_t *json)
+{
+	return json_object_get(json_object_get(json, "trees"), "await");
+}
+
 static int64_t cell(json_t *json, const char *column, size_t i)
 {
-	json_t *values = json_object_get(json_object_get(json, "nodes"), column);
+	json_t *values = json_object_get(await_tree(json), column);
 
 	assert_true(i < json_array_size(values));
 	return json_integer_value(json_array_get(values, i));
@@ -66,7 +71,7 @@ static int64_t cell(json_t *json, const char *column, size_t i)
 
 static size_t nodes_of(json_t *json)
 {
-	return json_array_size(json_object_get(json_object_get(json, "nodes"), "parent"));
+	return json_array_size(json_object_get(await_tree(json), "parent"));
 }
 
 /* The name of a node's frame; "" for the root. */
@@ -216,7 +221,7 @@ static void test_no_text_leaves_its_string(void **state)
 	assert_null(strpbrk(data, "<>&"));
 	json = json_of(profile);
 	meta = json_object_get(json, "meta");
-	assert_int_equal(nodes_of(json), 8);
+	assert_int_equal(nodes_of(json), 8 + 2 * 2);
 	assert_string_equal(name_of(json, 1), safe);
 	assert_string_equal(json_string_value(json_object_get(meta, "command")), safe);
 	assert_string_equal(json_string_value(json_array_get(json_object_get(meta, "notes"), 0)),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Second third of the page's script: the graph on the canvas, its pointer and its keys. It draws what `state`
+// Second part of the page's script: the graph on the canvas, its pointer and its keys. It draws what `state`
 // and `tree` (page.js) say; boxes narrower than MIN_PX are skipped with all that hangs below them, so a frame
 // costs what is seen, not what the profile holds.
 /* ---- drawing ---- */
 
 const canvas = $("graph"), ctx = canvas.getContext("2d"), font = getComputedStyle(document.body).fontFamily;
 const PAINTS = ["paper", "text", "neutral", "neutral-text", "native", "kernel", "mark", "task", "task-text",
-	"tiny", "select", "match"];
-let colours = {}, stripes = null; // of the theme
+	"tiny", "select", "match", "probable"];
+let colours = {}, hatches = []; // of the theme; hatches by mark
 let view = { from: 0, to: 1 }, rows = 1; // what of the tree is in sight, in its nanoseconds, and its depth
 let drawn = null, pending = 0, printing = false;
 
@@ -19,14 +19,23 @@ function readColours() {
 		colours[name] = get(name);
 	colours.light = parseFloat(get("light"));
 	colours.sat = parseFloat(get("sat"));
+	const light = "rgb(255 255 255 / .1)";
+	hatches = [hatch(light, 3), hatch(colours.task + "38", 3), hatch(get("neutral"), 1, true), hatch(light, 3, true)];
+}
+
+// Diagonal lines, or crossing ones.
+function hatch(colour, thick, crossed) {
 	const tile = document.createElement("canvas"), c = tile.getContext("2d");
 	tile.width = tile.height = 10;
-	c.strokeStyle = "rgb(255 255 255 / .1)";
-	c.lineWidth = 3;
-	for (const x of [-10, 0, 10])
+	c.strokeStyle = colour;
+	c.lineWidth = thick;
+	for (const x of [-10, 0, 10]) {
 		c.moveTo(x - 2, 12), c.lineTo(x + 12, -2);
+		if (crossed)
+			c.moveTo(x - 2, -2), c.lineTo(x + 12, 12);
+	}
 	c.stroke();
-	stripes = ctx.createPattern(tile, "repeat");
+	return ctx.createPattern(tile, "repeat");
 }
 
 // A warm colour that depends on the name alone, so that a function looks the same in every profile.
@@ -47,10 +56,12 @@ function fillOf(f) {
 	return fill;
 }
 
+const isHollow = (f) => ["created", "finished"].includes(MARKS[markOf(f)][2]);
+
 function inkOf(f) {
 	const kind = kindOf(f);
 	if (kind === TASK)
-		return isGhost(f) ? colours["neutral-text"] : colours["task-text"];
+		return isHollow(f) ? colours["neutral-text"] : colours["task-text"];
 	return kind < TASK || KINDS[kind] === "mark" ? colours["neutral-text"] : colours.text;
 }
 
@@ -82,7 +93,7 @@ function topOf(depth, height) {
 
 function draw() {
 	pending = 0;
-	if (state.view === "table")
+	if (isTable())
 		return;
 	const { width, height } = sizeCanvas(), scale = width / (view.to - view.from || 1);
 	const slivers = [];
@@ -144,7 +155,7 @@ function drawBox(i, x, y, w) {
 	if (dim || ancestor)
 		ctx.globalAlpha = 0.7;
 	if (w > 26)
-		drawLabel(f, x, y, w, dim || ancestor ? colours["neutral-text"] : inkOf(f));
+		drawLabel(i, x, y, w, dim || ancestor ? colours["neutral-text"] : inkOf(f));
 	ctx.globalAlpha = 1;
 	if (hit)
 		outline(x, y, w, colours.match, 2);
@@ -158,20 +169,19 @@ function outline(x, y, w, colour, thick) {
 	ctx.strokeRect(x + thick / 2, y + thick / 2, Math.max(w - thick, 0.5), ROW - 1 - thick);
 }
 
-// Tasks have a shape of their own: rounded and striped, dashed if created or finished.
+// Tasks have a shape of their own: rounded and hatched. Weak links and ghosts are hollow with a broken edge.
 function drawTask(f, x, y, w) {
-	const ghost = isGhost(f);
+	const [, , look] = MARKS[markOf(f)], hollow = isHollow(f);
 	ctx.beginPath();
 	ctx.roundRect(x + 0.75, y + 0.75, Math.max(w - 1.5, 1), ROW - 2.5, 7);
-	ctx.fillStyle = ghost ? colours.paper : colours.task;
+	ctx.fillStyle = hollow ? colours.paper : colours[look];
 	ctx.fill();
-	if (!ghost) {
-		ctx.fillStyle = stripes;
-		ctx.fill();
+	ctx.fillStyle = hatches[markOf(f)];
+	ctx.fill();
+	if (!hollow)
 		return;
-	}
-	ctx.setLineDash([5, 3]);
-	ctx.strokeStyle = colours.task;
+	ctx.setLineDash(look === "created" ? [5, 3] : [1.5, 2.5]);
+	ctx.strokeStyle = look === "created" ? colours.task : colours["neutral-text"];
 	ctx.lineWidth = 1.5;
 	ctx.stroke();
 	ctx.setLineDash([]);
@@ -187,11 +197,18 @@ function clip(text, room) {
 	return { text: cut ? cut + "\u2026" : "", width: room };
 }
 
-function drawLabel(f, x, y, w, ink) {
+// What a box says: of several tasks also how many they are.
+function labelOf(i) {
+	const f = tree.frame[i], n = tree.tasks?.get(i) ?? 1;
+	return nameOf(f) + (n > 1 ? ` \u00d7${count(n)}` : "") + (isGroup(f) ? MARKS[markOf(f)][0] : "");
+}
+
+function drawLabel(i, x, y, w, ink) {
+	const f = tree.frame[i];
 	const indent = kindOf(f) === TASK ? 9 : 5, room = w - 2 * indent;
 	ctx.font = `${kindOf(f) < PYTHON ? 650 : 400} 12px ${font}`;
 	ctx.fillStyle = ink;
-	const full = nameOf(f).slice(0, 400), short = /^<task (.+)>$/.exec(full)?.[1];
+	const full = labelOf(i).slice(0, 400), short = /^<task (.+)>$/.exec(full)?.[1];
 	const name = clip(short && ctx.measureText(full).width > room ? short : full, room);
 	ctx.fillText(name.text, x + indent, y + ROW / 2);
 	const rest = room - name.width - 8, where = place(f).split("/").pop();
@@ -245,18 +262,33 @@ function nodeAt(event) {
 
 function numbersOf(i) {
 	const cells = (ns, n) => [time(ns), percent(ns, tree.total[0]), `${count(n)} ${n === 1 ? "sample" : "samples"}`];
-	const total = cells(tree.total[i], tree.hits[i]);
+	const total = cells(tree.total[i], tree.hits[i]), wall = wallOf(tree, i);
+	const clock = wall === undefined ? [] : [["Wall of the tree", time(wall)]];
 	if (state.view === "inverted" && i) {
 		let leaf = i;
 		while (tree.depth[leaf] > 1)
 			leaf = tree.parent[leaf];
-		return [[leaf === i ? "Self" : `Self time of ${nameOf(tree.frame[leaf])} through here`, ...total]];
+		const what = leaf === i ? "Self" : `Self time of ${nameOf(tree.frame[leaf])} through here`;
+		return [[what, ...total], ...clock];
 	}
-	return [["Total", ...total], ["Self", ...cells(tree.self[i], tree.samples[i])]];
+	return [["Total", ...total], ...clock, ["Self", ...cells(tree.self[i], tree.samples[i])]];
+}
+
+// What there is to say about a box beside its numbers, one line each.
+function detailsOf(i) {
+	const f = tree.frame[i], [, , , kind, mark, , site] = frames[f] ?? [];
+	if (f < 0)
+		return ["Everything in this profile"];
+	const lines = [[KIND_TEXT[kind], place(f)].filter(Boolean).join(" \u00b7 ")];
+	if (mark)
+		lines.push(MARKS[mark][1]);
+	if (site >= 0)
+		lines.push(`Created in ${nameOf(site)} (${place(site)})`);
+	return lines;
 }
 
 function showTip(event) {
-	const tip = $("tip"), f = tree.frame[hovered], table = element("table");
+	const tip = $("tip"), table = element("table");
 	tip.hidden = hovered < 0;
 	if (hovered < 0)
 		return;
@@ -264,9 +296,8 @@ function showTip(event) {
 		const tr = table.appendChild(element("tr"));
 		tr.append(...row.map((text) => element("td", text)));
 	}
-	const kind = f < 0 ? "Everything in this profile" : KIND_TEXT[kindOf(f)];
-	tip.replaceChildren(element("strong", nameOf(f)),
-		element("em", [kind, place(f)].filter(Boolean).join(" \u00b7 ")), table);
+	tip.replaceChildren(element("strong", labelOf(hovered)),
+		...detailsOf(hovered).map((line) => element("em", line)), table);
 	const x = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
 	const under = event.clientY + 18, over = event.clientY - tip.offsetHeight - 10;
 	tip.style.left = Math.max(4, x) + "px";
@@ -275,10 +306,10 @@ function showTip(event) {
 
 function showStatus() {
 	const i = selected >= 0 ? selected : state.zoom, f = tree.frame[i];
-	const numbers = numbersOf(i).map(([what, ns, share, n]) => `${what} ${ns} (${share}, ${n})`);
-	const text = [nameOf(f), place(f), ...numbers];
+	const numbers = numbersOf(i).map(([what, ns, ...rest]) => `${what} ${ns}` + (rest.length ? ` (${rest.join(", ")})` : ""));
+	const text = [labelOf(i), place(f), ...(f < 0 ? [] : detailsOf(i).slice(1)), ...numbers];
 	if (tree.size === 1)
-		text.splice(0, text.length, "This profile holds no samples.");
+		text.splice(0, text.length, "There are no samples in this tree.");
 	if (tree.cut)
 		text.unshift(`Callers beyond ${count(MAX_INVERTED)} boxes are left out of this view`);
 	$("status").textContent = text.filter(Boolean).join("  \u00b7  ");
@@ -288,10 +319,10 @@ function showPath() {
 	const path = [];
 	for (let i = state.zoom; i >= 0; i = tree.parent[i])
 		path.unshift(i);
-	$("path").hidden = state.view === "table";
+	$("path").hidden = isTable();
 	$("path").replaceChildren();
 	for (const i of path) {
-		const b = element("button", nameOf(tree.frame[i]), { type: "button" });
+		const b = element("button", labelOf(i), { type: "button" });
 		b.onclick = () => change({ zoom: i });
 		if (i === state.zoom)
 			b.setAttribute("aria-current", "location");

@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Last third of the page's script: what the user chose (`state`, mirrored by the URL hash), search, table,
+// Last part of the page's script: what the user chose (`state`, mirrored by the URL hash), search,
 // header, and the wiring. One way through: an event calls change(), which updates the state and shows all anew.
 
 /* ---- state and URL ---- */
 
-const state = { view: "icicle", zoom: 0, query: "", merge: false, sort: "self" };
-let tree = treeOf(false, false);
+const state = { view: "icicle", tree: profile.tree, zoom: 0, query: "", merge: false, group: false, sort: "" };
+let tree = treeOf(state, false);
 let selected = -1, hovered = -1, found = { nodes: [], at: -1 };
 let tableRows = TABLE_STEP;
+const isTable = () => state.view in TABLES;
 
 function hashOf() {
 	const p = new URLSearchParams();
 	if (state.view !== "icicle") p.set("view", state.view);
+	if (state.tree !== profile.tree) p.set("tree", state.tree);
 	if (state.merge) p.set("merge", "1");
+	if (state.group) p.set("group", "1");
 	if (state.zoom) p.set("zoom", state.zoom);
 	if (state.query) p.set("q", state.query);
-	if (state.sort !== "self") p.set("sort", state.sort);
+	if (state.sort) p.set("sort", state.sort);
 	return p.toString() && "#" + p;
 }
 
 // The tree of the state. The indices of another tree mean nothing in it.
 function useTree() {
-	const wanted = treeOf(state.merge, state.view === "inverted");
+	const wanted = treeOf(state, state.view === "inverted");
 	if (wanted !== tree)
 		state.zoom = 0, selected = hovered = -1;
 	tree = wanted;
@@ -29,11 +32,13 @@ function useTree() {
 
 function readHash() {
 	const p = new URLSearchParams(location.hash.slice(1));
-	const view = p.get("view");
-	state.view = ["flame", "inverted", "table"].includes(view) ? view : "icicle";
+	const view = p.get("view"), sort = p.get("sort") ?? "";
+	state.view = ["flame", "inverted", ...Object.keys(TABLES)].includes(view) ? view : "icicle";
+	state.tree = Object.hasOwn(bases, p.get("tree") ?? "") ? p.get("tree") : profile.tree;
 	state.merge = p.get("merge") === "1";
+	state.group = p.get("group") === "1";
 	state.query = p.get("q") ?? "";
-	state.sort = COLUMNS.some((c) => c.id === p.get("sort")?.replace("-", "")) ? p.get("sort") : "self";
+	state.sort = Object.values(TABLES).some((t) => t.columns.some((c) => c.id === sort.replace("-", ""))) ? sort : "";
 	useTree();
 	const zoom = Number(p.get("zoom"));
 	state.zoom = Number.isInteger(zoom) && zoom > 0 && zoom < tree.size ? zoom : 0;
@@ -54,17 +59,22 @@ function change(patch) {
 function show(viewChanged) {
 	for (const b of $("views").children)
 		b.setAttribute("aria-pressed", b.dataset.view === state.view);
+	for (const b of $("trees").children)
+		b.setAttribute("aria-pressed", b.dataset.tree === state.tree);
 	$("merge").checked = state.merge;
+	$("group").checked = state.group;
 	if ($("search").value.trim() !== state.query)
 		$("search").value = state.query;
-	$("scroll").hidden = state.view === "table";
-	$("table").hidden = state.view !== "table";
+	$("scroll").hidden = isTable();
+	$("table").hidden = !isTable();
 	$("reset").disabled = !state.zoom && !state.query;
 	$("tip").hidden = true;
 	search();
+	showFacts();
+	showWidths();
 	showPath();
 	showStatus();
-	if (state.view === "table")
+	if (isTable())
 		return showTable();
 	fit();
 	if (viewChanged)
@@ -93,6 +103,8 @@ function search() {
 		const test = state.query && matcher(state.query);
 		if (test)
 			found.frames = frames.map((_, f) => test(nameOf(f)) || test(place(f)));
+		if (test) // and what stands for a task that matches
+			sameCoroutine.forEach((to, f) => found.frames[to] ||= found.frames[f]);
 	} catch {
 		$("search").setAttribute("aria-invalid", "true");
 		message = "Not a valid pattern";
@@ -115,76 +127,10 @@ function search() {
 
 function nextMatch(step) {
 	const n = found.nodes.length;
-	if (!n || state.view === "table")
+	if (!n || isTable())
 		return;
 	found.at = found.at < 0 ? (step > 0 ? 0 : n - 1) : (found.at + step + n) % n;
 	reveal(found.nodes[found.at], 3);
-}
-
-/* ---- table ---- */
-
-const COLUMNS = [
-	{ id: "name", text: "Function", value: (r) => nameOf(r.frame), isText: true },
-	{ id: "place", text: "File", value: (r) => place(r.frame), isText: true },
-	{ id: "self", text: "Self", value: (r) => r.self, cell: (r) => time(r.self) },
-	{ id: "selfshare", text: "Self %", value: (r) => r.self, cell: (r) => percent(r.self, tree.total[0]) },
-	{ id: "total", text: "Total", value: (r) => r.total, cell: (r) => time(r.total) },
-	{ id: "totalshare", text: "Total %", value: (r) => r.total, cell: (r) => percent(r.total, tree.total[0]) },
-	{ id: "samples", text: "Self samples", value: (r) => r.samples, cell: (r) => count(r.samples) },
-];
-
-// Self and total per frame. A frame that recurs in one stack counts once: its outermost node adds to its total.
-function totals() {
-	const byFrame = new Map(), until = new Map();
-	for (let i = 1; i < tree.size; i++) {
-		const f = tree.frame[i], r = byFrame.get(f) ?? { frame: f, self: 0, total: 0, samples: 0 };
-		byFrame.set(f, r);
-		r.self += tree.self[i];
-		r.samples += tree.samples[i];
-		if (i >= (until.get(f) ?? 0)) {
-			r.total += tree.total[i];
-			until.set(f, tree.end[i]);
-		}
-	}
-	return [...byFrame.values()].filter((r) => !found.frames || found.frames[r.frame]);
-}
-
-// How to sort rows: text from A and numbers from the largest, or with "-" the other way round.
-function order(sort) {
-	const sign = sort.startsWith("-") ? -1 : 1, { value, isText } = COLUMNS.find((c) => c.id === sort.replace("-", ""));
-	const compare = (a, b) => isText ? (a > b) - (a < b) : b - a;
-	return (a, b) => sign * compare(value(a), value(b)) || a.frame - b.frame;
-}
-
-function showTable() {
-	const list = totals().sort(order(state.sort));
-	const what = state.merge ? "functions" : "functions and lines", shown = Math.min(tableRows, list.length);
-	$("heads").replaceChildren(...COLUMNS.map(tableHead));
-	$("rows").replaceChildren(...list.slice(0, tableRows).map(tableRow));
-	$("caption").textContent = `${count(shown)} of ${count(list.length)} ${what}. ` +
-		"Total counts a function once per stack, however often it recurs.";
-	$("more").hidden = list.length <= tableRows;
-}
-
-function tableHead(column) {
-	const { id, text, isText } = column, th = element("th", "", { scope: "col" });
-	const b = th.appendChild(element("button", text, { type: "button" }));
-	if (state.sort.replace("-", "") === id)
-		th.setAttribute("aria-sort", state.sort.startsWith("-") === !isText ? "ascending" : "descending");
-	b.onclick = () => change({ sort: state.sort === id ? "-" + id : id });
-	return th;
-}
-
-function tableRow(r) {
-	const tr = element("tr"), find = () => change({ view: "icicle", query: nameOf(r.frame) });
-	for (const c of COLUMNS) {
-		const td = tr.appendChild(element("td", c.id === "name" ? "" : (c.cell ?? c.value)(r)));
-		if (c.id === "name")
-			td.appendChild(element("button", nameOf(r.frame), { type: "button", title: "Find it" })).onclick = find;
-		else if (c.id === "place")
-			td.title = place(r.frame);
-	}
-	return tr;
 }
 
 /* ---- header ---- */
@@ -242,15 +188,19 @@ function showFacts() {
 		["Mode", meta.wall ? "Wall clock: running and waiting" : "CPU: running only"],
 		["Rate requested", meta.interval_ns ? hz(1e9 / meta.interval_ns) : "unknown"],
 		["Rate achieved", perCpu > 0 && isFinite(perCpu) ? `${hz(perCpu)} on ${count(meta.ncpu)} CPUs` : "unknown"],
-		["Samples", count(treeOf(false, false).hits[0])],
-		[meta.wall ? "Sum of task time" : "CPU time", time(treeOf(false, false).total[0])],
+		["Samples", count(bases[state.tree].hits[0])],
+		[!meta.wall ? "CPU time" : state.tree === "threads" ? "Sum of thread time" : "Sum of task time", time(bases[state.tree].total[0])],
 	];
+	const wall = wallOf(tree, 0);
+	if (wall !== undefined)
+		facts.push(["Wall of the tree", time(wall)]);
 	if (lost)
 		facts.push(["CPU ticks lost", `${count(lost)} (${percent(lost, due)})`]);
-	for (const [name, value] of facts) {
-		const div = $("facts").appendChild(element("div", "", name === "CPU ticks lost" ? { class: "loss" } : {}));
+	$("facts").replaceChildren(...facts.map(([name, value]) => {
+		const div = element("div", "", name === "CPU ticks lost" ? { class: "loss" } : {});
 		div.append(element("dt", name), element("dd", value));
-	}
+		return div;
+	}));
 }
 
 function showHeader() {
@@ -259,15 +209,20 @@ function showHeader() {
 	$("title").replaceChildren(command, element("span", "  \u00b7  coroscope"));
 	$("title").title = command;
 	$("partial").hidden = !meta.partial;
-	showFacts();
 	showAccounts();
 	$("notes").hidden = !meta.notes.length;
 	$("notes").open = meta.notes.length < 4;
 	$("notes-summary").textContent = `Notes (${meta.notes.length})`;
 	$("note-list").replaceChildren(...meta.notes.map((note) => element("li", note)));
-	$("widths").textContent = meta.wall ?
-		"Widths are the sum of task time: tasks that wait side by side add up, so a tree can be wider than the clock." :
-		"Widths are CPU time, summed over all threads.";
+}
+
+function showWidths() {
+	const task = "every suspended task that waits for no other counts its whole interval, as does every thread";
+	const widths = !meta.wall ? "CPU time, summed over all threads" :
+		state.tree === "threads" ? "the time of all threads, running or waiting" :
+		`the sum of task time: ${task}, so a tree can be wider than the clock`;
+	const wall = "Wall of the tree is the time on the clock in which at least one of its samples existed; a sample stands for the interval that it ends.";
+	$("widths").textContent = `Widths are ${widths}. ` + (wallOf(tree, 0) === undefined ? "" : wall);
 }
 
 function showLegend() {
@@ -281,11 +236,11 @@ function showLegend() {
 	};
 	if (used.has(0) || used.has(1))
 		item("Process, thread", colours.neutral);
-	for (let kind = TASK; kind < KINDS.length; kind++)
+	const marks = new Set(frames.map((f) => f[MARK]));
+	MARKS.forEach(([, text, look], mark) => marks.has(mark) && item(text, "", "task " + look));
+	for (let kind = PYTHON; kind < KINDS.length; kind++)
 		if (used.has(kind))
-			item(KIND_TEXT[kind], colours[KINDS[kind]] ?? `linear-gradient(90deg, ${warmth})`, KINDS[kind]);
-	if (frames.some((_, f) => isGhost(f)))
-		item("Task created or finished", "none", "dashed");
+			item(KIND_TEXT[kind], colours[KINDS[kind]] ?? `linear-gradient(90deg, ${warmth})`);
 	item("Too narrow to draw", colours.tiny);
 	$("legend").replaceChildren(...items);
 }
@@ -321,6 +276,13 @@ function listen() {
 	let typing = 0;
 	for (const b of $("views").children)
 		b.onclick = () => change({ view: b.dataset.view });
+	for (const name of Object.keys(TREES).filter((name) => bases[name])) {
+		const b = $("trees").appendChild(element("button", TREES[name], { type: "button", "data-tree": name }));
+		b.onclick = () => change({ tree: name });
+	}
+	$("trees").hidden = Object.keys(bases).length < 2;
+	$("grouping").hidden = !frames.some((f) => f[KIND] === TASK);
+	$("group").onchange = () => change({ group: $("group").checked });
 	$("merge").onchange = () => change({ merge: $("merge").checked });
 	$("theme").onclick = toggleTheme;
 	$("reset").onclick = reset;
@@ -347,16 +309,27 @@ function listen() {
 		readHash();
 		show(state.view !== before);
 	});
-	addEventListener("keydown", (event) => {
-		if (event.key === "Escape") {
-			reset();
-		} else if (event.key === "/" && event.target !== $("search") && !event.ctrlKey && !event.metaKey) {
-			event.preventDefault();
-			$("search").focus();
-			$("search").select();
-		}
-	});
+	addEventListener("keydown", pageKey);
 	listenToPrinter();
+}
+
+// The keys that work anywhere but in the search field; Escape works there too.
+function pageKey(event) {
+	const typed = event.target === $("search") || event.ctrlKey || event.metaKey || event.altKey;
+	if (event.key === "Escape") {
+		reset();
+	} else if (typed) {
+		return;
+	} else if (event.key === "/") {
+		event.preventDefault();
+		$("search").focus();
+		$("search").select();
+	} else if (event.key === "g" && !$("grouping").hidden) {
+		change({ group: !state.group });
+	} else if (event.key === "t") {
+		const names = Object.keys(TREES).filter((name) => bases[name]);
+		change({ tree: names[(names.indexOf(state.tree) + 1) % names.length] });
+	}
 }
 
 // On paper: light, and the whole height of the graph.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// First third of the page's script: the profile's texts and its trees. Nothing here draws or listens.
+// First part of the page's script: the profile's texts and its trees. Nothing here draws or listens.
 // Names are foreign text: they reach the page only through textContent and canvas text, never as markup.
 "use strict";
 const $ = (id) => document.getElementById(id);
@@ -10,14 +10,25 @@ const ROW = 20, PAD = 8, MIN_PX = 0.5, TABLE_STEP = 500, MAX_INVERTED = 2e6;
 const KINDS = ["process", "thread", "task", "python", "native", "kernel", "mark"];
 const KIND_TEXT = ["Process", "Thread", "asyncio task", "Python", "Native", "Kernel", "Mark"];
 const TASK = 2, PYTHON = 3;
+// Members of a frame, in the order of export/html_trees.h; those from MARK on are a task's.
+const NAME = 0, FILE = 1, LINE = 2, KIND = 3, MARK = 4, CORO = 5, SITE = 6, ID = 7;
+// By enum cs_task_mark: what a box's text says, what the legend says, and the class of its colours.
+const MARKS = [
+	["", "asyncio task", "task"],
+	[" (created)", "Created by what it stands below, which does not wait for it (weak link)", "created"],
+	[" (finished)", "Finished, but what it created lives on (ghost)", "finished"],
+	[" (probable)", "Probable waiter: the link leads through code that is not asyncio's", "probable"],
+];
+const TREES = { await: "Await tree", creation: "Creation tree", threads: "Threads" };
 
 /* ---- text ---- */
 
-const nameOf = (f) => f < 0 ? "all" : strings[frames[f][0]];
-const fileOf = (f) => f < 0 ? "" : strings[frames[f][1]];
-const kindOf = (f) => f < 0 ? 0 : frames[f][3];
-const lineOf = (f) => f < 0 || state.merge ? 0 : frames[f][2];
-const isGhost = (f) => kindOf(f) === TASK && /\((created|finished)\)>$/.test(nameOf(f));
+const nameOf = (f) => f < 0 ? "all" : strings[frames[f][NAME]];
+const fileOf = (f) => f < 0 ? "" : strings[frames[f][FILE]];
+const kindOf = (f) => f < 0 ? 0 : frames[f][KIND];
+const lineOf = (f) => f < 0 || state.merge ? 0 : frames[f][LINE];
+const markOf = (f) => frames[f]?.[MARK] ?? 0;
+const isGroup = (f) => f >= firstGroup;
 const place = (f) => fileOf(f) + (lineOf(f) ? ":" + lineOf(f) : "");
 const count = (n) => n.toLocaleString("en");
 
@@ -45,7 +56,7 @@ function element(tag, text, attributes) {
 
 /* ---- trees: parallel arrays in preorder, so that end[i] skips the subtree of i ---- */
 
-function finishTree({ parent, frame, self, samples, cut }) {
+function finishTree({ parent, frame, self, samples, ...rest }) {
 	const n = parent.length, depth = new Uint32Array(n), end = new Uint32Array(n), deepest = new Uint32Array(n);
 	const total = Float64Array.from(self), hits = Float64Array.from(samples);
 	const start = new Float64Array(n), used = new Float64Array(n);
@@ -65,36 +76,44 @@ function finishTree({ parent, frame, self, samples, cut }) {
 		start[i] = start[parent[i]] + used[parent[i]];
 		used[parent[i]] += total[i];
 	}
-	return { parent, frame, self, samples, total, hits, depth, deepest, start, end, size: n, cut };
+	return { parent, frame, self, samples, total, hits, depth, deepest, start, end, size: n, walls: new Map(), ...rest };
 }
 
-// Merge the nodes of base by groupOf (frame -> frame), from the root down or from the leaves up.
+// Merge the nodes of base by groupOf (frame -> frame), from the root down or from the leaves up. In the result
+// tasks says how many tasks are one box, and place where a node's own time went.
 function regroup(base, groupOf, inverted) {
-	const parent = [-1], frame = [-1], self = [0], samples = [0], ids = new Map();
+	const parent = [-1], frame = [-1], self = [0], samples = [0], ids = new Map(), tasks = new Map();
 	const width = frames.length;
 	let cut = false;
 	const child = (p, f) => {
-		const key = p * width + f;
+		const key = p * width + groupOf[f];
 		let id = ids.get(key);
 		if (id === undefined) {
 			id = parent.length;
 			ids.set(key, id);
-			parent.push(p), frame.push(f), self.push(0), samples.push(0);
+			parent.push(p), frame.push(groupOf[f]), self.push(0), samples.push(0);
 		}
+		if (frames[f][KIND] === TASK)
+			tasks.set(id, (tasks.get(id) ?? new Set()).add(frames[f][ID] || f));
 		return id;
 	};
 	const placeOf = new Uint32Array(base.size);
 	for (let i = 0; i < base.size; i++) {
 		let at = 0;
 		if (!inverted && i)
-			at = placeOf[i] = child(placeOf[base.parent[i]], groupOf[base.frame[i]]);
+			at = child(placeOf[base.parent[i]], base.frame[i]);
 		else if (inverted && (base.self[i] || base.samples[i]))
 			for (let j = i; j > 0 && !(cut ||= parent.length > MAX_INVERTED); j = base.parent[j])
-				at = child(at, groupOf[base.frame[j]]);
+				at = child(at, base.frame[j]);
+		placeOf[i] = at;
 		self[at] += base.self[i];
 		samples[at] += base.samples[i];
 	}
-	return finishTree({ ...preorder(parent, frame, self, samples), cut });
+	const { index, ...ordered } = preorder(parent, frame, self, samples);
+	return finishTree({
+		...ordered, cut, base, place: placeOf.map((i) => index[i]),
+		tasks: new Map([...tasks].map(([i, set]) => [index[i], set.size])),
+	});
 }
 
 // Nodes in any order -> preorder with siblings in the order of their frames, in linear time.
@@ -123,7 +142,7 @@ function preorder(parent, frame, self, samples) {
 		i = i > 0 ? sibling[i] : -1;
 	}
 	return {
-		parent: order.map((i) => i ? index[parent[i]] : -1), frame: order.map((i) => frame[i]),
+		index, parent: order.map((i) => i ? index[parent[i]] : -1), frame: order.map((i) => frame[i]),
 		self: order.map((i) => self[i]), samples: order.map((i) => samples[i]),
 	};
 }
@@ -138,10 +157,75 @@ const functionOf = (() => {
 		return seen.get(key);
 	});
 })();
-const sameLine = frames.map((_, i) => i);
-const trees = { "false,false": finishTree(profile.nodes) };
 
-function treeOf(merge, inverted) {
-	return trees[`${merge},${inverted}`] ??=
-		regroup(trees["false,false"], merge ? functionOf : sameLine, inverted);
+// Tasks that look the same, neighbours too.
+const sameName = (() => {
+	const same = (a, b) => a && [NAME, FILE, LINE, KIND, MARK].every((k) => a[k] === b[k]);
+	let first = 0;
+	return frames.map((frame, i) => first = same(frames[i - 1], frame) ? first : i);
+})();
+
+// Tasks of one coroutine, created at one place: a frame of their own stands for them, behind all others. One whose
+// coroutine was never seen stays with its name.
+const firstGroup = frames.length;
+const sameCoroutine = (() => {
+	const coroutines = new Map(), groups = new Map();
+	for (const frame of frames)
+		if (frame[CORO] >= 0)
+			coroutines.set(frame[ID], frame[CORO]);
+	return frames.map((frame, i) => {
+		const coro = coroutines.get(frame[ID]);
+		if (frame[KIND] !== TASK || coro === undefined)
+			return sameName[i];
+		const key = `${coro},${frame[SITE]},${frame[MARK]}`;
+		if (!groups.has(key)) {
+			groups.set(key, firstGroup + groups.size);
+			frames.push([...frames[coro].slice(0, KIND), TASK, frame[MARK], coro, frame[SITE], 0]);
+		}
+		return groups.get(key);
+	});
+})();
+
+/* ---- the tree that is shown ---- */
+
+const bases = Object.fromEntries(Object.entries(profile.trees).map(([name, nodes]) => [name, finishTree(nodes)]));
+const trees = {};
+
+// frame -> the frame that stands for it.
+function groupsOf(merge, group) {
+	return sameName.map((same, i) => kindOf(i) === TASK ? (group ? sameCoroutine : sameName)[i] : merge ? functionOf[i] : i);
+}
+
+function treeOf({ tree: name, merge, group }, inverted) {
+	return trees[`${name},${merge},${group},${inverted}`] ??= (() => {
+		const groups = groupsOf(merge, group);
+		const asItIs = !inverted && groups.every((to, f) => to === f);
+		return asItIs ? { ...bases[name], base: bases[name] } : regroup(bases[name], groups, inverted);
+	})();
+}
+
+/* ---- the clock ---- */
+
+// Nanoseconds during which at least one sample at or above node i existed; undefined if the profile does not tell. The
+// numbers of a leaf are in microseconds: its node, then from, length, gap, length and so on.
+function wallOf(t, i) {
+	if (t.walls.has(i))
+		return t.walls.get(i);
+	const spans = [];
+	for (const [node, ...numbers] of t.base.seen ?? []) {
+		const at = t.place ? t.place[node] : node;
+		for (let k = 0, now = 0; at >= i && at < t.end[i] && k < numbers.length; k += 2) {
+			const from = now + numbers[k];
+			now = from + numbers[k + 1];
+			spans.push([from, now]);
+		}
+	}
+	spans.sort((a, b) => a[0] - b[0]);
+	let wall = 0, until = 0;
+	for (const [from, to] of spans) {
+		wall += Math.max(0, to - Math.max(from, until));
+		until = Math.max(until, to);
+	}
+	t.walls.set(i, spans.length ? wall * 1e3 : undefined);
+	return t.walls.get(i);
 }
