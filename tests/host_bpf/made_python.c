@@ -112,7 +112,7 @@ static void make_object_frames(struct cs_proc_info *info)
 	off->frame_gen = 88;
 	off->frame_instr_ptr = 100; /* an int */
 	off->frame_owner = 0;
-	off->frame_localsplus = 0;
+	off->frame_localsplus = 360;
 	off->gen_iframe = 0;
 	off->gen_frame = 16;
 	off->code_firstlineno = 40;

@@ -15,6 +15,7 @@ static struct {
 	__u64 told;         /* the state that user space told */
 	unsigned int nseen; /* code objects told of */
 	bool ring_full;
+	bool to_root;     /* as a task's creation is walked */
 	__u64 seen_bytes; /* of text of the last one */
 } walk_host;
 
@@ -29,9 +30,11 @@ static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task);
 #include "bpf/py_stack.bpf.h"
 
 /* The fields that a read may fill. */
-#define WALK_TARGETS(X) \
-	X(window)       \
-	X(ev.running.name) X(interp) X(tstate) X(frame) X(code_words) X(text_words) X(seen_text)
+#define WALK_TARGETS(X)                                                                \
+	X(window)                                                                      \
+	X(ev.running.name)                                                             \
+	X(origin.waiter.name) X(interp) X(tstate) X(frame) X(code_words) X(text_words) \
+		X(seen_text)
 
 /* What a program pushes into the ring. */
 static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task)
@@ -67,6 +70,7 @@ static inline void walk_thread(struct cs_walk *w, struct made_python *py, __u64 
 	py->reads = 0;
 	walk_record(w, CS_EV_STACK, 1000);
 	walk_begin(w, &py->info, py->tgid, py->now_ns);
+	w->to_root = walk_host.to_root;
 	w->thread_pointer = MADE_THREAD_POINTER;
 	py_stack_thread(w, task, 0, known);
 	py_stack_walk(w, task, 0);
