@@ -209,5 +209,6 @@ static __always_inline void py_frames_finish(struct cs_walk *w)
 	if (w->ev.running.task)
 		w->ev.running.root_frame = py_frame_root(w->root_index, nskipped);
 	if (w->work_item)
-		w->origin.waiter.root_frame = py_frame_root(w->work_index, nskipped);
+		w->origin.waiter.root_frame =
+			w->work_index ? py_frame_root(w->work_index - 1, nskipped) + 1 : 0;
 }

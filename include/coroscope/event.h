@@ -44,7 +44,9 @@ enum cs_ev_kind {
 	CS_EV_KSYM = 22,    /* struct cs_ev_ksym: the name of one kernel address */
 	CS_EV_STATS = 23,   /* struct cs_ev_stats: the accounts; pid 0: of the whole capture */
 	CS_EV_END = 24,     /* struct cs_ev_end: last record; without it the capture is partial */
-	CS_EV_THREAD = 25,  /* struct cs_ev_thread: a thread's name in Python, from here on */
+	CS_EV_PASS_AGAIN =
+		26,        /* struct cs_ev_pass_again: nothing ran since the process's last pass */
+	CS_EV_THREAD = 25, /* struct cs_ev_thread: a thread's name in Python, from here on */
 };
 
 struct cs_ev_hdr {
@@ -118,7 +120,7 @@ CS_ASSERT_SIZE(struct cs_ev_stack, 168);
 /* For whom a worker thread works: of the stack of the same thread with the same time, which follows. */
 struct cs_ev_origin {
 	struct cs_ev_hdr hdr;
-	/* The task that waits for what the thread works on. root_frame: of the stack's frames the one that called the job's function. */
+	/* The task that waits for what the thread works on. root_frame: the stack's frames before it are the job's. */
 	struct cs_running_task waiter;
 };
 CS_ASSERT_SIZE(struct cs_ev_origin, 112);
@@ -289,6 +291,13 @@ struct cs_ev_pass {
 	__u64 tasks[]; /* addresses; each has had a CS_EV_TASK record */
 };
 CS_ASSERT_SIZE(struct cs_ev_pass, 48);
+
+/* The last pass of the process once more: all of it still holds. */
+struct cs_ev_pass_again {
+	struct cs_ev_hdr hdr;
+	__u64 weight_ns;
+};
+CS_ASSERT_SIZE(struct cs_ev_pass_again, 32);
 
 /* hdr.tid is the thread. */
 struct cs_ev_thread {

@@ -20,11 +20,15 @@
 
 static struct {
 	bool full;
-	bool no_row; /* the process has none in proc_counters */
+	bool no_row;  /* the process has none in proc_counters */
+	bool ticking; /* the clock goes on with each look at it */
+	unsigned int looks;
 	unsigned int calls;
 	size_t size;
 	uint64_t flags;
 	unsigned char data[sizeof(struct cs_walk)] __attribute__((aligned(8)));
+	struct cs_ev_origin origin; /* the last one, with the number of its call */
+	unsigned int origin_call;
 } fake;
 static struct cs_counters all_counts, own_counts;
 
@@ -49,6 +53,11 @@ long bpf_ringbuf_output(void *map, void *data, __u64 size, __u64 flags)
 	fake.calls++;
 	if (fake.full)
 		return -1;
+	if (((struct cs_ev_hdr *)data)->kind == CS_EV_ORIGIN) {
+		assert_int_equal(size, sizeof(fake.origin));
+		fake.origin_call = fake.calls;
+		memcpy(&fake.origin, data, size);
+	}
 	memcpy(fake.data, data, size);
 	fake.size = size;
 	return 0;
@@ -56,7 +65,7 @@ long bpf_ringbuf_output(void *map, void *data, __u64 size, __u64 flags)
 
 __u64 bpf_ktime_get_ns(void)
 {
-	return NOW;
+	return NOW + (fake.ticking ? fake.looks++ : 0);
 }
 
 static int setup(void **state)
@@ -154,6 +163,84 @@ static void test_ring_full(void **state)
 	emit_event(&hdr, sizeof(hdr), CS_EV_EXIT, PID_TGID, BPF_RB_NO_WAKEUP);
 	assert_int_equal(all_counts.v[CS_COUNTER_PROC_EVENTS_RING_FULL], 1);
 	assert_int_equal(own_counts.v[CS_COUNTER_PROC_EVENTS_RING_FULL], 1);
+}
+
+static void expect_origins(unsigned int found, unsigned int unknown, unsigned int lost)
+{
+	const struct cs_counters *counts[] = {&all_counts, &own_counts};
+
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		assert_int_equal(counts[i]->v[CS_COUNTER_ORIGINS], found);
+		assert_int_equal(counts[i]->v[CS_COUNTER_ORIGINS_UNKNOWN], unknown);
+		assert_int_equal(counts[i]->v[CS_COUNTER_ORIGINS_RING_FULL], lost);
+	}
+}
+
+/* Whom the thread works for is told just before its stack, as of the same time. */
+static void test_origin(void **state)
+{
+	_cleanup_(cs_decoder_freep) struct cs_decoder *decoder = NULL;
+	const struct cs_ev_stack *stack = (const struct cs_ev_stack *)fake.data;
+	struct cs_event event;
+	struct cs_walk *w = *state;
+
+	fake.ticking = true;
+	w->tgid = 7;
+	walk_record(w, CS_EV_STACK, 1000);
+	w->ev.hdr.flags = CS_ORIGIN_WALL;
+	w->ev.nframes = 2;
+	w->work_item = 0x4000;
+	w->origin.waiter = (struct cs_running_task){
+		.task = 0x7000, .coro = 0x7100, .root_frame = 1, .name_kind = CS_NAME_NONE};
+	assert_int_equal(emit_stack(w, PID_TGID, 0), 0);
+	assert_int_equal(fake.calls, 2);
+	assert_int_equal(fake.origin_call, 1);
+	assert_int_equal(fake.flags, BPF_RB_NO_WAKEUP);
+	assert_int_equal(stack->hdr.kind, CS_EV_STACK);
+	assert_int_equal(stack->hdr.flags, CS_ORIGIN_WALL);
+	assert_int_equal(stack->hdr.size, fake.size);
+	assert_int_equal(cs_decoder_new(&decoder), 0);
+	assert_int_equal(cs_decode(decoder, &fake.origin, sizeof(fake.origin), &event),
+			 sizeof(fake.origin));
+	assert_int_equal(event.kind, CS_EV_ORIGIN);
+	assert_int_equal(event.ts_ns, stack->hdr.ts_ns);
+	assert_int_equal(event.pid, 7);
+	assert_int_equal(event.tid, 9);
+	assert_int_equal(event.origin.task, 0x7000);
+	assert_int_equal(event.origin.coro, 0x7100);
+	assert_int_equal(event.origin.root_frame, 1);
+	expect_origins(1, 0, 0);
+}
+
+static void test_origin_unknown(void **state)
+{
+	struct cs_walk *w = *state;
+
+	w->tgid = 7;
+	walk_record(w, CS_EV_STACK, 1000);
+	w->work_item = 0x4000;
+	assert_int_equal(emit_stack(w, PID_TGID, 0), 0);
+	assert_int_equal(fake.calls, 1);
+	expect_origins(0, 1, 0);
+	/* the next thread works for nobody, and nothing of this one is told of it */
+	w->origin.waiter.task = 0x7000;
+	walk_record(w, CS_EV_STACK, 1000);
+	assert_int_equal(emit_stack(w, PID_TGID, 0), 0);
+	assert_int_equal(fake.calls, 2);
+	expect_origins(0, 1, 0);
+}
+
+static void test_origin_ring_full(void **state)
+{
+	struct cs_walk *w = *state;
+
+	fake.full = true;
+	w->tgid = 7;
+	walk_record(w, CS_EV_STACK, 1000);
+	w->work_item = 0x4000;
+	w->origin.waiter.task = 0x7000;
+	assert_int_equal(emit_stack(w, PID_TGID, 0), -1);
+	expect_origins(0, 0, 1);
 }
 
 static void test_event(void **state)
@@ -290,6 +377,9 @@ int main(void)
 		TEST(test_no_kernel_stack),
 		TEST(test_sizes_beyond_the_scratch),
 		TEST(test_ring_full),
+		TEST(test_origin),
+		TEST(test_origin_unknown),
+		TEST(test_origin_ring_full),
 		TEST(test_event),
 		TEST(test_code_seen),
 		TEST(test_code_seen_unreadable),

@@ -297,6 +297,62 @@ static void test_torn_names(void **state)
 	expect_name(&f, name, CS_NAME_NONE, "", 0, false);
 }
 
+/* As a creation is walked: only the creator is asked for, and the frames it called. */
+static void test_to_root(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		uint64_t frame = made_coro_frame(f.py, f.coro);
+
+		/* what called the creator is not even read */
+		made_put_u64(f.py, frame + f.py->info.off.frame_previous, MADE_NOWHERE);
+		made_run_task(f.py, f.tstate, f.task);
+		walk_host.to_root = true;
+		walk_thread(f.w, f.py, 0);
+		walk_host.to_root = false;
+		assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
+		assert_int_equal(f.w->ev.nframes, 2);
+		assert_int_equal(f.w->frames[0].code, 0x5003 & f.w->code_mask);
+		assert_int_equal(f.w->frames[1].code, 0x5002 & f.w->code_mask);
+		assert_int_equal(f.w->ev.running.task, f.task);
+		assert_int_equal(f.w->ev.running.root_frame, 1);
+		assert_memory_equal(f.w->ev.running.name, "fetch", 5);
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->ev.status, CS_STATUS_UNREADABLE_FRAME);
+	}
+}
+
+/* No task runs in the process: nobody is the creator, and no frame is read. */
+static void test_to_root_without_candidates(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+
+		made_set_frame(f.py, f.tstate, MADE_NOWHERE);
+		walk_host.to_root = true;
+		walk_thread(f.w, f.py, 0);
+		walk_host.to_root = false;
+		assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
+		assert_int_equal(f.w->ev.nframes, 0);
+		assert_int_equal(f.w->ev.running.task, 0);
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->ev.status, CS_STATUS_UNREADABLE_FRAME);
+	}
+}
+
+/* Only other threads' tasks run: their frames are looked for to the end. */
+static void test_to_root_of_another_thread(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+
+		made_run_task(f.py, f.tstate, made_task(f.py, made_coro(f.py, 0, 0x7000), 0));
+		walk_host.to_root = true;
+		walk_and_expect(&f, 0);
+		walk_host.to_root = false;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +369,9 @@ int main(void)
 		cmocka_unit_test(test_name_numbers),
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_torn_names),
+		cmocka_unit_test(test_to_root),
+		cmocka_unit_test(test_to_root_without_candidates),
+		cmocka_unit_test(test_to_root_of_another_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -231,15 +231,15 @@ static void test_innermost(void **state)
 	}
 }
 
-/* The frame is where it was, or, if it was left out, just before the gap. */
+/* All frames kept before that one are the job's: those before the gap if it was left out itself. */
 static void test_deep(void **state)
 {
 	static const struct {
 		unsigned int above, below, root;
 	} cases[] = {
-		{0, 1000, 0},     {100, 1000, 100}, {191, 1000, 191}, {192, 1000, 191},
-		{600, 1000, 191}, {1000, 63, 192},  {1000, 20, 235},  {1000, 0, 255},
-		{190, 10, 190},   {254, 1, 254},
+		{0, 1000, 0},     {100, 1000, 100}, {191, 1000, 191}, {192, 1000, 192},
+		{193, 1000, 192}, {600, 1000, 192}, {1000, 63, 192},  {1000, 20, 235},
+		{1000, 1, 254},   {190, 10, 190},   {254, 1, 254},
 	};
 
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
@@ -254,7 +254,7 @@ static void test_deep(void **state)
 				 above + below > 255 ? CS_STATUS_CUT : CS_STATUS_COMPLETE);
 		assert_int_equal(f.w->origin.waiter.task, f.work.task);
 		assert_int_equal(f.w->origin.waiter.root_frame, root);
-		if (root != CS_LEAF_FRAMES - 1 || above == CS_LEAF_FRAMES - 1)
+		if (root != CS_LEAF_FRAMES || below == CS_ROOT_FRAMES - 1)
 			assert_int_equal(f.w->frames[root].code, MADE_RUN_CODE);
 	}
 }

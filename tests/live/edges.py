@@ -199,7 +199,7 @@ def test_killed_while_looked_at():
         with live.target(live.interpreter(), "many_tasks.py", 3000, 3, 50) as program:
             look = subprocess.Popen([live.COROSCOPE, ("ps", "pstree")[number % 2], str(program.pid), "--json"], stdout=subprocess.PIPE,
                                     stderr=subprocess.PIPE, text=True)
-            time.sleep(random.uniform(0, 0.06))
+            time.sleep(random.uniform(0, 0.1))
             program.send_signal(signal.SIGKILL)
             try:
                 out, err = look.communicate(timeout=20)
@@ -210,7 +210,7 @@ def test_killed_while_looked_at():
             json.loads(out)
         elif look.returncode not in (live.NOTHING, live.FAILURE) or out or not live.one_line(live.Run(look.returncode, out, err)):
             live.check("a look at a process that is killed ends well", False, (look.returncode, out[:300], err))
-    live.check(f"{LOOKS} looks at processes that were killed meanwhile end well", sum(codes.values()) == LOOKS, codes)
+    live.check(f"{LOOKS} looks at processes that were killed meanwhile end well", codes[live.OK] < LOOKS == codes.total(), codes)
     print(f"     exit codes: {dict(codes)}")
 
 

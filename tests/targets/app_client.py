@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""app_client.py PORT CLIENTS [PACKAGES]: a swarm that asks app_server.py for one thing after the other. Prints "ready", and ends with the server.
+"""app_client.py PORT CLIENTS [PACKAGES]: a swarm that asks app_server.py for one thing after the other, and ends with it. Prints "ready".
 
 Each client is a task; each of its requests is a task too, named OWN@CLIENT.
 """
@@ -33,8 +33,9 @@ async def main(port, clients):
     asyncio.current_task().set_name("swarm")
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         print("ready", flush=True)
-        tasks = [asyncio.get_running_loop().create_task(client("client.%d" % number, session, port), name="client.%d@swarm" % number)
-                 for number in range(clients)]
+        create = asyncio.get_running_loop().create_task
+        names = ["client.%d" % number for number in range(clients)]
+        tasks = [create(client(name, session, port), name=name + "@swarm") for name in names]
         try:
             await asyncio.gather(*tasks)
         except aiohttp.ClientError:

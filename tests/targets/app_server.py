@@ -10,7 +10,9 @@ import argparse
 import asyncio
 import contextlib
 import itertools
-import subprocess
+import os
+import runpy
+import socket
 import sys
 import time
 
@@ -169,7 +171,7 @@ async def background(app):
         task.cancel()
 
 
-async def main():
+async def main(listening):
     asyncio.current_task().set_name("main")
     app = web.Application()
     for handler in (order, broken, impatient, report) + ((in_time,) if hasattr(asyncio, "timeout") else ()):
@@ -177,17 +179,23 @@ async def main():
     app.cleanup_ctx.append(background)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
+    await web.SockSite(runner, listening).start()
     print("ready", flush=True)
-    print("PORT", port, flush=True)
-    client = [sys.executable, __file__.replace("app_server", "app_client"), str(port), str(options.clients), *options.packages]
-    swarm = subprocess.Popen(client, stdout=subprocess.DEVNULL) if options.clients else None
-    try:
-        await asyncio.Event().wait()
-    finally:
-        if swarm:
-            swarm.terminate()
+    print("PORT", listening.getsockname()[1], flush=True)
+    await asyncio.Event().wait()
 
 
-asyncio.run(main())
+def run_swarm(listening):
+    port = listening.getsockname()[1]
+    listening.close()
+    client = os.path.join(os.path.dirname(os.path.abspath(__file__)), "app_client.py")
+    sys.argv = [client, str(port), str(options.clients)]
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    runpy.run_path(client, run_name="__main__")
+
+
+listener = socket.create_server(("127.0.0.1", 0))
+if options.clients and not os.fork():
+    run_swarm(listener)
+else:
+    asyncio.run(main(listener))

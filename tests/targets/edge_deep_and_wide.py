@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""edge_deep_and_wide.py DEPTH WIDTH: a chain of DEPTH tasks, each awaiting the next, and one task that WIDTH others await, and as many more gather.
+"""edge_deep_and_wide.py DEPTH WIDTH: DEPTH tasks, each awaiting the next; one task that WIDTH others await, and as many more gather.
 
 Names: chain.N (chain.0 awaits chain.1), shared, awaits.N, gathers.N. Prints "ready".
 """

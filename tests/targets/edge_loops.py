@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""edge_loops.py SECONDS: asyncio.run() again and again, each for a few milliseconds. Prints "ready", and at the end how many loops it were.
+"""edge_loops.py SECONDS: asyncio.run() again and again, each for a few milliseconds. Prints "ready", at the end how many it were.
 
 Each name is OWN@PARENT, the numbers never used twice. Some tasks of a loop are never awaited: its end cancels them.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """task_storm.py SECONDS: a loop that never rests, and makes as many tasks as the interpreter manages, in every way at once.
 
-Names tell who may stand above: OWN@PARENT, OWN@ if nobody may. (What was made at the beginning is named without.) Numbers are never used twice, addresses are all the time.
-Prints "ready", then once a second how many tasks that second had.
+Names tell who may stand above: OWN@PARENT, OWN@ if nobody may. (What was made at the beginning is named without.) Numbers are
+never used twice, addresses are all the time. Prints "ready", then once a second how many tasks that second had.
 """
 import asyncio
 import itertools

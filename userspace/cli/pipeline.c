@@ -11,6 +11,7 @@
 
 #include "cli/known_samples.h"
 #include "cli/loop_text.h"
+#include "cli/part_frames.h"
 #include "cli/waiting.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
@@ -32,11 +33,11 @@ struct pipeline {
 	struct cs_stitch *stitch;
 	struct cs_loop_health *health;
 	struct cs_known_samples *known;
-	struct cs_waiting *waiting; /* NULL: of no interest, and neither is which task is which */
-	uint64_t now_ns;            /* of this event */
+	struct cs_waiting *waiting; /* NULL: of no interest */
 	uint32_t sample;            /* that this event became; CS_HOLD_NO_STACK: none */
 	struct process_name *names;
-	struct cs_buf text; /* scratch for one name */
+	struct cs_part_frames parts;
+	struct cs_buf text; /* scratch for one note */
 	uint32_t *frames;   /* scratch for one stack */
 	size_t cap;
 	uint64_t first_ns, last_ns;
@@ -44,165 +45,14 @@ struct pipeline {
 	bool ended;
 };
 
-static int64_t intern_text(struct pipeline *p)
-{
-	return cs_profile_string(p->profile, p->text.data ? p->text.data : "", p->text.len);
-}
-
-/* A frame that is a name and nothing else; the name is in p->text. */
-static int64_t name_frame(struct pipeline *p, enum cs_frame_kind kind)
-{
-	int64_t name = intern_text(p);
-	struct cs_frame frame = {.name = (uint32_t)name, .kind = kind};
-
-	return name < 0 ? name : cs_profile_frame(p->profile, &frame);
-}
-
-/*
- * The frame of Python code, by its function or (with_line) by what executes, as struct cs_frame refers to it: index + 1, 0 if it
- * is not known.
- */
-static int64_t frame_reference(struct pipeline *p, uint32_t pid, const struct cs_py_frame *python,
-			       bool with_line)
-{
-	int64_t index = cs_symbols_python(p->symbols, pid, python);
-	struct cs_frame frame;
-
-	if (index < 0)
-		return index == -ENOENT ? 0 : index;
-	frame = *cs_profile_get_frame(p->profile, (uint32_t)index);
-	if (frame.kind != CS_FRAME_PYTHON)
-		return 0;
-	if (!with_line) {
-		frame.line = frame.first_line;
-		index = cs_profile_frame(p->profile, &frame);
-	}
-	return index < 0 ? index : index + 1;
-}
-
-/* What tells one task from another of the same name. next: the part above it, or NULL. */
-static int describe_task(struct pipeline *p, uint32_t pid, const struct cs_part *part,
-			 const struct cs_part *next, struct cs_frame *frame)
-{
-	int64_t coro = 0, site = 0;
-
-	if (next && next->kind == CS_PART_PYTHON)
-		coro = frame_reference(p, pid, &next->python, false);
-	if (part->site.code)
-		site = frame_reference(p, pid, &part->site, true);
-	if (coro < 0 || site < 0)
-		return -ENOMEM;
-	frame->task = part->task;
-	frame->coro = (uint32_t)coro;
-	frame->site = (uint32_t)site;
-	return 0;
-}
-
-static int64_t task_frame(struct pipeline *p, uint32_t pid, const struct cs_part *part,
-			  const struct cs_part *next)
-{
-	static const char *const marks[] = {
-		[CS_MARK_NONE] = "",
-		[CS_MARK_CREATED] = " (created)",
-		[CS_MARK_FINISHED] = " (finished)",
-		[CS_MARK_PROBABLE] = " (probable)",
-	};
-	struct cs_frame frame = {.kind = CS_FRAME_TASK, .mark = part->mark};
-	int64_t name;
-
-	p->text.len = 0;
-	if (cs_buf_append_str(&p->text, "<task ") ||
-	    cs_buf_append_str(&p->text, part->name ? part->name : "?"))
-		return -ENOMEM;
-	if (cs_buf_append_str(&p->text, marks[part->mark]))
-		return -ENOMEM;
-	if (part->parents > 1 && cs_buf_printf(&p->text, " (%u parents)", part->parents))
-		return -ENOMEM;
-	if (cs_buf_append_str(&p->text, ">"))
-		return -ENOMEM;
-	name = intern_text(p);
-	if (name < 0 || (p->waiting && describe_task(p, pid, part, next, &frame)))
-		return -ENOMEM;
-	frame.name = (uint32_t)name;
-	return cs_profile_frame(p->profile, &frame);
-}
-
-static const char *status_mark(enum cs_status status)
-{
-	switch (status) {
-	case CS_STATUS_TRUNCATED:
-		return "[truncated]";
-	case CS_STATUS_NO_TSTATE:
-		return "[no Python thread]";
-	case CS_STATUS_UNSUPPORTED:
-		return "[unsupported Python]";
-	case CS_STATUS_TORN:
-		return "[torn]";
-	default:
-		return "[unreadable]";
-	}
-}
-
-static int64_t mark_frame(struct pipeline *p, const char *mark)
-{
-	p->text.len = 0;
-	if (cs_buf_append_str(&p->text, mark))
-		return -ENOMEM;
-	return name_frame(p, CS_FRAME_MARK);
-}
-
-/* Frame index of one part, or -ENOMEM. next: the part above it, or NULL. */
-static int64_t part_frame(struct pipeline *p, uint32_t pid, const struct cs_part *part,
-			  const struct cs_part *next)
-{
-	switch (part->kind) {
-	case CS_PART_PYTHON:
-		return cs_symbols_python(p->symbols, pid, &part->python);
-	case CS_PART_TASK:
-		return task_frame(p, pid, part, next);
-	case CS_PART_KERNEL:
-		return cs_symbols_kernel(p->symbols, part->addr);
-	case CS_PART_NATIVE:
-		return cs_symbols_native(p->symbols, pid, part->addr);
-	case CS_PART_STATUS:
-		return mark_frame(p, status_mark(part->status));
-	case CS_PART_TASKS_CUT:
-		return mark_frame(p, "[tasks cut]");
-	case CS_PART_THREAD:
-		p->text.len = 0;
-		if (cs_buf_printf(&p->text, "<thread %s>", part->name))
-			return -ENOMEM;
-		return name_frame(p, CS_FRAME_THREAD);
-	case CS_PART_LEAF:
-		p->text.len = 0;
-		if (cs_buf_append_str(&p->text, part->name))
-			return -ENOMEM;
-		return name_frame(p, CS_FRAME_NATIVE);
-	}
-	return mark_frame(p, "[unknown]");
-}
-
-static int64_t process_frame(struct pipeline *p, uint32_t pid, const char *thread_name)
+static const char *process_name(const struct pipeline *p, const struct cs_stitched *sample)
 {
 	struct process_name *it;
 
-	HASH_FIND(hh, p->names, &pid, sizeof(pid), it);
-	p->text.len = 0;
-	if (cs_buf_printf(&p->text, "%s [%u]",
-			  it             ? it->name
-			  : *thread_name ? thread_name
-					 : "process",
-			  pid))
-		return -ENOMEM;
-	return name_frame(p, CS_FRAME_PROCESS);
-}
-
-static int64_t thread_frame(struct pipeline *p, const struct cs_stitched *sample)
-{
-	p->text.len = 0;
-	if (cs_buf_printf(&p->text, "thread %s [%u]", sample->root_thread_name, sample->root_tid))
-		return -ENOMEM;
-	return name_frame(p, CS_FRAME_THREAD);
+	HASH_FIND(hh, p->names, &sample->pid, sizeof(sample->pid), it);
+	if (it)
+		return it->name;
+	return *sample->thread_name ? sample->thread_name : "process";
 }
 
 static int reserve_frames(struct pipeline *p, size_t n)
@@ -247,16 +97,16 @@ static int fill_labels(struct pipeline *p, const struct cs_stitched *sample,
 /* A sample stands for the time up to its moment. */
 static int see_sample(struct pipeline *p, const struct cs_stitched *sample)
 {
-	uint64_t before_ns = p->now_ns > p->first_ns ? p->now_ns - p->first_ns : 0;
+	uint64_t before_ns = sample->ts_ns > p->first_ns ? sample->ts_ns - p->first_ns : 0;
 	uint64_t weight_ns = sample->weight_ns < before_ns ? sample->weight_ns : before_ns;
 	struct cs_seen seen = {
-		.span = {p->now_ns - weight_ns, p->now_ns},
+		.span = {sample->ts_ns - weight_ns, sample->ts_ns},
 		.suspended = sample->suspended,
 	};
 
 	if (sample->suspended)
-		seen.waited_ns = weight_ns +
-				 cs_waiting_ns(p->waiting, sample->pid, sample->task_id, p->now_ns);
+		seen.waited_ns = weight_ns + cs_waiting_ns(p->waiting, sample->pid, sample->task_id,
+							   sample->ts_ns);
 	return cs_profile_see(p->profile, sample->tree, cs_profile_last(p->profile), &seen);
 }
 
@@ -270,17 +120,17 @@ static int add_new_sample(struct pipeline *p, const struct cs_stitched *sample,
 
 	if (reserve_frames(p, (size_t)sample->n + 2) || fill_labels(p, sample, &labels))
 		return -ENOMEM;
-	frame = process_frame(p, sample->pid, sample->thread_name);
+	frame = cs_part_frame_process(&p->parts, process_name(p, sample), sample->pid);
 	if (frame < 0)
 		return -ENOMEM;
 	p->frames[n++] = (uint32_t)frame;
-	frame = thread_frame(p, sample);
+	frame = cs_part_frame_thread(&p->parts, sample->root_thread_name, sample->root_tid);
 	if (frame < 0)
 		return -ENOMEM;
 	p->frames[n++] = (uint32_t)frame;
 	for (uint32_t i = 0; i < sample->n; i++) {
-		frame = part_frame(p, sample->pid, &sample->parts[i],
-				   i + 1 < sample->n ? &sample->parts[i + 1] : NULL);
+		frame = cs_part_frame(&p->parts, sample->pid, &sample->parts[i],
+				      i + 1 < sample->n ? &sample->parts[i + 1] : NULL);
 		if (frame == -ENOENT)
 			continue;
 		if (frame < 0)
@@ -294,7 +144,7 @@ static int add_new_sample(struct pipeline *p, const struct cs_stitched *sample,
 
 static int add_sample(void *ctx, const struct cs_stitched *sample)
 {
-	uint64_t values[CS_VALUE_MAX_] = {1, sample->on_cpu ? sample->weight_ns : 0,
+	uint64_t values[CS_VALUE_MAX_] = {sample->count, sample->on_cpu ? sample->weight_ns : 0,
 					  sample->weight_ns};
 	struct pipeline *p = ctx;
 	bool main_tree = sample->tree == p->view->tree;
@@ -378,8 +228,10 @@ static void learn_stats(struct pipeline *p, const struct cs_event *event)
 
 static int feed(struct pipeline *p, const struct cs_event *event)
 {
-	int err = 0;
+	int err = cs_stitch_settle(p->stitch, event->kind == CS_EV_END ? NULL : event);
 
+	if (err)
+		return err;
 	/* The end says until when the capture speaks; names may have been found later. */
 	if (event->ts_ns > p->last_ns || event->kind == CS_EV_END)
 		p->last_ns = event->ts_ns;
@@ -392,7 +244,6 @@ static int feed(struct pipeline *p, const struct cs_event *event)
 	else if (event->kind == CS_EV_END)
 		cs_profile_meta_mut(p->profile)->end_reason = event->end_reason;
 	p->ended = p->ended || event->kind == CS_EV_END;
-	p->now_ns = event->ts_ns;
 	cs_known_samples_heed(p->known, event);
 	if (!err && p->waiting)
 		err = cs_waiting_feed(p->waiting, event);
@@ -424,7 +275,7 @@ static int feed_all(struct pipeline *p, const char *bytes, size_t len)
 		if (event.kind)
 			err = feed(p, &event);
 	}
-	return err;
+	return err ? err : cs_stitch_settle(p->stitch, NULL);
 }
 
 static void pipeline_free(struct pipeline *p)
@@ -442,6 +293,7 @@ static void pipeline_free(struct pipeline *p)
 	cs_stitch_free(p->stitch);
 	cs_symbols_free(p->symbols);
 	cs_buf_free(&p->text);
+	cs_buf_free(&p->parts.text);
 	free(p->frames);
 }
 
@@ -463,6 +315,8 @@ static int run(struct pipeline *p, const char *bytes, size_t len)
 	struct cs_profile_meta *meta = cs_profile_meta_mut(p->profile);
 	int err = cs_symbols_new(p->profile, p->view->first_lines, &p->symbols);
 
+	p->parts = (struct cs_part_frames){
+		.profile = p->profile, .symbols = p->symbols, .tell_tasks = p->view->all_trees};
 	meta->slow_ns = p->view->slow_ns;
 	meta->tree = p->view->tree;
 	if (!err)

@@ -54,7 +54,8 @@ static int append_others(const struct cs_task_table *table, const struct cs_task
 	int err = 0;
 
 	if (node->task->nawaiters > 1)
-		err = cs_buf_printf(out, " (%u parents)", node->task->nawaiters);
+		err = cs_buf_printf(out, " (%u parents%s)", node->task->nawaiters,
+				    node->task->flags & CS_TASKF_WAITERS_CUT ? " or more" : "");
 	/* the first is the parent */
 	for (uint32_t i = 1; i < last && !err; i++) {
 		const struct cs_task_waiter *it = &table->waiters[node->first_waiter + i];

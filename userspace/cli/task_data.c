@@ -102,10 +102,11 @@ static json_t *task_json(const struct cs_task_table *table, const struct cs_task
 {
 	const struct cs_task *task = node->task;
 	struct cs_frames creation = cs_task_creation(table, node);
-	json_t *links = json_pack("{s:s?, s:s?, s:s?, s:b, s:i, s:o}", "parent",
-				  id_of(table, node->parent), "link", link_text(node->link), "how",
-				  how_text(node), "probable", (int)node->probable, "parents",
-				  (int)task->nawaiters, "waiters", waiters_json(table, node));
+	json_t *links = json_pack(
+		"{s:s?, s:s?, s:s?, s:b, s:i, s:b, s:o}", "parent", id_of(table, node->parent),
+		"link", link_text(node->link), "how", how_text(node), "probable",
+		(int)node->probable, "parents", (int)task->nawaiters, "waiters_cut",
+		!!(task->flags & CS_TASKF_WAITERS_CUT), "waiters", waiters_json(table, node));
 	json_t *stacks =
 		json_pack("{s:o, s:s?, s:s?, s:o}", "coroutines", coroutines_json(table, node),
 			  "awaits", node->ghost ? NULL : task->leaf, "creator",

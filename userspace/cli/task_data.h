@@ -6,7 +6,7 @@
  * "tasks": [...]}; several of them: {"processes": [...]}. A task: "id", "name" (null: not known),
  * "state" ("finished" for a ghost), "thread", "parent" (id or null), "link" ("await", "strong",
  * "created" or null), "how" (cs_wait_how_text, null unless the parent waits), "probable",
- * "parents" (how many tasks wait for it), "waiters" [{"id", "how", "probable"}], "coroutines"
+ * "parents" (how many tasks wait for it), "waiters_cut" (there may be others), "waiters" [{"id", "how", "probable"}], "coroutines"
  * [{"name", "file", "line"}], outermost first, "awaits" (type of what the innermost awaits, or
  * null), "creator" (id or null), "creation" (frames, as coroutines), "age" and "waited" in seconds
  * (null: not known), "age_exact" and "waited_exact" (false: at least so long). Creator and

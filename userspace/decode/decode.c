@@ -212,6 +212,14 @@ static int decode_same(struct record *rec, struct cs_event *ret)
 	return 0;
 }
 
+static int decode_pass_again(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_pass_again *wire = rec->fixed;
+
+	ret->same_weight_ns = wire->weight_ns;
+	return 0;
+}
+
 static int decode_capture(struct record *rec, struct cs_event *ret)
 {
 	const struct cs_ev_capture *wire = rec->fixed;
@@ -385,6 +393,7 @@ static const struct {
 	[CS_EV_CODE] = {sizeof(struct cs_ev_code), decode_code},
 	[CS_EV_TASK] = {sizeof(struct cs_ev_task), decode_task},
 	[CS_EV_PASS] = {sizeof(struct cs_ev_pass), decode_pass},
+	[CS_EV_PASS_AGAIN] = {sizeof(struct cs_ev_pass_again), decode_pass_again},
 	[CS_EV_MAPPING] = {sizeof(struct cs_ev_mapping), decode_mapping},
 	[CS_EV_KSYM] = {sizeof(struct cs_ev_ksym), decode_ksym},
 	[CS_EV_STATS] = {sizeof(struct cs_ev_stats), decode_stats},

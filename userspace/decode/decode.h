@@ -110,7 +110,7 @@ struct cs_event {
 	uint32_t pid, tid;
 	union {
 		struct cs_event_stack stack;
-		uint64_t same_weight_ns; /* CS_EV_SAME */
+		uint64_t same_weight_ns; /* CS_EV_SAME, CS_EV_PASS_AGAIN */
 		/* For whom the thread works whose CS_EV_STACK with the same time follows; root_frame may lie beyond its frames. */
 		struct cs_event_running origin;
 		struct cs_event_capture capture;

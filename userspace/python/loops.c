@@ -142,7 +142,7 @@ static bool still_holds(const struct cs_pyobj_ctx *ctx, const struct cs_loop *lo
 
 	if (!loop->tstate || read_ids(ctx, loop->tstate, &id, &native))
 		return false;
-	if (loop->foreign ? cs_mem_read_u64(ctx->mem, loop->slot, &running) || running != loop->addr
+	if (loop->foreign ? running_loop(ctx, loop->tstate, &running) || running != loop->addr
 			  : read_thread_id(ctx, loop->slot, &thread_id))
 		return false;
 	if (!ctx->interp->info.off.tstate_native_thread_id)

@@ -43,9 +43,6 @@
  */
 #define STILL_THREADS    32
 
-/* What each task of each pass costs whoever makes a profile of the capture, at the least. */
-#define READER_NS 1000
-
 struct cs_tasks {
 	struct cs_interp interp;
 	struct cs_asyncio asyncio;
@@ -336,6 +333,19 @@ static int append_pass(const struct cs_tasks *tasks, uint64_t ts_ns, uint64_t we
 	return 0;
 }
 
+/* Append the record that says that the last pass still holds. Returns 0 or -ENOMEM. */
+static int append_again(const struct cs_tasks *tasks, uint64_t ts_ns, uint64_t weight_ns,
+			struct cs_buf *out)
+{
+	struct cs_ev_pass_again *ev = cs_buf_extend(out, sizeof(*ev));
+
+	if (!ev)
+		return -ENOMEM;
+	ev->hdr = header(tasks, CS_EV_PASS_AGAIN, sizeof(*ev), ts_ns);
+	ev->weight_ns = weight_ns;
+	return 0;
+}
+
 /* Write down a reading that holds. Returns 0 or -ENOMEM; then out is unchanged. */
 static int write_records(struct cs_tasks *tasks, uint64_t ts_ns, uint64_t weight_ns,
 			 struct cs_tasks_result *result, struct cs_buf *out)
@@ -400,7 +410,7 @@ static int pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, 
 	ret->coherence = coherence;
 	if (still) {
 		ret->ntasks = (uint32_t)tasks->known.n;
-		return append_pass(tasks, began_ns, weight_ns, ret, out);
+		return append_again(tasks, began_ns, weight_ns, out);
 	}
 	err = write_records(tasks, began_ns, weight_ns, ret, out);
 	if (err)
@@ -411,15 +421,12 @@ static int pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, 
 int cs_tasks_pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, uint64_t wait_ns,
 		  struct cs_buf *out, struct cs_tasks_result *ret)
 {
-	uint64_t began_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), later_ns;
+	uint64_t began_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	int err;
 
 	*ret = (struct cs_tasks_result){0};
 	err = pass(tasks, mem, weight_ns, wait_ns, out, ret);
 	ret->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
-	later_ns = (uint64_t)ret->ntasks * READER_NS;
-	if (ret->cpu_ns < later_ns)
-		ret->cpu_ns = later_ns;
 	return err;
 }
 

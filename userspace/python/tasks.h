@@ -39,7 +39,7 @@ struct cs_tasks_result {
 };
 
 /*
- * One pass. Appends records to out: CS_EV_TASK..., then CS_EV_PASS with weight_ns, all stamped with the
+ * One pass. Appends records to out: CS_EV_TASK..., then CS_EV_PASS with weight_ns, or CS_EV_PASS_AGAIN alone, all stamped with the
  * CLOCK_MONOTONIC time at which reading began. Returns 0, -EAGAIN (given up: nothing was appended, *ret says
  * what was seen), -ESRCH (the process is gone) or -ENOMEM.
  */

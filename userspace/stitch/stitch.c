@@ -20,8 +20,16 @@ struct code {
 	UT_hash_handle hh;
 };
 
+/* How long, and in how many looks, the last pass held until ts_ns. */
+struct rest {
+	uint64_t ts_ns, weight_ns;
+	uint32_t count;
+};
+
 struct process {
 	uint32_t pid;
+	struct rest rest; /* not handed out yet */
+	bool passed;
 	struct cs_graph *graph;
 	struct cs_thread *threads;
 	struct code *codes;
@@ -36,6 +44,7 @@ struct cs_stitch {
 	enum cs_tree tree;  /* of the stack in parts */
 	struct cs_part parts[MAX_PARTS];
 	uint32_t n;
+	uint64_t now_ns; /* of the event that is being taken */
 };
 
 int cs_stitch_new(cs_stitch_fn *fn, void *ctx, struct cs_stitch **ret)
@@ -409,7 +418,9 @@ static int stitch_thread_in_tree(struct cs_stitch *stitch, struct process *proce
 		.thread_name = cs_thread_name(thread),
 		.root_tid = thread->tid,
 		.root_thread_name = cs_thread_name(thread),
+		.ts_ns = stitch->now_ns,
 		.weight_ns = weight_ns,
+		.count = 1,
 		.on_cpu = stack->origin == CS_ORIGIN_CPU,
 	};
 	struct cs_task *task = NULL, *origin = NULL;
@@ -530,7 +541,7 @@ static int feed_created(struct process *process, const struct cs_event *event)
 
 /* A suspended task that waits for no other task, in one tree: the pass's weight is its. */
 static int stitch_suspended(struct cs_stitch *stitch, struct process *process, struct cs_task *task,
-			    uint64_t weight_ns)
+			    const struct rest *span)
 {
 	struct cs_thread *thread = NULL;
 	struct cs_stitched sample = {
@@ -539,7 +550,9 @@ static int stitch_suspended(struct cs_stitch *stitch, struct process *process, s
 		.thread_name = "",
 		.root_tid = task->tid,
 		.suspended = true,
-		.weight_ns = weight_ns,
+		.ts_ns = span->ts_ns,
+		.weight_ns = span->weight_ns,
+		.count = span->count,
 		.task_id = task->addr,
 		.task_name = task->name,
 	};
@@ -563,38 +576,73 @@ static int stitch_suspended(struct cs_stitch *stitch, struct process *process, s
 }
 
 static int stitch_leaf(struct cs_stitch *stitch, struct process *process, struct cs_task *task,
-		       uint64_t weight_ns)
+		       const struct rest *span)
 {
 	int err = 0;
 
 	for (stitch->tree = 0; !err && stitch->tree < CS_TREE_THREADS; stitch->tree++) {
 		if (stitch->trees & 1u << stitch->tree)
-			err = stitch_suspended(stitch, process, task, weight_ns);
+			err = stitch_suspended(stitch, process, task, span);
 	}
 	return err;
 }
 
-static int feed_pass(struct cs_stitch *stitch, struct process *process,
-		     const struct cs_event *event)
+struct leaves {
+	struct cs_stitch *stitch;
+	struct process *process;
+	struct rest span;
+};
+
+static int visit_leaf(void *ctx, struct cs_task *task)
+{
+	const struct leaves *leaves = ctx;
+
+	if (task->state == CS_TASK_RUNNING || !task->is_leaf)
+		return 0;
+	return stitch_leaf(leaves->stitch, leaves->process, task, &leaves->span);
+}
+
+/* The last pass held for so long: each suspended leaf task is a sample. */
+static int stitch_pass(struct cs_stitch *stitch, struct process *process)
+{
+	struct leaves leaves = {stitch, process, process->rest};
+
+	process->rest = (struct rest){0};
+	return leaves.span.weight_ns ? cs_graph_each(process->graph, visit_leaf, &leaves) : 0;
+}
+
+int cs_stitch_settle(struct cs_stitch *stitch, const struct cs_event *next)
+{
+	struct process *process, *tmp;
+	int err = 0;
+
+	/* these change nothing that a suspended task's stack is made of */
+	if (next && (next->kind == CS_EV_SAME || next->kind == CS_EV_PASS_AGAIN))
+		return 0;
+	HASH_ITER (hh, stitch->processes, process, tmp) {
+		if (!err && process->rest.count && (!next || next->pid == process->pid))
+			err = stitch_pass(stitch, process);
+	}
+	return err;
+}
+
+static void add_rest(struct process *process, uint64_t ts_ns, uint64_t weight_ns)
+{
+	process->rest.ts_ns = ts_ns;
+	process->rest.weight_ns += weight_ns;
+	process->rest.count++;
+}
+
+static void feed_pass(struct process *process, const struct cs_event *event)
 {
 	const struct cs_event_pass *pass = &event->pass;
 	enum cs_pass_kind kind = pass->ndropped                         ? CS_PASS_PARTIAL
 				 : pass->coherence == CS_COHERENT_QUIET ? CS_PASS_INSTANT
 									: CS_PASS_PER_TASK;
-	int err = 0;
 
 	cs_graph_pass(process->graph, event->ts_ns, pass->tasks, pass->ntasks, kind);
-	if (!pass->weight_ns)
-		return 0;
-	for (uint32_t i = 0; !err && i < pass->ntasks; i++) {
-		struct cs_task *task = cs_graph_find(process->graph, pass->tasks[i]);
-
-		if (!task || !cs_graph_alive(process->graph, task) ||
-		    task->state == CS_TASK_RUNNING || !task->is_leaf)
-			continue;
-		err = stitch_leaf(stitch, process, task, pass->weight_ns);
-	}
-	return err;
+	process->passed = true;
+	add_rest(process, event->ts_ns, pass->weight_ns);
 }
 
 int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
@@ -603,6 +651,7 @@ int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 
 	if (!process)
 		return event->pid ? -ENOMEM : 0;
+	stitch->now_ns = event->ts_ns;
 	switch (event->kind) {
 	case CS_EV_STACK:
 		return feed_stack(stitch, process, event);
@@ -615,7 +664,13 @@ int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 	case CS_EV_TASK:
 		return cs_graph_update(process->graph, event->ts_ns, &event->task, event->tid);
 	case CS_EV_PASS:
-		return feed_pass(stitch, process, event);
+		feed_pass(process, event);
+		return 0;
+	case CS_EV_PASS_AGAIN:
+		/* a capture that begins in the middle has no pass to repeat */
+		if (process->passed)
+			add_rest(process, event->ts_ns, event->same_weight_ns);
+		return 0;
 	case CS_EV_CODE:
 		return learn_code(process, &event->code);
 	case CS_EV_THREAD:

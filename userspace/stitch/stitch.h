@@ -42,7 +42,9 @@ struct cs_part {
 struct cs_stitched {
 	uint32_t pid, tid;
 	const char *thread_name; /* borrowed; "" if unknown */
-	uint64_t weight_ns;
+	uint64_t ts_ns;          /* when it was last seen so */
+	uint64_t weight_ns;      /* time before that which it stands for, of `count` looks */
+	uint32_t count;
 	enum cs_tree tree;
 	bool on_cpu, suspended;
 	uint64_t task_id; /* of the leaf task, 0: none */
@@ -70,6 +72,12 @@ static inline void cs_stitch_freep(struct cs_stitch **stitch)
 
 /* Show every sample in each of these trees, bits 1 << enum cs_tree. Without it: the await tree. */
 void cs_stitch_show(struct cs_stitch *stitch, unsigned int trees);
+
+/*
+ * A pass that holds again and again is one sample a task, handed out when it no longer holds: call this before
+ * anything heeds the next event, and with NULL after the last. Returns 0, -ENOMEM or what fn returned.
+ */
+int cs_stitch_settle(struct cs_stitch *stitch, const struct cs_event *next);
 
 /* Take the next event of the capture, in order. Returns 0, -ENOMEM or what fn returned. */
 int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event);

@@ -25,7 +25,8 @@ struct fixture {
 	struct cs_probes probes;
 	struct cs_names *names;
 	struct cs_crowd crowd;
-	char name[16]; /* of both */
+	char name[16];  /* of both */
+	char note[128]; /* that was last taken of a process */
 	pid_t child, grandchild;
 };
 
@@ -115,6 +116,13 @@ static void heed_fork(struct fixture *f, pid_t parent, pid_t child)
 	assert_int_equal(cs_crowd_heed(&f->crowd, &record.hdr), 0);
 }
 
+static void keep_note(struct fixture *f, const struct cs_ev_process *record)
+{
+	assert_in_range(record->note_len, 0, sizeof(f->note) - 1);
+	memcpy(f->note, record->text + record->comm_len + record->cmdline_len, record->note_len);
+	f->note[record->note_len] = '\0';
+}
+
 /* How many records of that kind and process stand ahead; they are gone afterwards. */
 static unsigned int take_ahead(struct fixture *f, enum cs_ev_kind kind, pid_t pid)
 {
@@ -124,6 +132,8 @@ static unsigned int take_ahead(struct fixture *f, enum cs_ev_kind kind, pid_t pi
 		const struct cs_ev_hdr *hdr = (const void *)(f->crowd.ahead.data + at);
 
 		n += hdr->kind == kind && hdr->pid == (uint32_t)pid;
+		if (hdr->kind == CS_EV_PROCESS)
+			keep_note(f, (const void *)hdr);
 		at += hdr->size;
 	}
 	f->crowd.ahead.len = 0;
@@ -152,14 +162,27 @@ static void test_add(void **state)
 	assert_int_equal(watched(f), 0);
 }
 
-/* Everybody is described once, before anything else is said. */
+/* As if it had begun long ago: by then it has mapped its interpreter, if it has one. */
+static void grow_old(struct fixture *f)
+{
+	cs_crowd_find(&f->crowd, f->child)->since_ns -= 1000000000;
+}
+
+/* Everybody is described before anything else is said; one that has just begun may turn out to be Python, and is described until it is old. */
 static void test_described(void **state)
 {
 	struct fixture *f = *state;
 
 	assert_int_equal(cs_crowd_add(&f->crowd, f->child), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
+		assert_int_equal(take_ahead(f, CS_EV_PROCESS, f->child), 1);
+		assert_string_equal(f->note, "");
+	}
+	grow_old(f);
 	assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
 	assert_int_equal(take_ahead(f, CS_EV_PROCESS, f->child), 1);
+	assert_non_null(strstr(f->note, "not a Python process"));
 	assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
 	assert_int_equal(f->crowd.ahead.len, 0);
 }
@@ -367,9 +390,14 @@ static void test_met_in_samples(void **state)
 	assert_int_equal(watched(f), 0);
 	f->crowd.all_processes = true;
 	assert_int_equal(cs_crowd_meet(&f->crowd, &fresh), 0);
+	assert_int_equal(watched(f), 1);
+	assert_int_equal(take_ahead(f, CS_EV_PROCESS, f->child), 1);
+	grow_old(f);
+	assert_int_equal(cs_crowd_meet(&f->crowd, &fresh), 0);
 	assert_int_equal(cs_crowd_meet(&f->crowd, &fresh), 0);
 	assert_int_equal(watched(f), 1);
 	assert_int_equal(take_ahead(f, CS_EV_PROCESS, f->child), 1);
+	assert_string_equal(f->note, ""); /* nobody asked for it */
 }
 
 /* A turn waits less while somebody is just beginning. */

@@ -220,58 +220,96 @@ static void test_stack_hostile(void **state)
 	check_bad(&wire_buf);
 }
 
+static const struct {
+	uint8_t kind, cut;
+	uint32_t len;
+	const char *bytes;
+	const char *expected; /* NULL: malformed */
+} name_cases[] = {
+	{CS_NAME_NONE, 0, 99, "", ""},
+	{CS_NAME_LATIN1, 0, 6, "caf\xe9\n!", "caf\xc3\xa9\n!"},
+	{CS_NAME_LATIN1, 1, 2, "ab", "ab..."},
+	{CS_NAME_LATIN1, 0, 0, "", ""},
+	{CS_NAME_LATIN1, 0, CS_TASK_NAME_BYTES + 1, "", NULL},
+	{CS_NAME_UCS2, 0, 4, "\x20\x20\xac\x20", "\xe2\x80\xa0\xe2\x82\xac"},
+	{CS_NAME_UCS2, 1, 2, "\x00\xd8", "\xef\xbf\xbd..."},
+	{CS_NAME_UCS2, 0, 3, "abc", NULL},
+	{CS_NAME_UCS4, 0, 4, "\x00\xf6\x01\x00", "\xf0\x9f\x98\x80"},
+	{CS_NAME_UCS4, 0, 4, "\xff\xff\xff\xff", "\xef\xbf\xbd"},
+	{CS_NAME_UCS4, 0, 6, "abcdef", NULL},
+	{CS_NAME_NUMBER, 0, 8, "\x2a\0\0\0\0\0\0\0", "Task-42"},
+	{CS_NAME_NUMBER, 1, 8, "\xff\xff\xff\xff\xff\xff\xff\xff", "Task-18446744073709551615"},
+	{CS_NAME_NUMBER, 0, 4, "\x2a\0\0\0", NULL},
+	{3, 0, 3, "abc", NULL},
+};
+
+static void put_name(struct cs_running_task *task, size_t i)
+{
+	*task = (struct cs_running_task){
+		.task = 0x7000,
+		.coro = 0x7100,
+		.root_frame = 1,
+		.name_kind = name_cases[i].kind,
+		.name_cut = name_cases[i].cut,
+		.name_bytes = name_cases[i].len,
+	};
+	if (name_cases[i].len <= CS_TASK_NAME_BYTES)
+		memcpy(task->name, name_cases[i].bytes, name_cases[i].len);
+}
+
+static void check_running(const struct cs_event_running *running, size_t i)
+{
+	assert_int_equal(running->task, 0x7000);
+	assert_int_equal(running->coro, 0x7100);
+	assert_int_equal(running->root_frame, 1);
+	check_text(running->name, name_cases[i].expected);
+	assert_int_equal(running->name_cut, name_cases[i].cut);
+}
+
 static void test_running_name(void **state)
 {
-	static const struct {
-		uint8_t kind, cut;
-		uint32_t len;
-		const char *bytes;
-		const char *expected; /* NULL: malformed */
-	} cases[] = {
-		{CS_NAME_NONE, 0, 99, "", ""},
-		{CS_NAME_LATIN1, 0, 6, "caf\xe9\n!", "caf\xc3\xa9\n!"},
-		{CS_NAME_LATIN1, 1, 2, "ab", "ab..."},
-		{CS_NAME_LATIN1, 0, 0, "", ""},
-		{CS_NAME_LATIN1, 0, CS_TASK_NAME_BYTES + 1, "", NULL},
-		{CS_NAME_UCS2, 0, 4, "\x20\x20\xac\x20", "\xe2\x80\xa0\xe2\x82\xac"},
-		{CS_NAME_UCS2, 1, 2, "\x00\xd8", "\xef\xbf\xbd..."},
-		{CS_NAME_UCS2, 0, 3, "abc", NULL},
-		{CS_NAME_UCS4, 0, 4, "\x00\xf6\x01\x00", "\xf0\x9f\x98\x80"},
-		{CS_NAME_UCS4, 0, 4, "\xff\xff\xff\xff", "\xef\xbf\xbd"},
-		{CS_NAME_UCS4, 0, 6, "abcdef", NULL},
-		{CS_NAME_NUMBER, 0, 8, "\x2a\0\0\0\0\0\0\0", "Task-42"},
-		{CS_NAME_NUMBER, 1, 8, "\xff\xff\xff\xff\xff\xff\xff\xff",
-		 "Task-18446744073709551615"},
-		{CS_NAME_NUMBER, 0, 4, "\x2a\0\0\0", NULL},
-		{3, 0, 3, "abc", NULL},
-	};
 	_cleanup_free_ void *bytes = NULL;
 	struct cs_event event;
-	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(name_cases); i++) {
 		RECORD(cs_ev_stack, wire, CS_EV_STACK);
 
 		add(&wire_buf, two_frames, sizeof(two_frames));
 		wire->nframes = 2;
-		wire->running.task = 0x7000;
-		wire->running.coro = 0x7100;
-		wire->running.root_frame = 1;
-		wire->running.name_kind = cases[i].kind;
-		wire->running.name_cut = cases[i].cut;
-		wire->running.name_bytes = cases[i].len;
-		if (cases[i].len <= CS_TASK_NAME_BYTES)
-			memcpy(wire->running.name, cases[i].bytes, cases[i].len);
-		if (!cases[i].expected) {
+		put_name(&wire->running, i);
+		if (!name_cases[i].expected) {
 			check_bad(&wire_buf);
 			continue;
 		}
 		check_good(&wire_buf);
-		assert_int_equal(event.stack.running.task, 0x7000);
-		assert_int_equal(event.stack.running.coro, 0x7100);
-		assert_int_equal(event.stack.running.root_frame, 1);
-		check_text(event.stack.running.name, cases[i].expected);
+		check_running(&event.stack.running, i);
 	}
+}
+
+static void test_origin(void **state)
+{
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_origin, wire, CS_EV_ORIGIN);
+
+	for (size_t i = 0; i < ARRAY_SIZE(name_cases); i++) {
+		put_name(&wire->waiter, i);
+		if (!name_cases[i].expected) {
+			check_bad(&wire_buf);
+			continue;
+		}
+		check_good(&wire_buf);
+		assert_int_equal(event.kind, CS_EV_ORIGIN);
+		check_running(&event.origin, i);
+		check_cuts(&wire_buf);
+	}
+	put_name(&wire->waiter, 0);
+	/* the stack that follows says how many frames there are */
+	wire->waiter.root_frame = UINT16_MAX;
+	check_good(&wire_buf);
+	assert_int_equal(event.origin.root_frame, UINT16_MAX);
+	wire->waiter.task = 0;
+	check_bad(&wire_buf);
 }
 
 static void test_running_root_was_cut(void **state)
@@ -677,6 +715,7 @@ int main(void)
 		cmocka_unit_test(test_collectors_kinds),
 		cmocka_unit_test(test_stack_hostile),
 		cmocka_unit_test(test_running_name),
+		cmocka_unit_test(test_origin),
 		cmocka_unit_test(test_running_root_was_cut),
 		cmocka_unit_test(test_small_kinds),
 		cmocka_unit_test(test_capture),

@@ -6,7 +6,8 @@
 #include "test.h"
 
 #define MAX_ENTRIES  20
-#define DICT_AT      16 /* where instances keep their dict, up to 3.10 */
+#define TSTATE_BYTES 1152 /* up to all that is asked for */
+#define DICT_AT      16   /* where instances keep their dict, up to 3.10 */
 #define MANAGED_DICT (1ull << 4)
 
 /* An instance of a class without __slots__, that has been asked for its __dict__. */
@@ -83,7 +84,7 @@ void made_first(struct made *made, uint64_t interpreter)
 uint64_t made_tstate(struct made *made, uint64_t interpreter, uint64_t thread_id)
 {
 	const struct cs_py_offsets *off = &made->interp.info.off;
-	uint64_t tstate = made_bytes(made, 1024), before;
+	uint64_t tstate = made_bytes(made, TSTATE_BYTES), before;
 
 	assert_int_equal(
 		cs_mem_read_u64(made->ctx.mem, interpreter + off->interp_threads_head, &before), 0);

@@ -65,6 +65,10 @@ static int on_sample(void *ctx, const struct cs_stitched *sample)
 	snprintf(made->thread_name, sizeof(made->thread_name), "%s", sample->thread_name);
 	snprintf(made->task_name, sizeof(made->task_name), "%s",
 		 sample->task_name ? sample->task_name : "");
+	snprintf(made->origin_name, sizeof(made->origin_name), "%s",
+		 sample->origin_name ? sample->origin_name : "");
+	snprintf(made->root_thread_name, sizeof(made->root_thread_name), "%s",
+		 sample->root_thread_name);
 	made->nsamples++;
 	made->sum_ns += sample->weight_ns;
 	return 0;
@@ -90,6 +94,7 @@ int made_teardown(void **state)
 
 void made_expect(struct made_stitch *made, const char *lines)
 {
+	assert_int_equal(cs_stitch_settle(made->stitch, NULL), 0);
 	assert_string_equal(cs_buf_str(&made->text), lines);
 	made->text.len = 0;
 }
@@ -97,6 +102,7 @@ void made_expect(struct made_stitch *made, const char *lines)
 static void feed(struct made_stitch *made, struct cs_event *event)
 {
 	event->pid = MADE_PID;
+	assert_int_equal(cs_stitch_settle(made->stitch, event), 0);
 	assert_int_equal(cs_stitch_feed(made->stitch, event), 0);
 }
 
@@ -166,6 +172,24 @@ void made_stack(struct made_stitch *made, const struct made_stack *stack)
 	feed(made, &event);
 }
 
+void made_origin(struct made_stitch *made, const struct made_origin *origin)
+{
+	struct cs_event event = {
+		.kind = CS_EV_ORIGIN,
+		.ts_ns = origin->ts_ns,
+		.tid = origin->tid ? origin->tid : MADE_TID,
+		.origin =
+			{
+				.task = origin->task,
+				.coro = origin->coro ? origin->coro : origin->task + 0x1000,
+				.root_frame = origin->root_frame,
+				.name = text(origin->name),
+			},
+	};
+
+	feed(made, &event);
+}
+
 void made_task(struct made_stitch *made, const struct made_task *task)
 {
 	struct cs_py_frame frames[MAX_FRAMES];
@@ -207,6 +231,7 @@ void made_pass(struct made_stitch *made, uint64_t ts_ns, uint32_t ndropped, cons
 	};
 
 	feed(made, &event);
+	assert_int_equal(cs_stitch_settle(made->stitch, NULL), 0);
 }
 
 void made_thread(struct made_stitch *made, const char *name)
@@ -223,5 +248,13 @@ void made_event(struct made_stitch *made, enum cs_ev_kind kind)
 
 	if (kind == CS_EV_SAME)
 		event.same_weight_ns = STACK_NS;
+	feed(made, &event);
+}
+
+void made_pass_again(struct made_stitch *made, uint64_t ts_ns)
+{
+	struct cs_event event = {
+		.kind = CS_EV_PASS_AGAIN, .ts_ns = ts_ns, .same_weight_ns = PASS_NS};
+
 	feed(made, &event);
 }

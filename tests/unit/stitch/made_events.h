@@ -5,6 +5,7 @@
  *
  *   L         a Python frame            <A> <A+> <A!> <A~> a task: plain, (created), (finished), (probably)
  *   k10 n10   kernel, native address    <A*3>              of 3 parents
+ *   (name)    what follows runs there   {7}                frames left out
  *   ~Type     what the leaf awaits      [truncated] [cut]  how the frames ended, tasks cut
  */
 #pragma once
@@ -24,6 +25,7 @@ struct made_stitch {
 	struct cs_stitched last;             /* its pointers are no longer valid */
 	struct cs_part last_part;            /* the leafmost one */
 	char thread_name[32], task_name[32]; /* of the last sample */
+	char origin_name[32], root_thread_name[32];
 	unsigned int nsamples;
 	uint64_t sum_ns;
 };
@@ -60,6 +62,18 @@ struct made_stack {
 void made_stack(struct made_stitch *made, const struct made_stack *stack);
 #define MADE_STACK(made, ...) made_stack(made, &(const struct made_stack){__VA_ARGS__})
 
+/* The thread's stack of this time works for this task: the frames before root_frame, counted from the newest. */
+struct made_origin {
+	uint64_t task;
+	uint32_t root_frame;
+	const char *name;
+	uint64_t ts_ns;
+	uint64_t coro; /* 0: task + 0x1000 */
+	uint32_t tid;  /* 0: MADE_TID */
+};
+void made_origin(struct made_stitch *made, const struct made_origin *origin);
+#define MADE_ORIGIN(made, ...) made_origin(made, &(const struct made_origin){__VA_ARGS__})
+
 struct made_task {
 	uint64_t task;
 	const char *name, *frames, *leaf; /* NULL: "" */
@@ -74,7 +88,8 @@ struct made_task {
 void made_task(struct made_stitch *made, const struct made_task *task);
 #define MADE_TASK(made, ...) made_task(made, &(const struct made_task){__VA_ARGS__})
 
-/* A pass over the tasks given, each of which gets 10 ns. */
+/* A pass over the tasks given, each of which gets 10 ns; and the last one once more. */
+void made_pass_again(struct made_stitch *made, uint64_t ts_ns);
 void made_pass(struct made_stitch *made, uint64_t ts_ns, uint32_t ndropped, const uint64_t *tasks,
 	       uint32_t n);
 #define MADE_PASS(made, ts_ns, ndropped, ...)                             \

@@ -48,6 +48,35 @@ static void test_await(void **state)
 }
 
 /* Only the task that waits for no other task gets the pass's time; one that merely made another is one. */
+/* A pass that holds again and again is one sample, handed out before anything changes. */
+static void test_pass_again(void **state)
+{
+	struct made_stitch *made = base(state);
+	uint64_t before = made->sum_ns;
+
+	made_pass_again(made, 5); /* without one before it there is nothing to repeat */
+	MADE_TASK(made, .task = A, .name = "A", .frames = "x", .waiter = FUTURE);
+	MADE_PASS(made, 10, 0, A);
+	made_expect(made, "r L <A> x\n");
+	made_pass_again(made, 20);
+	made_event(made, CS_EV_SAME); /* a sleeping thread is seen again: it changes nothing */
+	made_pass_again(made, 30);
+	made_expect(made, "r L s\nr L <A> x\n");
+	assert_int_equal(made->last.count, 2);
+	assert_int_equal(made->last.ts_ns, 30);
+	assert_int_equal(made->last.weight_ns, 20);
+	made_pass_again(made, 40);
+	MADE_TASK(made, .task = A, .name = "A", .frames = "y", .waiter = FUTURE, .ts_ns = 50);
+	made_expect(made, "r L <A> x\n");
+	assert_int_equal(made->last.count, 1);
+	assert_int_equal(made->sum_ns - before, 10 + 100 + 20 + 10);
+	MADE_PASS(made, 60, 0, A);
+	made_pass_again(made, 70);
+	made_event(made, CS_EV_EXIT);
+	made_pass_again(made, 80); /* another process at this number: it had no pass */
+	made_expect(made, "r L <A> y\nr L <A> y\n");
+}
+
 static void test_created(void **state)
 {
 	struct made_stitch *made = base(state);
@@ -131,8 +160,8 @@ static void test_address_reused_after_creation(void **state)
 	MADE_TASK(made, .task = D, .name = "D", .frames = "z", .ts_ns = 9);
 	MADE_PASS(made, 10, 0, A, B, D);
 	made_expect(made, "r L <A> v\n"
-			  "r L <A> x <B2+> u\n"
-			  "r L <A> x <B!> y <D+> z\n");
+			  "r L <A> x <B!> y <D+> z\n"
+			  "r L <A> x <B2+> u\n");
 }
 
 static void test_address_reused_unseen(void **state)
@@ -145,7 +174,7 @@ static void test_address_reused_unseen(void **state)
 	MADE_TASK(made, .task = B, .name = "B2", .frames = "u", .ts_ns = 9, .coro = 0x7777);
 	MADE_TASK(made, .task = D, .name = "D", .frames = "z", .ts_ns = 9);
 	MADE_PASS(made, 10, 1, B, D);
-	made_expect(made, "r L <B2> u\nr L <A> x <B!> y <D+> z\n");
+	made_expect(made, "r L <A> x <B!> y <D+> z\nr L <B2> u\n");
 }
 
 static void test_record_older_than_creation(void **state)
@@ -317,6 +346,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_await),
+		TEST(test_pass_again),
 		TEST(test_created),
 		TEST(test_ghost),
 		TEST(test_incomplete_pass),
