@@ -196,6 +196,7 @@ static void test_origin(void **state)
 	assert_int_equal(fake.calls, 2);
 	assert_int_equal(fake.origin_call, 1);
 	assert_int_equal(fake.flags, BPF_RB_NO_WAKEUP);
+	assert_int_equal(fake.origin.hdr.flags, 0);
 	assert_int_equal(stack->hdr.kind, CS_EV_STACK);
 	assert_int_equal(stack->hdr.flags, CS_ORIGIN_WALL);
 	assert_int_equal(stack->hdr.size, fake.size);

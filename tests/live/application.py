@@ -210,9 +210,8 @@ def test_page():
     live.check("page: tasks made from the beginning have their creators", above_of(seen, "heartbeat", "consumer") == {"main"},
                above_of(seen, "heartbeat", "consumer"))
     check_threads("page", found)
-    words = ["record", "-d", "10", "-o", "application.html", "--", live.INTERPRETER or "python3", "tests/targets/app_server.py", "--clients",
-             str(CLIENTS)]
-    print("     to look at it, with an interpreter that has aiohttp: sudo coroscope " + shlex.join(words))
+    words = ["record", "-d", "10", "-o", "application.html", "--", *map(str, command[command.index("--") + 1:])]
+    print("     to look at it: sudo coroscope " + shlex.join(words))
 
 
 live.main(test_wall, test_cpu, test_pstree, test_page)

@@ -15,6 +15,7 @@ import live
 OTHERWISE = {
     "gather_handed_over.1": ({"gather_handed_over"}, "gather() notes the task that calls it; another one awaits what it returns"),
     "as_completed_handed_over.1": ({"as_completed_handed_over"}, "so does as_completed()"),
+    "as_completed_given_up.1": ({"as_completed_given_up"}, "it is noted until the end, though its task left the loop and waits for something else"),
     "task_group_body.1": ({"task_group_body"}, "a group notes its task at once; in the group's body that waits for something else"),
     "user_callback.1": ({None}, "the callback that wakes the waiter is not asyncio's, which notes nothing"),
     "user_method.1": ({None}, "likewise"),

@@ -24,7 +24,7 @@ sys.path[:0] = options.packages
 from aiohttp import web
 
 CONNECTIONS = 8  # fewer than clients: queries wait for one another
-QUERY_S, SIBLING_S, FAILS_S, BLOCKING_S, PATIENCE_S = 0.02, 0.3, 0.1, 0.05, 0.03
+QUERY_S, SIBLING_S, FAILS_S, BLOCKING_S, PATIENCE_S = 0.04, 0.3, 0.1, 0.05, 0.03
 HANDLER = "RequestHandler.start|start"  # aiohttp's task of a connection, qualified since Python 3.11
 
 numbers = itertools.count()

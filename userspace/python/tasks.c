@@ -4,8 +4,8 @@
  * write down what is new.
  *
  * Everything is read before it is known whether the reading holds, and nothing is read after: records are
- * written from the walk alone. In the per-task form the second walk is only compared: whatever the first one
- * read of a task (its name, its coroutines) lay between two equal readings of it.
+ * written from the walk alone. In the per-task form two walks are compared: of what is equal in both, all that was read of a
+ * task (its name, its coroutines) belongs together.
  *
  * Most processes are at rest most of the time. If every thread that a process had was blocked before the last reading, and
  * none has been given a CPU since, then nothing can have written to its memory, and the last reading is this pass's, too: no byte
@@ -50,7 +50,10 @@ struct cs_tasks {
 	struct cs_quiet *process; /* all threads */
 	bool still;               /* process says whether what walk and known have is still so */
 	struct cs_loops loops;
-	struct cs_walk walk, second; /* second: to compare with, in the per-task form */
+	struct cs_walk walks[2];
+	struct cs_walk *walk, *second; /* the last reading, and the one before it */
+	uint64_t walk_ns, second_ns;   /* when they began */
+	unsigned int nread;            /* readings of this pass */
 	struct cs_addrmap digests; /* of the second walk: task -> digest of all it was read from */
 	struct cs_addrmap known;   /* of the last pass: task -> digest of what its record says */
 	struct cs_addrmap next;    /* of this pass */
@@ -103,6 +106,8 @@ int cs_tasks_new(const struct cs_interp *interp, const struct cs_asyncio *asynci
 	tasks = calloc(1, sizeof(*tasks));
 	if (!tasks)
 		return -ENOMEM;
+	tasks->walk = &tasks->walks[0];
+	tasks->second = &tasks->walks[1];
 	tasks->interp = *interp;
 	tasks->asyncio = *asyncio;
 	cs_loops_init(&tasks->loops, interp->pid);
@@ -121,8 +126,8 @@ void cs_tasks_free(struct cs_tasks *tasks)
 		return;
 	cs_quiet_free(tasks->quiet);
 	cs_quiet_free(tasks->process);
-	cs_walk_free(&tasks->walk);
-	cs_walk_free(&tasks->second);
+	cs_walk_free(&tasks->walks[0]);
+	cs_walk_free(&tasks->walks[1]);
 	cs_addrmap_free(&tasks->digests);
 	cs_addrmap_free(&tasks->known);
 	cs_addrmap_free(&tasks->next);
@@ -140,8 +145,8 @@ static bool watch_loops(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 	size_t n;
 
 	cs_loops_begin(&tasks->loops);
-	for (size_t i = 0; i < tasks->walk.ntasks; i++) {
-		const struct cs_walk_task *task = &tasks->walk.tasks[i];
+	for (size_t i = 0; i < tasks->walk->ntasks; i++) {
+		const struct cs_walk_task *task = &tasks->walk->tasks[i];
 
 		if (is_alive(task) && task->loop)
 			cs_loops_add(&tasks->loops, ctx, task->loop);
@@ -152,6 +157,19 @@ static bool watch_loops(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 	return enough;
 }
 
+/* Read all tasks; the last reading becomes the second. Returns what cs_walk_read returns. */
+static int read_once(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
+{
+	struct cs_walk *last = tasks->walk;
+
+	tasks->walk = tasks->second;
+	tasks->second = last;
+	tasks->second_ns = tasks->walk_ns;
+	tasks->walk_ns = now_ns();
+	tasks->nread++;
+	return cs_walk_read(tasks->walk, ctx, &tasks->asyncio);
+}
+
 /* Note how often each thread has run, before a reading. Run counts tell nothing of ourselves: we run while we read. */
 static bool begin_still(struct cs_tasks *tasks)
 {
@@ -159,19 +177,15 @@ static bool begin_still(struct cs_tasks *tasks)
 }
 
 /* Returns 0 when the process was at rest during the walk, -EBUSY if it never was, or the walk's error. */
-static int read_quiet(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint64_t wait_ns,
-		      uint64_t *ret_began_ns)
+static int read_quiet(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint64_t wait_ns)
 {
 	const struct timespec pause = {.tv_nsec = POLL_NS};
-	uint64_t deadline = now_ns() + wait_ns;
+	uint64_t began_ns = now_ns(), deadline = began_ns + wait_ns;
 
-	for (;;) {
-		bool quiet = cs_quiet_begin(tasks->quiet);
-
-		*ret_began_ns = now_ns();
-		if (quiet) {
-			bool still = begin_still(tasks);
-			int err = cs_walk_read(&tasks->walk, ctx, &tasks->asyncio);
+	for (;; began_ns = now_ns()) {
+		if (cs_quiet_begin(tasks->quiet)) {
+			bool still = begin_still(tasks), quiet;
+			int err = read_once(tasks, ctx);
 
 			if (err)
 				return err;
@@ -181,7 +195,7 @@ static int read_quiet(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, ui
 				return 0;
 			}
 		}
-		if (*ret_began_ns >= deadline)
+		if (began_ns >= deadline)
 			return -EBUSY;
 		nanosleep(&pause, NULL);
 	}
@@ -193,27 +207,32 @@ static uint64_t read_digest(const struct cs_walk_task *task)
 	return cs_digest_word(task->digest, task->bytes);
 }
 
-/* Read twice; tasks that changed in between are dropped from the first walk. */
-static int read_twice(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx,
-		      uint64_t *ret_began_ns)
+/*
+ * Have two readings, those that were in vain for a quiet one included. What is left was so in the first one and is so in the
+ * second: tasks that changed in between are dropped.
+ */
+static int read_twice(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 {
-	struct cs_walk *walk = &tasks->walk;
+	struct cs_walk *walk;
 	uint64_t digest;
-	int err;
+	int err = 0;
 
-	*ret_began_ns = now_ns();
-	if ((err = cs_walk_read(walk, ctx, &tasks->asyncio)))
+	while (!err && tasks->nread < 2) {
+		err = read_once(tasks, ctx);
+		if (!err)
+			watch_loops(tasks, ctx);
+	}
+	if (!err)
+		err = cs_addrmap_reset(&tasks->digests, tasks->second->ntasks);
+	if (err)
 		return err;
-	watch_loops(tasks, ctx);
-	if ((err = cs_walk_read(&tasks->second, ctx, &tasks->asyncio)) ||
-	    (err = cs_addrmap_reset(&tasks->digests, tasks->second.ntasks)))
-		return err;
-	for (size_t i = 0; i < tasks->second.ntasks; i++) {
-		const struct cs_walk_task *task = &tasks->second.tasks[i];
+	for (size_t i = 0; i < tasks->second->ntasks; i++) {
+		const struct cs_walk_task *task = &tasks->second->tasks[i];
 
 		if (task->state)
 			cs_addrmap_add(&tasks->digests, task->addr, read_digest(task));
 	}
+	walk = tasks->walk;
 	for (size_t i = 0; i < walk->ntasks; i++) {
 		struct cs_walk_task *task = &walk->tasks[i];
 
@@ -265,16 +284,16 @@ static int append_task(const struct cs_tasks *tasks, const struct cs_walk_task *
 	ev->leaf_len = task->leaf_len;
 	ev->nframes = task->nframes;
 	ev->nlinks = task->nlinks;
-	for (uint32_t i = 0; i < task->nframes; i++, at = tasks->walk.frames[at].next)
-		ev->frames[i] = tasks->walk.frames[at].frame;
+	for (uint32_t i = 0; i < task->nframes; i++, at = tasks->walk->frames[at].next)
+		ev->frames[i] = tasks->walk->frames[at].frame;
 	text = (char *)ev->frames + frames_size;
 	if (links_size)
-		memcpy(text, tasks->walk.links + task->link_at, links_size);
+		memcpy(text, tasks->walk->links + task->link_at, links_size);
 	text += links_size;
 	if (task->name_len)
-		memcpy(text, tasks->walk.texts.data + task->name_at, task->name_len);
+		memcpy(text, tasks->walk->texts.data + task->name_at, task->name_len);
 	if (task->leaf_len)
-		memcpy(text + task->name_len, tasks->walk.texts.data + task->leaf_at,
+		memcpy(text + task->name_len, tasks->walk->texts.data + task->leaf_at,
 		       task->leaf_len);
 	return 0;
 }
@@ -291,7 +310,7 @@ static uint64_t record_digest(const struct cs_tasks *tasks, const struct cs_walk
 /* Append the records of the tasks that are new or have changed. Returns 0 or -ENOMEM. */
 static int append_tasks(struct cs_tasks *tasks, uint64_t ts_ns, struct cs_buf *out)
 {
-	struct cs_walk *walk = &tasks->walk;
+	struct cs_walk *walk = tasks->walk;
 
 	if (cs_addrmap_reset(&tasks->next, walk->ntasks))
 		return -ENOMEM;
@@ -326,9 +345,9 @@ static int append_pass(const struct cs_tasks *tasks, uint64_t ts_ns, uint64_t we
 	ev->ntasks = result->ntasks;
 	ev->ndropped = result->ndropped;
 	ev->coherence = result->coherence;
-	for (size_t i = 0; i < tasks->walk.ntasks; i++) {
-		if (is_alive(&tasks->walk.tasks[i]))
-			ev->tasks[n++] = tasks->walk.tasks[i].addr;
+	for (size_t i = 0; i < tasks->walk->ntasks; i++) {
+		if (is_alive(&tasks->walk->tasks[i]))
+			ev->tasks[n++] = tasks->walk->tasks[i].addr;
 	}
 	return 0;
 }
@@ -382,13 +401,13 @@ static int read_tasks(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, ui
 	int err;
 
 	tasks->still = false;
-	*ret = CS_COHERENT_QUIET;
-	err = read_quiet(tasks, ctx, patience(tasks, wait_ns), ret_began_ns);
+	tasks->nread = 0;
+	err = read_quiet(tasks, ctx, patience(tasks, wait_ns));
 	tasks->restless = err == -EBUSY ? tasks->restless + 1 : 0;
-	if (err == -EBUSY) {
-		*ret = CS_COHERENT_PER_TASK;
-		err = read_twice(tasks, ctx, ret_began_ns);
-	}
+	*ret = err == -EBUSY ? CS_COHERENT_PER_TASK : CS_COHERENT_QUIET;
+	if (err == -EBUSY)
+		err = read_twice(tasks, ctx);
+	*ret_began_ns = *ret == CS_COHERENT_QUIET ? tasks->walk_ns : tasks->second_ns;
 	return err;
 }
 
@@ -401,7 +420,7 @@ static int pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, 
 	bool still = tasks->still && cs_quiet_end(tasks->process);
 	int err = still ? 0 : read_tasks(tasks, &ctx, wait_ns, &began_ns, &coherence);
 
-	ret->ndropped = tasks->walk.ndropped;
+	ret->ndropped = tasks->walk->ndropped;
 	/* The sets themselves could not be read. */
 	if (err == -EFAULT || err == -EINVAL)
 		return -EAGAIN;

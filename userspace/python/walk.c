@@ -163,7 +163,8 @@ static int read_interpreter_lists(struct cs_walk *walk, const struct cs_pyobj_ct
 				  uint64_t interpreter, int *left)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
-	uint64_t tstate, mark = 0; /* a state met before, ever further ones: a circle comes back to it */
+	uint64_t tstate,
+		mark = 0; /* a state met before, ever further ones: a circle comes back to it */
 	int err = cs_mem_read_u64(ctx->mem, interpreter + off->interp_threads_head, &tstate);
 
 	for (unsigned int n = 1; !err && tstate && (*left)-- > 0; n++) {

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes, and the code objects in them that matter to stitching. */
+#include "stitch/process.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct cs_process_code {
+	uint64_t code;
+	unsigned int flags;
+	UT_hash_handle hh;
+};
+
+struct cs_process *cs_process_get(struct cs_process **processes, uint32_t pid)
+{
+	struct cs_process *process;
+
+	HASH_FIND(hh, *processes, &pid, sizeof(pid), process);
+	if (process)
+		return process;
+	process = calloc(1, sizeof(*process));
+	if (!process)
+		return NULL;
+	process->pid = pid;
+	if (cs_graph_new(&process->graph)) {
+		free(process);
+		return NULL;
+	}
+	HASH_ADD(hh, *processes, pid, sizeof(process->pid), process);
+	return process;
+}
+
+void cs_process_free(struct cs_process **processes, struct cs_process *process)
+{
+	struct cs_process_code *code, *tmp;
+
+	HASH_DEL(*processes, process);
+	HASH_ITER (hh, process->codes, code, tmp) {
+		HASH_DEL(process->codes, code);
+		free(code);
+	}
+	cs_threads_free(&process->threads);
+	cs_graph_free(process->graph);
+	free(process);
+}
+
+unsigned int cs_process_code_flags(const struct cs_process *process, uint64_t addr)
+{
+	struct cs_process_code *code;
+
+	HASH_FIND(hh, process->codes, &addr, sizeof(addr), code);
+	return code ? code->flags : 0;
+}
+
+int cs_process_learn_code(struct cs_process *process, const struct cs_event_code *event)
+{
+	unsigned int flags = event->flags & (CS_CODE_ASYNCIO | CS_CODE_LOOP);
+	struct cs_process_code *code;
+
+	HASH_FIND(hh, process->codes, &event->code, sizeof(event->code), code);
+	if (!code && !flags)
+		return 0;
+	if (!code) {
+		code = calloc(1, sizeof(*code));
+		if (!code)
+			return -ENOMEM;
+		code->code = event->code;
+		HASH_ADD(hh, process->codes, code, sizeof(code->code), code);
+	}
+	code->flags = flags;
+	return 0;
+}
+
+/* Index of the innermost frame, from newest-first index `from` on, that runs an event loop; n if none does. */
+static uint32_t innermost_loop(const struct cs_process *process, const struct cs_event_stack *stack,
+			       uint32_t from)
+{
+	uint32_t i = from;
+
+	while (i < stack->nframes &&
+	       !(cs_process_code_flags(process, stack->frames[i].code) & CS_CODE_LOOP))
+		i++;
+	return i;
+}
+
+void cs_process_learn_base(const struct cs_process *process, struct cs_thread *thread,
+			   const struct cs_event_stack *stack)
+{
+	uint32_t from = stack->running.task ? stack->running.root_frame + 1 : 0;
+	uint32_t loop = innermost_loop(process, stack, from);
+	/* what was left out may be a loop's frame, unless it all lies above the task */
+	bool whole = stack->status == CS_STATUS_COMPLETE ||
+		     (stack->status == CS_STATUS_CUT && from > CS_LEAF_FRAMES);
+
+	if (loop >= stack->nframes || !whole)
+		return;
+	thread->nbase = stack->nframes - loop;
+	for (uint32_t i = 0; i < thread->nbase; i++)
+		thread->base[i] = stack->frames[stack->nframes - 1 - i];
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What stitching knows of one process: its tasks, its threads, and which code objects are event loops or asyncio's own. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "decode/decode.h"
+#include "stitch/graph.h"
+#include "stitch/thread.h"
+
+struct cs_process_code;
+
+/* How long, and in how many looks, the last pass held until ts_ns. */
+struct cs_rest {
+	uint64_t ts_ns, weight_ns;
+	uint32_t count;
+};
+
+struct cs_process {
+	uint32_t pid;
+	struct cs_rest rest; /* not handed out yet */
+	bool passed;         /* there was a pass */
+	struct cs_graph *graph;
+	struct cs_thread *threads;
+	struct cs_process_code *codes;
+	UT_hash_handle hh; /* by pid */
+};
+
+/* Returns the process, made if new, or NULL without memory. */
+struct cs_process *cs_process_get(struct cs_process **processes, uint32_t pid);
+void cs_process_free(struct cs_process **processes, struct cs_process *process);
+
+/* CS_CODE_ASYNCIO and CS_CODE_LOOP of a code object, as far as it is known. */
+unsigned int cs_process_code_flags(const struct cs_process *process, uint64_t code);
+
+/* Returns 0 or -ENOMEM. */
+int cs_process_learn_code(struct cs_process *process, const struct cs_event_code *event);
+
+/* Remember the frames below which this thread's tasks hang. Incomplete stacks have no root to remember. */
+void cs_process_learn_base(const struct cs_process *process, struct cs_thread *thread,
+			   const struct cs_event_stack *stack);
