@@ -138,7 +138,7 @@ static __always_inline void py_frame_record(struct cs_walk *w, struct task_struc
 	out->check = py_code_meet(w, task, code);
 	if (w->in_generator)
 		py_frame_match_task(w, n);
-	if (code == w->work.run_code)
+	if (code == w->work.run_code && !w->to_root)
 		py_work_meet(w, task, n);
 	w->nseen = n + 1;
 }

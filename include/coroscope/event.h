@@ -120,7 +120,7 @@ CS_ASSERT_SIZE(struct cs_ev_stack, 168);
 /* For whom a worker thread works: of the stack of the same thread with the same time, which follows. */
 struct cs_ev_origin {
 	struct cs_ev_hdr hdr;
-	/* The task that waits for what the thread works on. root_frame: the stack's frames before it are the job's. */
+	/* The task that waits for what the thread works on. root_frame: as many of the stack's newest frames are the job's. */
 	struct cs_running_task waiter;
 };
 CS_ASSERT_SIZE(struct cs_ev_origin, 112);

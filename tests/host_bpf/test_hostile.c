@@ -306,12 +306,14 @@ static void walk_at_random(struct fixture *f, unsigned int rounds, uint64_t seed
 		uint64_t old[4];
 
 		fuzz_info(f, &good, &seed);
+		walk_host.to_root = i % 8 == 7;
 		for (size_t k = 0; k < ARRAY_SIZE(at); k++)
 			at[k] = fuzz_memory(f, &seed, &old[k]);
 		walk_and_check(f, i % 2 ? 0 : random_word(f, &seed));
 		for (size_t k = ARRAY_SIZE(at); k-- > 0;)
 			memcpy(at[k], &old[k], sizeof(old[k]));
 	}
+	walk_host.to_root = false;
 	/* it got everywhere, not just as far as the first check */
 	check_ends_seen(f);
 	assert_true(f->seen[CS_STATUS_TRUNCATED]);

@@ -30,11 +30,10 @@ static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task);
 #include "bpf/py_stack.bpf.h"
 
 /* The fields that a read may fill. */
-#define WALK_TARGETS(X)                                                                \
-	X(window)                                                                      \
-	X(ev.running.name)                                                             \
-	X(origin.waiter.name) X(interp) X(tstate) X(frame) X(code_words) X(text_words) \
-		X(seen_text)
+#define WALK_TARGETS(X)    \
+	X(window)          \
+	X(ev.running.name) \
+	X(origin.waiter.name) X(interp) X(tstate) X(frame) X(code_words) X(text_words) X(seen_text)
 
 /* What a program pushes into the ring. */
 static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task)

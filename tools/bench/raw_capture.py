@@ -17,7 +17,7 @@ def header_numbers(name, pattern):
             for found in re.finditer(pattern, (INCLUDE / name).read_text(encoding="utf-8"))}
 
 
-KINDS = header_numbers("event.h", r"\bCS_EV_(\w+) = (\d+),")
+KINDS = header_numbers("event.h", r"\bCS_EV_(\w+) =\s+(\d+),")
 # status.h lists the ends of a walk first, then the accounts
 COUNTERS = {name: number for name, number in
             re.findall(r"X\((\w+), (\d+), ",
@@ -44,6 +44,7 @@ class RawCapture:
 
     def _read(self, data):
         at = struct.unpack_from("<QII", data, 0)[2]
+        tasks_of = {}  # of each process's last pass
         while at + HEADER.size <= len(data):
             size, kind, flags, ts_ns, pid, _ = HEADER.unpack_from(data, at)
             if size < HEADER.size:
@@ -58,7 +59,10 @@ class RawCapture:
             elif kind == KINDS["TASK_CREATED"]:
                 self.created_frames.append(STACK_COUNTS.unpack_from(data, at + STACK_COUNTS_AT)[0])
             elif kind == KINDS["PASS"]:
-                self.passes.append((ts_ns, struct.unpack_from("<I", data, at + PASS_TASKS_AT)[0]))
+                tasks_of[pid] = struct.unpack_from("<I", data, at + PASS_TASKS_AT)[0]
+                self.passes.append((ts_ns, tasks_of[pid]))
+            elif kind == KINDS["PASS_AGAIN"]:
+                self.passes.append((ts_ns, tasks_of.get(pid, 0)))
             elif kind == KINDS["CAPTURE"]:
                 self.loaded_ns = ts_ns
             elif kind == KINDS["STATS"] and pid == 0:

@@ -4,39 +4,38 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <uthash.h>
+#include <string.h>
 
 #include "python/digest.h"
+
+/*
+ * Direct mapped: tasks come and go for as long as a capture lasts, and what is not known any more is found anew.
+ */
+#define KNOWN_BITS 15
 
 struct known {
 	uint64_t digest;
 	uint32_t index;
-	uint32_t age; /* of the names when it was added */
-	UT_hash_handle hh;
+	uint32_t age; /* of the names when it was added; 0: nothing is here */
 };
 
 struct cs_known_samples {
-	struct known *samples;
-	uint32_t age;    /* counts the times that all was forgotten */
+	struct known samples[1u << KNOWN_BITS];
+	uint32_t age;    /* counts the times that all was forgotten, from 1 */
 	uint64_t digest; /* of the sample that was looked for last */
 };
 
 int cs_known_samples_new(struct cs_known_samples **ret)
 {
 	*ret = calloc(1, sizeof(**ret));
-	return *ret ? 0 : -ENOMEM;
+	if (!*ret)
+		return -ENOMEM;
+	(*ret)->age = 1;
+	return 0;
 }
 
 void cs_known_samples_free(struct cs_known_samples *known)
 {
-	struct known *it, *tmp;
-
-	if (!known)
-		return;
-	HASH_ITER (hh, known->samples, it, tmp) {
-		HASH_DEL(known->samples, it);
-		free(it);
-	}
 	free(known);
 }
 
@@ -77,12 +76,11 @@ static uint64_t digest_of(const struct cs_stitched *sample)
 	return digest;
 }
 
-static struct known *find(const struct cs_known_samples *known)
+/* Where the sample that was looked for last is, if it is anywhere. */
+static struct known *place(struct cs_known_samples *known)
 {
-	struct known *it;
-
-	HASH_FIND(hh, known->samples, &known->digest, sizeof(known->digest), it);
-	return it;
+	/* a product's upper bits are its best */
+	return &known->samples[known->digest >> (64 - KNOWN_BITS)];
 }
 
 int64_t cs_known_samples_find(struct cs_known_samples *known, const struct cs_stitched *sample)
@@ -90,24 +88,13 @@ int64_t cs_known_samples_find(struct cs_known_samples *known, const struct cs_st
 	const struct known *it;
 
 	known->digest = digest_of(sample);
-	it = find(known);
-	return it && it->age == known->age ? (int64_t)it->index : -ENOENT;
+	it = place(known);
+	return it->age == known->age && it->digest == known->digest ? (int64_t)it->index : -ENOENT;
 }
 
-int cs_known_samples_add(struct cs_known_samples *known, uint32_t index)
+void cs_known_samples_add(struct cs_known_samples *known, uint32_t index)
 {
-	struct known *it = find(known);
-
-	if (!it) {
-		it = calloc(1, sizeof(*it));
-		if (!it)
-			return -ENOMEM;
-		it->digest = known->digest;
-		HASH_ADD(hh, known->samples, digest, sizeof(it->digest), it);
-	}
-	it->index = index;
-	it->age = known->age;
-	return 0;
+	*place(known) = (struct known){known->digest, index, known->age};
 }
 
 void cs_known_samples_heed(struct cs_known_samples *known, const struct cs_event *event)

@@ -139,7 +139,8 @@ static int add_new_sample(struct pipeline *p, const struct cs_stitched *sample,
 	}
 	if (cs_profile_add_in(p->profile, sample->tree, p->frames, n, &labels, values))
 		return -ENOMEM;
-	return cs_known_samples_add(p->known, cs_profile_last(p->profile));
+	cs_known_samples_add(p->known, cs_profile_last(p->profile));
+	return 0;
 }
 
 static int add_sample(void *ctx, const struct cs_stitched *sample)

@@ -177,7 +177,7 @@ static bool has_news(struct cs_target *target)
 {
 	uint64_t now = cs_now_ns(), mark;
 
-	if (cs_modules_mark(&target->interp, target->mem, &mark))
+	if (cs_asyncio_mark(&target->interp, &target->asyncio, target->mem, &mark))
 		mark = target->modules_mark;
 	if (target->asyncio.loaded && mark == target->modules_mark &&
 	    now - target->looked_ns < REFRESH_LOADED)
@@ -201,6 +201,7 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	/* what was found once is not given up because a dict is just being changed */
 	if (err || (target->asyncio.loaded && !found.loaded))
 		return 0;
+	target->asyncio.work_item_type = found.work_item_type;
 	if (memcmp(&target->interp.info.work, &found.work, sizeof(found.work))) {
 		target->interp.info.work = found.work;
 		err = cs_probes_set_process(probes, target->pid, &target->interp.info);

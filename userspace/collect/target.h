@@ -53,7 +53,7 @@ struct cs_target {
 	bool asked_for;         /* by pid, not met by chance */
 	bool no_asyncio;        /* its tasks are not asked for */
 	bool fresh;             /* it began while we watched: an exec */
-	uint64_t modules_mark;  /* see cs_modules_mark: when asyncio was looked for last */
+	uint64_t modules_mark;  /* see cs_asyncio_mark: when asyncio was looked for last */
 	uint64_t looked_ns;     /* then */
 	uint64_t refresh_at_ns; /* 0: nothing more to find out */
 	uint64_t poked_ns;      /* when it last mapped something that may matter */

@@ -273,12 +273,13 @@ static int load_pages(struct cs_mem *mem, const uint64_t *pages, size_t n)
 static int add_wanted(struct cs_mem *mem, uint64_t page)
 {
 	if (mem->nwanted == mem->cap_wanted) {
-		uint64_t *wanted = realloc(mem->wanted, 2 * mem->cap_wanted * sizeof(*mem->wanted));
+		size_t cap = mem->cap_wanted ? 2 * mem->cap_wanted : 64;
+		uint64_t *wanted = realloc(mem->wanted, cap * sizeof(*mem->wanted));
 
 		if (!wanted)
 			return -ENOMEM;
 		mem->wanted = wanted;
-		mem->cap_wanted *= 2;
+		mem->cap_wanted = cap;
 	}
 	mem->wanted[mem->nwanted++] = page;
 	return 0;

@@ -46,6 +46,7 @@ struct found {
 	struct cs_asyncio_module module;
 	uint64_t init, current_tasks;
 	struct cs_work work;
+	uint64_t work_item_type;
 	char reason[sizeof(((struct cs_asyncio *)0)->probe_reason)];
 };
 
@@ -176,7 +177,7 @@ static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct 
 	if ((err = module_dict(ctx, modules, "asyncio.tasks", &tasks_dict)))
 		return err;
 	/* programs without an executor have none */
-	cs_work_find(ctx, modules, ret->module.task_type, &ret->work);
+	cs_work_find(ctx, modules, ret->module.task_type, &ret->work, &ret->work_item_type);
 	return find_sets(ctx, tasks_dict, &ret->module);
 }
 
@@ -195,6 +196,7 @@ static void add_found(pid_t pid, const struct found *found, int err, struct cs_a
 	/* the main interpreter is the last one */
 	ret->current_tasks = found->current_tasks;
 	ret->work = found->work;
+	ret->work_item_type = found->work_item_type;
 	ret->modules[ret->nmodules++] = found->module;
 	ret->loaded = ret->loaded || !err;
 }
@@ -219,20 +221,37 @@ int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct c
 	return err;
 }
 
-int cs_modules_mark(const struct cs_interp *interp, struct cs_mem *mem, uint64_t *ret)
+/* Mix how many keys a keys object has into *mark: they only grow. */
+static int mix_keys(const struct cs_py_offsets *off, struct cs_mem *mem, uint64_t holder,
+		    uint64_t *mark)
+{
+	uint64_t keys, n = 0;
+	int err = cs_mem_read_u64(mem, holder, &keys);
+
+	if (!err && keys)
+		err = cs_mem_read_u64(mem, keys + off->keys_nentries, &n);
+	*mark = cs_digest_word(cs_digest_word(*mark, keys), n);
+	return err;
+}
+
+int cs_asyncio_mark(const struct cs_interp *interp, const struct cs_asyncio *asyncio,
+		    struct cs_mem *mem, uint64_t *ret)
 {
 	const struct cs_py_offsets *off = &interp->info.off;
-	uint64_t at, modules, keys, n, mark = 0;
+	uint64_t at, modules, mark = 0;
 	int err = cs_mem_read_u64(mem, interp->info.interpreters_head, &at);
 
 	for (int i = 0; i < CS_MAX_INTERPRETERS && at && !err; i++) {
-		if ((err = cs_mem_read_u64(mem, at + off->interp_modules, &modules)) || !modules ||
-		    (err = cs_mem_read_u64(mem, modules + off->dict_keys, &keys)) ||
-		    (err = cs_mem_read_u64(mem, keys + off->keys_nentries, &n)))
+		err = cs_mem_read_u64(mem, at + off->interp_modules, &modules);
+		if (err || !modules)
 			break;
-		mark = cs_digest_word(cs_digest_word(mark, keys), n);
-		err = cs_mem_read_u64(mem, at + off->interp_next, &at);
+		err = mix_keys(off, mem, modules + off->dict_keys, &mark);
+		if (!err)
+			err = cs_mem_read_u64(mem, at + off->interp_next, &at);
 	}
+	if (!err && asyncio->work_item_type)
+		err = mix_keys(off, mem, asyncio->work_item_type + off->heaptype_cached_keys,
+			       &mark);
 	*ret = mark;
 	return err;
 }

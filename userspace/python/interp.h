@@ -69,8 +69,9 @@ struct cs_asyncio {
 	 * threads are walked.
 	 */
 	uint64_t current_tasks;
-	struct cs_work
-		work; /* likewise of the main one; all zero until an executor has been used */
+	/* Likewise of the main one: all zero until an executor has got a job; the class of such jobs is there before, else 0. */
+	struct cs_work work;
+	uint64_t work_item_type;
 	struct cs_asyncio_module modules[CS_MAX_INTERPRETERS];
 	unsigned int nmodules;
 	struct cs_probe_site probe; /* of Task.__init__ */
@@ -90,8 +91,12 @@ int cs_interp_detect(pid_t pid, struct cs_interp *ret);
  */
 int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct cs_asyncio *ret);
 
-/* A number that changes when an interpreter imports a module. Returns 0 or what cs_mem_read returns. */
-int cs_modules_mark(const struct cs_interp *interp, struct cs_mem *mem, uint64_t *ret);
+/*
+ * A number that changes when an interpreter imports a module, or an executor gets its first job: when to look again. asyncio is what was
+ * found last. Returns 0 or what cs_mem_read returns.
+ */
+int cs_asyncio_mark(const struct cs_interp *interp, const struct cs_asyncio *asyncio,
+		    struct cs_mem *mem, uint64_t *ret);
 
 /* Do both name the same tasks? */
 bool cs_asyncio_same(const struct cs_asyncio *a, const struct cs_asyncio *b);

@@ -90,16 +90,19 @@ static int add_attr(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type
 _Static_assert(2 * CS_ATTR_STEPS + 2 <= CS_WORK_STEPS, "two attributes and a list");
 
 int cs_work_find(const struct cs_pyobj_ctx *ctx, uint64_t modules, uint64_t task_type,
-		 struct cs_work *ret)
+		 struct cs_work *ret, uint64_t *ret_item_type)
 {
 	struct cs_work work = {.task_type = task_type, .cell = DESTINATION_CELL};
 	uint64_t item_dict, future_dict, futures, run, chain, callback;
 	struct cs_pytype item, future;
 	int err;
 
-	if ((err = find_class(ctx, modules, "concurrent.futures.thread", "_WorkItem", &item,
-			      &item_dict)) ||
-	    (err = find_class(ctx, modules, "concurrent.futures._base", "Future", &future,
+	*ret_item_type = 0;
+	err = find_class(ctx, modules, "concurrent.futures.thread", "_WorkItem", &item, &item_dict);
+	if (err)
+		return err;
+	*ret_item_type = item.addr;
+	if ((err = find_class(ctx, modules, "concurrent.futures._base", "Future", &future,
 			      &future_dict)) ||
 	    (err = module_dict(ctx, modules, "asyncio.futures", &futures)) ||
 	    (err = function_code(ctx, item_dict, "run", &run)) ||

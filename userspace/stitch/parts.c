@@ -136,6 +136,8 @@ void cs_parts_add_lineage(struct cs_parts *parts, struct cs_process *process, st
 	bool cut;
 	uint32_t n = lineage(parts, process, leaf, tasks, CS_MAX_TASK_DEPTH, &cut);
 
+	if (!n)
+		return;
 	tid = tasks[n - 1]->tid ? tasks[n - 1]->tid : tid;
 	HASH_FIND(hh, process->threads, &tid, sizeof(tid), thread);
 	add_base(parts, thread);

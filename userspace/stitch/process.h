@@ -33,7 +33,7 @@ struct cs_process *cs_process_get(struct cs_process **processes, uint32_t pid);
 void cs_process_free(struct cs_process **processes, struct cs_process *process);
 
 /* CS_CODE_ASYNCIO and CS_CODE_LOOP of a code object, as far as it is known. */
-unsigned int cs_process_code_flags(const struct cs_process *process, uint64_t code);
+unsigned int cs_process_code_flags(const struct cs_process *process, uint64_t addr);
 
 /* Returns 0 or -ENOMEM. */
 int cs_process_learn_code(struct cs_process *process, const struct cs_event_code *event);

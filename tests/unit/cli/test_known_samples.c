@@ -47,7 +47,7 @@ static int teardown(void **state)
 static void add(struct cs_known_samples *known, const struct made *made, uint32_t index)
 {
 	assert_int_equal(cs_known_samples_find(known, &made->sample), -ENOENT);
-	assert_int_equal(cs_known_samples_add(known, index), 0);
+	cs_known_samples_add(known, index);
 	assert_int_equal(cs_known_samples_find(known, &made->sample), index);
 }
 

@@ -113,6 +113,8 @@ static void asyncios_own(void **state)
 static void expect_foreign(struct world *world, uint64_t loop)
 {
 	expect(world, loop, 0);
+	/* two threads' dicts are more than two threads */
+	assert_true(world->loops.left < CS_MAX_THREADS - 2);
 	run(world, 1, loop);
 	expect(world, loop, 4002);
 	run(world, 0, 0);

@@ -22,6 +22,7 @@ struct world {
 		callback; /* two functions, and a code object among the second one's constants */
 	uint64_t modules;
 	struct cs_work work;
+	uint64_t item_type;
 };
 
 /*
@@ -142,7 +143,8 @@ static uint64_t use(struct world *world, uint64_t *ret_list)
 
 static int find(struct world *world)
 {
-	return cs_work_find(&world->made.ctx, world->modules, world->made.type_task, &world->work);
+	return cs_work_find(&world->made.ctx, world->modules, world->made.type_task, &world->work,
+			    &world->item_type);
 }
 
 static void expect_error(struct world *world, int err)
@@ -206,15 +208,18 @@ static void not_used(void **state)
 static void no_callback(void **state)
 {
 	struct world world;
-	uint64_t list, other, many[65];
+	uint64_t list, other, many[65], types[2]; /* of Python's own, and too small */
 
 	begin_unused(&world, 12);
 	use(&world, &list);
-	other = made_object(&world.made, made_class(&world.made, "code", 0, 0), 256);
-	made_put(&world.made, other, world.made.interp.info.off.code_name,
-		 made_name(&world.made, "_call_set_state"));
-	set_consts(&world, &other, 1);
-	expect_error(&world, -ENOENT);
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		types[i] = made_type(&world.made, "code", i ? 0 : CS_PYTYPE_HEAP, 0, i ? 32 : 256);
+		other = made_object(&world.made, types[i], 256);
+		made_put(&world.made, other, world.made.interp.info.off.code_name,
+			 made_name(&world.made, "_call_set_state"));
+		set_consts(&world, &other, 1);
+		expect_error(&world, -ENOENT);
+	}
 	set_consts(&world, NULL, 0);
 	expect_error(&world, -ENOENT);
 	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
@@ -330,12 +335,15 @@ static uint64_t made_interp_with(struct made *made, uint64_t modules, uint64_t n
 	return interpreter;
 }
 
+/* asyncio has not met an executor yet */
+static const struct cs_asyncio nothing;
+
 static uint64_t mark_of(struct made *made)
 {
 	uint64_t mark, again;
 
-	assert_int_equal(cs_modules_mark(&made->interp, made->ctx.mem, &mark), 0);
-	assert_int_equal(cs_modules_mark(&made->interp, made->ctx.mem, &again), 0);
+	assert_int_equal(cs_asyncio_mark(&made->interp, &nothing, made->ctx.mem, &mark), 0);
+	assert_int_equal(cs_asyncio_mark(&made->interp, &nothing, made->ctx.mem, &again), 0);
 	assert_int_equal(mark, again);
 	return mark;
 }
@@ -370,7 +378,8 @@ static void imports(void **state)
 			assert_int_not_equal(mark, mark_of(&made));
 		}
 		made_put(&made, dicts[1], off->dict_keys, 0x10);
-		assert_int_equal(cs_modules_mark(&made.interp, made.ctx.mem, &mark), -EFAULT);
+		assert_int_equal(cs_asyncio_mark(&made.interp, &nothing, made.ctx.mem, &mark),
+				 -EFAULT);
 		/* a list of interpreters without an end */
 		made_put(&made, first, off->interp_next, first);
 		mark_of(&made);
