@@ -29,8 +29,13 @@ class Found(list):
 
 
 def escaped(text, also=""):
-    """As an output writes a name: control characters, C1 included, and those of the format itself as \\xNN."""
-    return "".join(f"\\x{ord(c):02x}" if ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0 or c in also else c for c in text)
+    """As an output writes a name: control characters, C1 included, and those of the format itself as \\xNN; what ends a line or turns the
+    direction of writing as \\uNNNN."""
+    def shown(c):
+        if 0x2028 <= ord(c) <= 0x202e or 0x2066 <= ord(c) <= 0x2069:
+            return f"\\u{ord(c):04x}"
+        return f"\\x{ord(c):02x}" if ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0 or c in also else c
+    return "".join(map(shown, text))
 
 
 def is_frame(text, told):
