@@ -131,9 +131,8 @@ def watched(command, seconds):
     return done, Usage(half, recording, whole, used.ru_utime + used.ru_stime, in_kernel, wall)
 
 
-def check_alive(processes):
-    live.check("the programs are all alive", all(process.poll() is None for process in processes),
-               [(process.args, process.returncode) for process in processes if process.returncode is not None])
+def dead(processes):
+    return [(process.args, process.returncode) for process in processes if process.poll() is not None]
 
 
 def check_ended(what, done, allowed=(0,)):
@@ -196,7 +195,7 @@ def captured(mode, folder, harm, seconds):
         done, usage = watched([live.COROSCOPE, "record", "-a", "-m", mode, "-d", seconds, "-o", path], seconds)
         check_ended(f"{mode}, {harm}: record -a", done)
         burnt_s = (cpu_s(healthy.pid) - before) * live.seconds(done) / usage.wall_s
-        check_alive(others + [healthy.process])
+        ended = dead(others + [healthy.process])
     total = check_accounts(mode, path, seconds)
     for form in ("collapsed", "html", "pprof"):
         output = folder / f"profile.{form}"
@@ -211,6 +210,8 @@ def captured(mode, folder, harm, seconds):
           f"{total['PASSES']} passes over {total['TASKS']} tasks, {total['PASSES_FAILED']} failed, {path.stat().st_size} bytes", flush=True)
     live.check(f"{mode}: the end takes no more memory than there is in the capture", usage.whole_kb <= usage.recording_kb +
                ROOM_KB + path.stat().st_size // 1024, usage)
+    # last, so that the others are judged too: a program may die of the damage that it does itself
+    live.check(f"{mode}, {harm}: the programs are all alive", not ended, ended)
     return usage
 
 
