@@ -31,16 +31,6 @@ static const struct {
 	{"_scheduled_tasks", true},
 };
 
-static int module_dict(const struct cs_pyobj_ctx *ctx, uint64_t modules, const char *name,
-		       uint64_t *ret)
-{
-	uint64_t module;
-	int err = cs_pyobj_dict_get(ctx, modules, name, &module);
-
-	return err ? err
-		   : cs_mem_read_u64(ctx->mem, module + ctx->interp->info.off.module_dict, ret);
-}
-
 /* What a look into one interpreter finds. */
 struct found {
 	struct cs_asyncio_module module;
@@ -170,11 +160,11 @@ static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct 
 		return err;
 	if (!modules)
 		return -ENOENT;
-	if ((err = module_dict(ctx, modules, "_asyncio", &c_dict)) ||
+	if ((err = cs_pyobj_module_dict(ctx, modules, "_asyncio", &c_dict)) ||
 	    (err = find_current_tasks(ctx, c_dict, ret)) ||
 	    (err = find_task_type(ctx, c_dict, ret)))
 		return err;
-	if ((err = module_dict(ctx, modules, "asyncio.tasks", &tasks_dict)))
+	if ((err = cs_pyobj_module_dict(ctx, modules, "asyncio.tasks", &tasks_dict)))
 		return err;
 	/* programs without an executor have none */
 	cs_work_find(ctx, modules, ret->module.task_type, &ret->work, &ret->work_item_type);

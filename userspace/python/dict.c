@@ -233,6 +233,16 @@ int cs_pyobj_dict_get(const struct cs_pyobj_ctx *ctx, uint64_t dict, const char 
 	return err ? err : slot_value(ctx, slot, ret);
 }
 
+int cs_pyobj_module_dict(const struct cs_pyobj_ctx *ctx, uint64_t modules, const char *name,
+			 uint64_t *ret)
+{
+	uint64_t module;
+	int err = cs_pyobj_dict_get(ctx, modules, name, &module);
+
+	return err ? err
+		   : cs_mem_read_u64(ctx->mem, module + ctx->interp->info.off.module_dict, ret);
+}
+
 /* Where an instance's values are: *ret 0 if it has a dict instead, whose address is *ret_dict. */
 static int find_values(const struct cs_pyobj_ctx *ctx, uint64_t obj, const struct cs_pytype *type,
 		       uint64_t *ret, uint64_t *ret_dict)

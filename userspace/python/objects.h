@@ -86,6 +86,10 @@ int cs_pyobj_bytes(const struct cs_pyobj_ctx *ctx, uint64_t obj, uint64_t *ret_d
 int cs_pyobj_dict_get(const struct cs_pyobj_ctx *ctx, uint64_t dict, const char *key,
 		      uint64_t *ret);
 
+/* The dict of a module in sys.modules. -ENOENT: not imported. */
+int cs_pyobj_module_dict(const struct cs_pyobj_ctx *ctx, uint64_t modules, const char *name,
+			 uint64_t *ret);
+
 /* Receives the key and the value of an entry, both as addresses of objects. Returns 0 to go on. */
 typedef int cs_pyobj_entry_fn(void *arg, uint64_t key, uint64_t value);
 

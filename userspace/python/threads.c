@@ -40,12 +40,11 @@ static int visit(void *arg, uint64_t key, uint64_t value)
 static int each_in(struct each *each, uint64_t interpreter)
 {
 	const struct cs_py_offsets *off = &each->ctx->interp->info.off;
-	uint64_t modules, module, dict, active;
+	uint64_t modules, dict, active;
 	int err;
 
 	if ((err = cs_mem_read_u64(each->ctx->mem, interpreter + off->interp_modules, &modules)) ||
-	    (err = cs_pyobj_dict_get(each->ctx, modules, "threading", &module)) ||
-	    (err = cs_mem_read_u64(each->ctx->mem, module + off->module_dict, &dict)) ||
+	    (err = cs_pyobj_module_dict(each->ctx, modules, "threading", &dict)) ||
 	    (err = cs_pyobj_dict_get(each->ctx, dict, "_active", &active)))
 		return err;
 	return cs_pyobj_dict_each(each->ctx, active, visit, each);

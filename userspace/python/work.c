@@ -16,16 +16,6 @@
 /* Constants of _chain_future: it has fewer than ten. */
 #define MAX_CONSTS 64
 
-static int module_dict(const struct cs_pyobj_ctx *ctx, uint64_t modules, const char *name,
-		       uint64_t *ret)
-{
-	uint64_t module;
-	int err = cs_pyobj_dict_get(ctx, modules, name, &module);
-
-	return err ? err
-		   : cs_mem_read_u64(ctx->mem, module + ctx->interp->info.off.module_dict, ret);
-}
-
 /* A class that a module has, and its dict. */
 static int find_class(const struct cs_pyobj_ctx *ctx, uint64_t modules, const char *module,
 		      const char *name, struct cs_pytype *ret, uint64_t *ret_dict)
@@ -33,7 +23,7 @@ static int find_class(const struct cs_pyobj_ctx *ctx, uint64_t modules, const ch
 	uint64_t dict, type;
 	int err;
 
-	if ((err = module_dict(ctx, modules, module, &dict)) ||
+	if ((err = cs_pyobj_module_dict(ctx, modules, module, &dict)) ||
 	    (err = cs_pyobj_dict_get(ctx, dict, name, &type)) ||
 	    (err = cs_pytype_read(ctx, type, ret)))
 		return err;
@@ -104,7 +94,7 @@ int cs_work_find(const struct cs_pyobj_ctx *ctx, uint64_t modules, uint64_t task
 	*ret_item_type = item.addr;
 	if ((err = find_class(ctx, modules, "concurrent.futures._base", "Future", &future,
 			      &future_dict)) ||
-	    (err = module_dict(ctx, modules, "asyncio.futures", &futures)) ||
+	    (err = cs_pyobj_module_dict(ctx, modules, "asyncio.futures", &futures)) ||
 	    (err = function_code(ctx, item_dict, "run", &run)) ||
 	    (err = function_code(ctx, futures, "_chain_future", &chain)) ||
 	    (err = inner_code(ctx, chain, "_call_set_state", &callback)) ||
