@@ -16,10 +16,6 @@ struct cs_files;
 int cs_files_new(struct cs_probes *probes,
 		 struct cs_files **ret); /* probes is borrowed; 0 or -ENOMEM */
 void cs_files_free(struct cs_files *files);
-static inline void cs_files_freep(struct cs_files **files)
-{
-	cs_files_free(*files);
-}
 
 /*
  * A process has begun a program whose file is not known. Looks at the file. Returns true if the process is, or may become, a

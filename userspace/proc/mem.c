@@ -96,11 +96,6 @@ void cs_mem_free(struct cs_mem *mem)
 	free(mem);
 }
 
-pid_t cs_mem_pid(const struct cs_mem *mem)
-{
-	return mem->pid;
-}
-
 void cs_mem_forget(struct cs_mem *mem)
 {
 	mem->err = 0;
@@ -383,20 +378,6 @@ int cs_mem_read(struct cs_mem *mem, uint64_t addr, void *dst, size_t size)
 		size -= n;
 	}
 	return 0;
-}
-
-int cs_mem_read_now(struct cs_mem *mem, uint64_t addr, void *dst, size_t size)
-{
-	struct iovec local = {dst, size};
-	struct iovec remote = {(void *)(uintptr_t)addr, size};
-	ssize_t got;
-
-	if (!range_is_sane(addr, size))
-		return -EFAULT;
-	got = process_vm_readv(mem->pid, &local, 1, &remote, 1, 0);
-	if (got < 0)
-		return -errno;
-	return (size_t)got == size ? 0 : -EFAULT;
 }
 
 int cs_mem_read_u64(struct cs_mem *mem, uint64_t addr, uint64_t *ret)

@@ -24,8 +24,6 @@ static inline void cs_mem_freep(struct cs_mem **mem)
 	cs_mem_free(*mem);
 }
 
-pid_t cs_mem_pid(const struct cs_mem *mem);
-
 /* Drop every cached page: the next read sees the process as it is then. */
 void cs_mem_forget(struct cs_mem *mem);
 
@@ -46,9 +44,6 @@ void cs_mem_fetch(struct cs_mem *mem);
  * -EPERM, or -ENOMEM (more pages than a pass may hold: 32,768).
  */
 int cs_mem_read(struct cs_mem *mem, uint64_t addr, void *dst, size_t size);
-
-/* Like cs_mem_read, but past the cache: one system call, for a value that must be fresh. */
-int cs_mem_read_now(struct cs_mem *mem, uint64_t addr, void *dst, size_t size);
 
 /* One unsigned 64-bit word, through the cache. */
 int cs_mem_read_u64(struct cs_mem *mem, uint64_t addr, uint64_t *ret);

@@ -18,10 +18,6 @@ struct cs_symbols;
  */
 int cs_symbols_new(struct cs_profile *profile, bool first_lines, struct cs_symbols **ret);
 void cs_symbols_free(struct cs_symbols *symbols);
-static inline void cs_symbols_freep(struct cs_symbols **symbols)
-{
-	cs_symbols_free(*symbols);
-}
 
 /*
  * Learn from one event; kinds that carry no names are ignored. A CS_EV_EXEC forgets its process. 0
