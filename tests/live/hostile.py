@@ -58,8 +58,9 @@ def programs(folder, harm):
 def session(python, library, *arguments):
     """hostile_python.py and its children, which may be stuck: all are killed at the end."""
     command = [python, str(live.TARGETS / "hostile_python.py"), str(library), *map(str, arguments)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                               start_new_session=True, text=True)
+    errors = tempfile.TemporaryFile("w+")
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True, text=True)
+    process.errors = errors
     try:
         live.check(f"{' '.join(map(str, arguments[1:]))} runs on {os.path.basename(python)}", process.stdout.readline() == "ready\n")
         yield process
@@ -68,6 +69,7 @@ def session(python, library, *arguments):
             os.killpg(process.pid, 9)
         process.wait()
         process.stdout.close()
+        errors.close()
 
 
 # What coroscope uses
@@ -131,8 +133,9 @@ def watched(command, seconds):
     return done, Usage(half, recording, whole, used.ru_utime + used.ru_stime, in_kernel, wall)
 
 
-def dead(processes):
-    return [(process.args, process.returncode) for process in processes if process.poll() is not None]
+def last_words(process):
+    process.errors.seek(0)
+    return process.args, process.returncode, process.errors.read()[-1000:]
 
 
 def check_ended(what, done, allowed=(0,)):
@@ -195,7 +198,8 @@ def captured(mode, folder, harm, seconds):
         done, usage = watched([live.COROSCOPE, "record", "-a", "-m", mode, "-d", seconds, "-o", path], seconds)
         check_ended(f"{mode}, {harm}: record -a", done)
         burnt_s = (cpu_s(healthy.pid) - before) * live.seconds(done) / usage.wall_s
-        ended = dead(others + [healthy.process])
+        ended = [last_words(process) for process in others if process.poll() is not None]
+        live.check(f"{mode}, {harm}: the healthy program is alive", healthy.process.poll() is None)
     total = check_accounts(mode, path, seconds)
     for form in ("collapsed", "html", "pprof"):
         output = folder / f"profile.{form}"

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A shared library for hostile_python.py: a native thread writes random, cyclic and enormous values over what the program told it
- * of its interpreter. The program's Python threads stay in burn() and park(), which look at no Python object, so that it
- * survives. A wrong word is put right again some time later: else nothing below the first one would ever be read.
+ * of its interpreter. The program's Python threads stay in hostile_live() and hostile_park(), which look at no Python object, so
+ * that it survives. A wrong word is put right again some time later: else nothing below the first one would ever be read.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,7 @@ static uint64_t state;
 static char **again;
 static double life_s;
 static int harmless;
+static atomic_int nparked;
 
 static double now(void)
 {
@@ -264,7 +266,7 @@ int hostile_begin(uint64_t seed, char **arguments, double seconds, int is_harmle
 }
 
 /* A tenth of a CPU, in small pieces. */
-void hostile_burn(void)
+static void burn(void)
 {
 	for (;;) {
 		double end = now() + 0.001;
@@ -275,8 +277,22 @@ void hostile_burn(void)
 	}
 }
 
+/* Begin, and never return: the caller's Python is damaged already when a call of it could come back. */
+void hostile_live(uint64_t seed, char **arguments, double seconds, int is_harmless)
+{
+	if (hostile_begin(seed, arguments, seconds, is_harmless) < 0)
+		abort();
+	burn();
+}
+
 void hostile_park(void)
 {
-	for (;;)
+	for (nparked++;;)
 		usleep(20000);
+}
+
+/* How many threads are in hostile_park(). */
+int hostile_parked(void)
+{
+	return nparked;
 }

@@ -17,6 +17,7 @@ import types
 
 RUNTIME, INTERPRETER, THREAD, FRAME, CODE, TEXT, TASK, COROUTINE, CONTAINER, TYPE, OBJECT, LOOP = range(12)
 HEAD = object.__basicsize__
+PARKED = 3
 CHILDREN = 2
 TASKS = 40
 
@@ -25,7 +26,8 @@ seed += int(time.time() * 1000)  # another run of the same life would be no news
 lib = ctypes.CDLL(library)
 with_gil = ctypes.PyDLL(library)
 lib.hostile_add.argtypes = [ctypes.c_uint, ctypes.c_uint64, ctypes.c_uint64]
-lib.hostile_begin.argtypes = [ctypes.c_uint64, ctypes.c_void_p, ctypes.c_double, ctypes.c_int]
+for function in (lib.hostile_begin, lib.hostile_live, with_gil.hostile_live):
+    function.argtypes = [ctypes.c_uint64, ctypes.c_void_p, ctypes.c_double, ctypes.c_int]
 chance = random.Random(seed)
 told = set()
 
@@ -120,27 +122,25 @@ def tell_everything():
         tell_object(TYPE, kind, 512)
 
 
-def begin(arguments, seconds):
-    lib.hostile_begin(seed + os.getpid(), arguments, seconds, harm == "harmless")
-
-
 def deep(depth, work):
     return deep(depth - 1, work) if depth else work()
 
 
 def rage_in_c():
-    """Never returns: Python is damaged from here on."""
+    """Never returns: Python is damaged from here on, so no thread may be in it."""
+    while lib.hostile_parked() < PARKED:
+        time.sleep(0.001)
     tell_everything()
     with open("/proc/self/cmdline", "rb") as file:
         command = [os.fsencode(os.readlink("/proc/self/exe")), *file.read().split(b"\0")[:-1]]
     arguments = (ctypes.c_char_p * (len(command) + 1))(*command, None)
-    begin(ctypes.addressof(arguments), chance.uniform(1, 4))
-    (lib if chance.random() < 0.5 else with_gil).hostile_burn()
+    (lib if chance.random() < 0.5 else with_gil).hostile_live(
+        seed + os.getpid(), ctypes.addressof(arguments), chance.uniform(1, 4), harm == "harmless")
 
 
 def child():
     """Goes on in Python for as long as it works, and for a second at most."""
-    begin(None, 0)
+    lib.hostile_begin(seed + os.getpid(), None, 0, harm == "harmless")
     signal.alarm(2)  # damage may as well end in a loop
     end = time.monotonic() + 1
     while time.monotonic() < end:
@@ -184,7 +184,7 @@ async def main():
 
 
 if how == "lives":
-    for _ in range(3):
+    for _ in range(PARKED):
         threading.Thread(target=deep, args=(chance.randrange(20), lib.hostile_park), daemon=True).start()
 if os.environ.get("HOSTILE_READY") is None:
     os.environ["HOSTILE_READY"] = "told"  # an execution later nobody listens
