@@ -127,6 +127,15 @@ static __always_inline __u32 py_frame_place(__u32 n)
 				  : CS_LEAF_FRAMES + ((n - CS_LEAF_FRAMES) & (CS_ROOT_FRAMES - 1));
 }
 
+/* The frame in the window has called the task's root frame: note its first local, see struct cs_step. */
+static __always_inline void py_frame_caller(struct cs_walk *w, struct task_struct *task)
+{
+	__u64 first = 0;
+
+	if (!CS_READ(task, &first, sizeof(first), w->frame + w->off.frame_localsplus))
+		w->ev.step.caller = first >> 4; /* objects lie 16 bytes apart */
+}
+
 /* Take the frame in the window as the n-th. */
 static __always_inline void py_frame_record(struct cs_walk *w, struct task_struct *task, __u32 n)
 {
@@ -136,6 +145,8 @@ static __always_inline void py_frame_record(struct cs_walk *w, struct task_struc
 	out->code = code;
 	out->lasti = py_frame_lasti(w, task, code);
 	out->check = py_code_meet(w, task, code);
+	if (w->ev.running.task && n == w->root_index + 1)
+		py_frame_caller(w, task);
 	if (w->in_generator)
 		py_frame_match_task(w, n);
 	if (code == w->work.run_code && !w->to_root)

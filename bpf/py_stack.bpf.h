@@ -61,6 +61,7 @@ static __always_inline void py_stack_walk(struct cs_walk *w, struct task_struct 
 		w->ev.status = CS_STATUS_NO_TSTATE;
 		return;
 	}
+	py_thread_context(w);
 	if (CS_WANT_GIL)
 		py_thread_gil(w, task);
 	if (py_thread_frame(w, task)) {

@@ -96,6 +96,17 @@ static __always_inline int py_thread_step(struct cs_walk *w, struct task_struct 
 	return 0;
 }
 
+/* Which step of its event loop is the thread in whose state was just read? See struct cs_step. */
+static __always_inline void py_thread_context(struct cs_walk *w)
+{
+	__u32 ver = w->off.tstate_context_ver ? tstate_u64(w, w->off.tstate_context_ver) : 0;
+
+	if (w->ev.hdr.kind == CS_EV_TASK_CREATED)
+		w->ev.creator.context_ver = ver;
+	else
+		w->ev.step.context_ver = ver;
+}
+
 /* Does the thread whose state was just read hold its interpreter's lock? Says nothing where there is none. */
 static __always_inline void py_thread_gil(struct cs_walk *w, struct task_struct *task)
 {

@@ -149,9 +149,10 @@ static __always_inline __u32 walk_chunk_size(const struct cs_py_offsets *off)
 
 static __always_inline __u32 walk_tstate_size(const struct cs_py_offsets *off)
 {
-	return walk_max(walk_max(off->tstate_thread_id, off->tstate_frame),
-			walk_max(off->tstate_next, off->tstate_interp)) +
-	       8;
+	__u32 last = walk_max(walk_max(off->tstate_thread_id, off->tstate_frame),
+			      walk_max(off->tstate_next, off->tstate_interp));
+
+	return walk_max(last, off->tstate_context_ver) + 8;
 }
 
 /* Prepare for a thread of this process; now_ns is the time, to tell how old the process is. */

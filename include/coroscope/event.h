@@ -100,12 +100,31 @@ enum cs_gil {
 	CS_GIL_NOT_HELD = 2,
 };
 
+/*
+ * What tells apart the steps of one task, and the calls of one callback, in one thread. Every entering and leaving of a context moves
+ * PyThreadState.context_ver (Python/context.c, 3.8 to 3.15), nothing else does, and every event loop runs each callback, a task's step too, in its
+ * context (Handle._run; uvloop's handles likewise): unchanged, it is the same step. Code in a step may enter contexts itself: changed, it may be another one.
+ * The frame that has called the task's root frame stands still during a step. Its first local is the Handle in asyncio, and the next step's
+ * is made while this one lives: changed, it is another step.
+ */
+struct cs_step {
+	__u32 context_ver; /* the low bits; 0: not told */
+	__u32 caller;      /* bits 4 to 35 of that local's address; 0: not told */
+};
+CS_ASSERT_SIZE(struct cs_step, 8);
+
 struct cs_ev_stack {
 	struct cs_ev_hdr hdr;
 	__u64 weight_ns; /* time this stack stands for */
-	__u64 subject;   /* CS_EV_TASK_CREATED: address of the new task */
-	__u64 tstate;    /* address of the PyThreadState, or 0 */
-	__u64 user_ip;   /* user-space instruction pointer, or 0 */
+	union {
+		struct cs_step step; /* CS_EV_STACK */
+		__u64 subject;       /* CS_EV_TASK_CREATED: address of the new task */
+	};
+	__u64 tstate; /* address of the PyThreadState, or 0 */
+	union {
+		__u64 user_ip;          /* CS_EV_STACK: user-space instruction pointer, or 0 */
+		struct cs_step creator; /* CS_EV_TASK_CREATED: the step that creates it */
+	};
 	__u16 nframes;
 	__u16 nkernel;
 	__u8 status;    /* enum cs_status: how the walk of Python frames ended */

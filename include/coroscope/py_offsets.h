@@ -29,6 +29,7 @@
 	X(tstate_native_thread_id, PyThreadState, native_thread_id)      \
 	X(tstate_frame, PyThreadState, current_frame)                    \
 	X(tstate_dict, PyThreadState, dict)                              \
+	X(tstate_context_ver, PyThreadState, context_ver)                \
 	X(tstate_running_loop, _PyThreadStateImpl, asyncio_running_loop) \
 	X(tstate_running_task, _PyThreadStateImpl, asyncio_running_task) \
 	X(tstate_tasks_head, _PyThreadStateImpl, asyncio_tasks_head)     \

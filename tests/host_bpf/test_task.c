@@ -95,6 +95,35 @@ static void test_no_match(void **state)
 	}
 }
 
+/* What tells its steps apart: the context's version, and the first local of what called the task. */
+static void test_step(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		const struct cs_py_offsets *off = &f.py->info.off;
+		uint64_t below = made_alloc(f.py, off->frame_localsplus + 8);
+		uint64_t coro, frame;
+
+		made_frame_at(f.py, below, made_frames(f.py, 1, 0x5000), 0x5001, 0, 0);
+		made_put_u64(f.py, below + off->frame_localsplus, 0x7f0123456780);
+		coro = made_coro(f.py, below, 0x5002);
+		frame = made_frame(f.py, made_coro_frame(f.py, coro), 0x5003, 0, 0);
+		made_set_frame(f.py, f.tstate, frame);
+		made_put_u64(f.py, f.tstate + off->tstate_context_ver, 0x500000007);
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->ev.step.context_ver, 7);
+		assert_int_equal(f.w->ev.step.caller, 0); /* no task */
+		made_run_task(f.py, f.tstate, made_task(f.py, coro, 0));
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->ev.running.coro, coro);
+		assert_int_equal(f.w->ev.step.context_ver, 7);
+		assert_int_equal(f.w->ev.step.caller, 0x12345678);
+		f.py->info.off.tstate_context_ver = 0;
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->ev.step.context_ver, 0);
+	}
+}
+
 /* The task's root frame is where it was, or, if it was left out, just before the gap. */
 static void test_deep_tasks(void **state)
 {
@@ -358,6 +387,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_match),
 		cmocka_unit_test(test_no_match),
+		cmocka_unit_test(test_step),
 		cmocka_unit_test(test_deep_tasks),
 		cmocka_unit_test(test_frame_of_another_owner),
 		cmocka_unit_test(test_several_candidates),

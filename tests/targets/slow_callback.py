@@ -4,7 +4,9 @@
 After every line of its stdin it runs one round: a task that burns a CPU for 300 ms, one that blocks in time.sleep for 250 ms, a callback of no task that
 burns for 200 ms, and between them three tasks that hold the loop for 5 ms at a time, side by side. A line of its stdout holds as JSON
 for how many seconds each of the three, and the short ones together,
-held the loop, and for how many of those they ran. UVLOOP: the folder with that package, whose loop is used then.
+held the loop, and for how many of those they ran. After the line "yields" it runs another kind of round: one task that yields again and
+again for half a second, a hundred times a millisecond or so, then burns for 150 ms in one step, and yields as before; how often it yielded is in the
+answer. UVLOOP: the folder with that package, whose loop is used then.
 """
 import asyncio
 import json
@@ -66,13 +68,33 @@ async def round_of_holds():
     await asyncio.sleep(PAUSE)
 
 
+async def yields(seconds):
+    end, n = time.perf_counter() + seconds, 0
+    while time.perf_counter() < end:
+        n += 1
+        await asyncio.sleep(0)
+    return n
+
+
+async def yielder():
+    before = await yields(0.5)
+    timed("burns", burn, 0.15)
+    return before + await yields(0.5)
+
+
+async def round_of_yields():
+    await asyncio.sleep(PAUSE)
+    measured["yields"] = await asyncio.create_task(yielder(), name="yielder")
+    await asyncio.sleep(PAUSE)
+
+
 async def main():
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, time.sleep, 0)  # its thread is there before anybody looks
     print("ready", flush=True)
-    while await loop.run_in_executor(None, sys.stdin.readline):
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
         measured.clear()
-        await round_of_holds()
+        await (round_of_yields() if line == "yields\n" else round_of_holds())
         print(json.dumps(measured), flush=True)
 
 

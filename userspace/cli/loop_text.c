@@ -215,6 +215,7 @@ static void put_all_slow(struct text *text, const struct cs_loop_health *health,
 	uint64_t all, sum_ns;
 	uint32_t n;
 	const struct cs_hold *holds = cs_loop_health_slow(health, &n, &all, &sum_ns);
+	struct cs_stretches stretches = cs_loop_health_stretches(health);
 
 	PUT(text, "%" PRIu64 " callbacks and task steps held an event loop for ", all);
 	put_ms(text, meta->slow_ns);
@@ -227,9 +228,15 @@ static void put_all_slow(struct text *text, const struct cs_loop_health *health,
 	end_line(text);
 	for (uint32_t i = 0; i < n; i++)
 		put_slow(text, &holds[i], start_ns);
-	PUT(text,
-	    "(lengths as sampled, and what they are at least and at most; a task that goes on at once after "
-	    "yielding, as in asyncio.sleep(0), looks as if it were in one step%s)",
+	if (stretches.n) {
+		PUT(text,
+		    "%" PRIu64
+		    " stretches of as long, %.1f s in all, may be steps or not: one task or callback ran, "
+		    "but entered contexts meanwhile, as each step does",
+		    stretches.n, (double)stretches.sum_ns / 1e9);
+		end_line(text);
+	}
+	PUT(text, "(lengths as sampled, and what they are at least and at most%s)",
 	    meta->wall ? "" : "; CPU time only, cut where the step waited");
 	end_line(text);
 }

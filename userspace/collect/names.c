@@ -238,7 +238,7 @@ static int name_addresses(struct cs_names *names, const struct cs_ev_stack *stac
 	const uint64_t *kernel = (const uint64_t *)(stack->frames + stack->nframes);
 	int err = name_kernel(names, kernel, stack->nkernel, now_ns, out);
 
-	if (!err && stack->user_ip && !stack->nframes)
+	if (!err && stack->hdr.kind == CS_EV_STACK && stack->user_ip && !stack->nframes)
 		err = name_mapping(names, (pid_t)stack->hdr.pid, stack->user_ip, now_ns, out);
 	return err;
 }

@@ -176,9 +176,14 @@ static int decode_stack(struct record *rec, struct cs_event *ret)
 	    wire->gil > CS_GIL_NOT_HELD || (wire->nskipped && wire->nframes <= CS_LEAF_FRAMES))
 		return -EBADMSG;
 	stack->weight_ns = wire->weight_ns;
-	stack->subject = wire->subject;
 	stack->tstate = wire->tstate;
-	stack->user_ip = wire->user_ip;
+	if (wire->hdr.kind == CS_EV_TASK_CREATED) {
+		stack->subject = wire->subject;
+		stack->step = wire->creator;
+	} else {
+		stack->user_ip = wire->user_ip;
+		stack->step = wire->step;
+	}
 	stack->origin = wire->hdr.flags;
 	stack->status = wire->status;
 	stack->gil = wire->gil;

@@ -34,6 +34,7 @@ struct cs_event_running {
 
 struct cs_event_stack { /* CS_EV_STACK, CS_EV_TASK_CREATED */
 	uint64_t weight_ns, subject, tstate, user_ip;
+	struct cs_step step; /* of the thread's event loop */
 	enum cs_stack_origin origin;
 	enum cs_status status;
 	enum cs_gil gil;

@@ -93,6 +93,7 @@ bool cs_py_layout_is_sane(const struct cs_py_offsets *off, const struct cs_py_tr
 		{off->tstate_interp, 8, CS_TSTATE_CHUNK},
 		{off->tstate_thread_id, 8, CS_TSTATE_CHUNK},
 		{off->tstate_frame, 8, CS_TSTATE_CHUNK},
+		{off->tstate_context_ver, 8, CS_TSTATE_CHUNK},
 		{off->unicode_length, 8, off->unicode_ascii_data},
 		{off->unicode_hash, 8, off->unicode_ascii_data},
 		{off->unicode_state, 4, off->unicode_ascii_data},

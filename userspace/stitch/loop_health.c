@@ -5,10 +5,11 @@
  * Holds are told by hold.h. Not a hold is: a single sample (its step may have taken microseconds), and what lies in a gap between samples, for which
  * nobody knows what the loop did: the CPU clock sees no sleeping thread, so there a blocked step is a gap, and lengths are of CPU time. The wall
  * clock sees one asleep in a step, or in its selector.
- * Two steps of one task look like one if whatever came between fell between two samples. What shows it ends the hold: any other sight, a
- * creation of a task (its stack is a sight for no time), and a pass that found the task suspended. A task that only yields, with
- * asyncio.sleep(0), or whose steps keep time with the clock, may leave no such trace: the text that people see says so. A thread that was asleep
- * throughout cannot have taken another step. An eager task's first step, inside its creator's, is taken for a hold of its own.
+ * Two steps of one task look alike if whatever came between fell between two samples. They are told apart by what struct cs_step says: a hold is one
+ * step. Where that says only that it may be another one (uvloop has no Handle to look at; a step may enter contexts itself) holds end, too, and a stretch
+ * of several that is long enough, but none of them, is counted, not listed. Captures of before do not tell steps: there what shows another one ends the
+ * hold: any other sight, a creation of a task (its stack is a sight for no time), and a pass that found the task suspended; and the text that people
+ * see says "if it was one step". An eager task's first step, inside its creator's, is taken for a hold of its own.
  * What became ready waited: see waits.c; single samples are left out there, too.
  */
 #include "stitch/loop_health.h"
@@ -31,6 +32,7 @@ struct loop {
 	uint64_t met_ns;          /* of the last look at it */
 	struct cs_sight sleeping; /* in its last wall stack */
 	struct cs_lasting lasting;
+	struct cs_stretch stretch;
 	struct cs_look pending[MAX_PENDING]; /* by time */
 	uint32_t npending;
 	struct cs_waits waits;
@@ -51,6 +53,7 @@ struct cs_loop_health {
 	struct cs_hold slow[CS_HOLDS_KEPT]; /* longest first */
 	uint32_t nslow;
 	uint64_t nslow_all, slow_sum_ns;
+	struct cs_stretches stretches;
 };
 
 int cs_loop_health_new(uint64_t slow_ns, cs_slow_fn *fn, void *ctx, struct cs_loop_health **ret)
@@ -127,20 +130,34 @@ static void keep_slow(struct cs_loop_health *health, const struct cs_lasting *la
 	health->slow[at] = *hold;
 }
 
-/* The next look at the loop came at after_ns. open: it showed nothing else, or none came. */
-static void end_hold(struct cs_loop_health *health, struct loop *loop, uint64_t after_ns, bool open)
+/* Returns whether it is long enough to be listed. */
+static bool take_hold(struct cs_loop_health *health, struct loop *loop, struct cs_hold *hold)
 {
-	struct cs_hold hold;
+	hold->pid = loop->loop.pid;
+	hold->tid = loop->loop.tid;
+	cs_waits_add(&loop->waits, hold->ns);
+	if (hold->ns > loop->loop.longest.ns)
+		loop->loop.longest = *hold;
+	if (!health->slow_ns || hold->ns < health->slow_ns || hold->stack == CS_HOLD_NO_STACK)
+		return false;
+	keep_slow(health, &loop->lasting, hold);
+	return true;
+}
 
-	if (!cs_lasting_end(&loop->lasting, &health->clock, after_ns, open, &hold))
-		return;
-	hold.pid = loop->loop.pid;
-	hold.tid = loop->loop.tid;
-	cs_waits_add(&loop->waits, hold.ns);
-	if (hold.ns > loop->loop.longest.ns)
-		loop->loop.longest = hold;
-	if (health->slow_ns && hold.ns >= health->slow_ns && hold.stack != CS_HOLD_NO_STACK)
-		keep_slow(health, &loop->lasting, &hold);
+/* The next look at the loop, or the end, came at after_ns. */
+static void end_hold(struct cs_loop_health *health, struct loop *loop, enum cs_edge after,
+		     uint64_t after_ns)
+{
+	bool lasted = loop->lasting.step.kind == CS_SIGHT_STEP;
+	struct cs_hold hold;
+	bool listed = cs_lasting_end(&loop->lasting, &health->clock, after, after_ns, &hold) &&
+		      take_hold(health, loop, &hold);
+	uint64_t ns = lasted ? cs_stretch_add(&loop->stretch, &loop->lasting, after, listed) : 0;
+
+	if (health->slow_ns && ns >= health->slow_ns) {
+		health->stretches.n++;
+		health->stretches.sum_ns += ns;
+	}
 }
 
 static bool same_task(const struct cs_sight *a, const struct cs_sight *b)
@@ -148,30 +165,47 @@ static bool same_task(const struct cs_sight *a, const struct cs_sight *b)
 	return a->kind == CS_SIGHT_STEP && a->task == b->task && a->coro == b->coro;
 }
 
+/* What lies between the hold that lasts and this look; the hold goes on (same: true) if that is nothing. */
+static enum cs_edge edge_at(const struct cs_loop_health *health, const struct cs_lasting *lasting,
+			    const struct cs_look *look, bool *ret_same)
+{
+	enum cs_same_step same = cs_sight_same_step(&lasting->step, &look->sight);
+
+	*ret_same = false;
+	if (same == CS_STEP_OTHER)
+		return CS_EDGE_OTHER;
+	if (cs_lasting_gap(lasting, &health->clock, look))
+		return CS_EDGE_GAP;
+	*ret_same = same != CS_STEP_CHANGED;
+	return CS_EDGE_CHANGED;
+}
+
 static void look_at(struct cs_loop_health *health, struct loop *loop, struct cs_look *look)
 {
-	struct cs_lasting *lasting = &loop->lasting;
 	uint64_t before_ns = loop->met_ns;
+	enum cs_edge edge;
+	bool same;
 
 	/* too late even so: what is known by now is newer, but its time counts */
 	if (look->ts_ns < loop->met_ns && !look->weight_ns)
 		return;
-	if (look->suspended && !same_task(&lasting->step, &look->sight))
+	if (look->suspended && !same_task(&loop->lasting.step, &look->sight))
 		return;
 	look->ts_ns = MAX(look->ts_ns, loop->met_ns);
 	loop->met_ns = look->ts_ns;
 	if (look->suspended) {
-		end_hold(health, loop, look->ts_ns, false);
+		end_hold(health, loop, CS_EDGE_OTHER, look->ts_ns);
 		return;
 	}
-	if (!cs_sight_same_step(&lasting->step, &look->sight)) {
-		end_hold(health, loop, look->ts_ns, false);
-	} else if (cs_lasting_gap(lasting, &health->clock, look)) {
-		end_hold(health, loop, look->ts_ns, true);
-		before_ns = 0;
-	}
+	edge = edge_at(health, &loop->lasting, look, &same);
+	if (!same)
+		end_hold(health, loop, edge, look->ts_ns);
 	if (look->sight.kind == CS_SIGHT_STEP) {
-		cs_lasting_add(lasting, look, before_ns);
+		if (!before_ns || edge == CS_EDGE_GAP) {
+			edge = CS_EDGE_GAP;
+			before_ns = health->clock.start_ns;
+		}
+		cs_lasting_add(&loop->lasting, look, edge, before_ns);
 		loop->loop.held_ns += look->weight_ns;
 	}
 	if (look->sight.kind == CS_SIGHT_NO_LOOP)
@@ -288,7 +322,7 @@ static void finish(struct cs_loop_health *health, struct loop *loop, uint64_t en
 	while (loop->npending)
 		look_at_next(health, loop);
 	end_ns = MAX(end_ns, loop->met_ns);
-	end_hold(health, loop, end_ns, open);
+	end_hold(health, loop, open ? CS_EDGE_GAP : CS_EDGE_OTHER, end_ns);
 	if (!health->clock.wall)
 		loop->loop.watched_ns = end_ns > loop->first_ns ? end_ns - loop->first_ns : 0;
 	loop->loop.wait_p50_ns = cs_waits_quantile(&loop->waits, loop->loop.watched_ns, 0.5);
@@ -360,4 +394,9 @@ const struct cs_hold *cs_loop_health_slow(const struct cs_loop_health *health, u
 	*ret_all = health->nslow_all;
 	*ret_ns = health->slow_sum_ns;
 	return health->slow;
+}
+
+struct cs_stretches cs_loop_health_stretches(const struct cs_loop_health *health)
+{
+	return health->stretches;
 }

@@ -26,6 +26,11 @@ struct cs_loop {
 	struct cs_hold longest;            /* ns 0: none was seen twice */
 };
 
+/* Several holds in a row of one task, or callback, that may be one step, each shorter than slow_ns, but together longer. */
+struct cs_stretches {
+	uint64_t n, sum_ns;
+};
+
 /* A part of a hold that is slow enough: the caller's stack, and the time that its samples in the hold stand for. */
 typedef void cs_slow_fn(void *ctx, uint32_t stack, uint64_t ns);
 
@@ -58,3 +63,6 @@ const struct cs_loop *cs_loop_health_next(const struct cs_loop_health *health,
 /* The slow holds with a stack, longest first; *ret_n of them, at most CS_HOLDS_KEPT; *ret_all and *ret_ns: of all of them. */
 const struct cs_hold *cs_loop_health_slow(const struct cs_loop_health *health, uint32_t *ret_n,
 					  uint64_t *ret_all, uint64_t *ret_ns);
+
+/* What cannot be told to be one slow step, or several. */
+struct cs_stretches cs_loop_health_stretches(const struct cs_loop_health *health);

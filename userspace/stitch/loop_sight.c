@@ -196,8 +196,20 @@ static struct cs_sight see_above(const struct cs_sights *sights, uint32_t pid,
 	return (struct cs_sight){.kind = loop ? CS_SIGHT_LOOP : see_c_code(sights, stack)};
 }
 
-struct cs_sight cs_sights_see(const struct cs_sights *sights, uint32_t pid,
-			      const struct cs_event_stack *stack)
+enum cs_same_step cs_sight_same_step(const struct cs_sight *a, const struct cs_sight *b)
+{
+	if (a->kind != CS_SIGHT_STEP || b->kind != CS_SIGHT_STEP || a->task != b->task ||
+	    a->coro != b->coro || a->code != b->code)
+		return CS_STEP_OTHER;
+	if (a->step.caller && b->step.caller && a->step.caller != b->step.caller)
+		return CS_STEP_OTHER;
+	if (!a->step.context_ver || !b->step.context_ver)
+		return CS_STEP_UNTOLD;
+	return a->step.context_ver == b->step.context_ver ? CS_STEP_SAME : CS_STEP_CHANGED;
+}
+
+static struct cs_sight see(const struct cs_sights *sights, uint32_t pid,
+			   const struct cs_event_stack *stack)
 {
 	bool task = stack->running.task != 0;
 	uint32_t loop = 0;
@@ -218,4 +230,13 @@ struct cs_sight cs_sights_see(const struct cs_sights *sights, uint32_t pid,
 		return (struct cs_sight){.kind = CS_SIGHT_UNKNOWN};
 	return (struct cs_sight){.kind = is_in_poll(sights, stack) ? CS_SIGHT_POLL
 								   : CS_SIGHT_NO_LOOP};
+}
+
+struct cs_sight cs_sights_see(const struct cs_sights *sights, uint32_t pid,
+			      const struct cs_event_stack *stack)
+{
+	struct cs_sight sight = see(sights, pid, stack);
+
+	sight.step = stack->step;
+	return sight;
 }

@@ -21,6 +21,7 @@ struct cs_sight {
 	enum cs_sight_kind kind;
 	uint64_t task, coro; /* CS_SIGHT_STEP: 0: a callback of no task */
 	uint64_t code;       /* of such a callback's outermost Python frame; 0: it has none */
+	struct cs_step step; /* what tells steps of one task, and calls of one callback, apart */
 };
 
 struct cs_sights; /* what was learned of code objects and kernel addresses */
@@ -35,9 +36,12 @@ int cs_sights_learn(struct cs_sights *sights, const struct cs_event *event);
 struct cs_sight cs_sights_see(const struct cs_sights *sights, uint32_t pid,
 			      const struct cs_event_stack *stack);
 
-/* May both be the same step? What tells two steps of one task apart is not in a stack. */
-static inline bool cs_sight_same_step(const struct cs_sight *a, const struct cs_sight *b)
-{
-	return a->kind == CS_SIGHT_STEP && b->kind == CS_SIGHT_STEP && a->task == b->task &&
-	       a->coro == b->coro && a->code == b->code;
-}
+/* Are two sights of one thread, next to each other, in the same step? */
+enum cs_same_step {
+	CS_STEP_OTHER, /* certainly not */
+	CS_STEP_CHANGED, /* of the same task, or callback; but contexts were entered or left: it may be another step */
+	CS_STEP_UNTOLD, /* ... and nothing tells */
+	CS_STEP_SAME,   /* certainly */
+};
+
+enum cs_same_step cs_sight_same_step(const struct cs_sight *a, const struct cs_sight *b);

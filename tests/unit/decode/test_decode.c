@@ -122,7 +122,7 @@ static void test_stack(void **state)
 	RECORD(cs_ev_stack, wire, CS_EV_STACK);
 
 	wire->weight_ns = 10;
-	wire->subject = 11;
+	wire->step = (struct cs_step){11, 14};
 	wire->tstate = 12;
 	wire->user_ip = 13;
 	wire->status = CS_STATUS_TRUNCATED;
@@ -136,7 +136,9 @@ static void test_stack(void **state)
 	check_good(&wire_buf);
 	assert_int_equal(event.kind, CS_EV_STACK);
 	assert_int_equal(event.stack.weight_ns, 10);
-	assert_int_equal(event.stack.subject, 11);
+	assert_int_equal(event.stack.subject, 0);
+	assert_int_equal(event.stack.step.context_ver, 11);
+	assert_int_equal(event.stack.step.caller, 14);
 	assert_int_equal(event.stack.tstate, 12);
 	assert_int_equal(event.stack.user_ip, 13);
 	assert_int_equal(event.stack.origin, CS_ORIGIN_WALL);
