@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""formats.py COROSCOPE: one capture in every format; `go tool pprof` judges the pprof file."""
+"""formats.py COROSCOPE: one capture in every format, and as a table; `go tool pprof` judges the pprof file."""
 import gzip
 import os
 import shutil
@@ -64,4 +64,31 @@ def test_same_everywhere():
     live.check("the page asks nobody else", "http://" not in html.replace("http://www.w3.org", "") and " src=" not in html)
 
 
-live.main(test_pprof, test_same_everywhere)
+def rows(capture, *arguments):
+    """The table of a capture: what stands for a row -> wall seconds, how many."""
+    done = live.coroscope("report", capture, *arguments)
+    live.check("report " + " ".join(arguments) + " succeeds", done.code == live.OK, done)
+    cells = [line.split(None, 6) for line in done.out.splitlines()[1:]]
+    return {text: (float(wall), None if n == "-" else int(n)) for _, _, wall, _, n, _, text in cells}
+
+
+def test_tables():
+    """Each second one task of either name runs, one after the other at addresses that are used again."""
+    with live.scratch() as folder:
+        raw = capture(folder)
+        tasks, threads = rows(raw, "--by", "task"), rows(raw, "--by", "thread")
+        awaited = rows(raw, "--by", "task", "--task", "-awaited$")
+        shown = live.coroscope("report", raw, "-f", "collapsed", "--task", "-awaited$")
+        table = folder / "table.txt"
+        written = live.coroscope("report", raw, "--by", "task", "-o", table)
+        live.check("-o takes the table", written.code == live.OK and "Task-awaited" in table.read_text(encoding="utf-8"))
+    live.check("the sums agree", abs(tasks["in sum"][0] - threads["in sum"][0]) < 0.002, (tasks, threads))
+    live.check("tasks that follow each other are counted each", 3 <= tasks["Task-awaited"][1] <= 4, tasks)
+    live.check("an awaited task lasts twice as long as the other", live.near(tasks["Task-awaited"][0], 2 * tasks["Task-not_awaited"][0], 0.2),
+               tasks)
+    live.check("--task leaves the others out", awaited == {"Task-awaited": tasks["Task-awaited"], "in sum": tasks["Task-awaited"]}, awaited)
+    live.check("... of every format, and says so", all(stack.has("func_awaited") for stack in live.stacks(shown.out)) and
+               "only tasks matching -awaited$: " in shown.err, shown)
+
+
+live.main(test_pprof, test_same_everywhere, test_tables)

@@ -71,6 +71,12 @@ int cs_output_choose(struct cs_output *output, const char *format, const char *p
 	return 0;
 }
 
+void cs_output_choose_text(struct cs_output *output, const char *path)
+{
+	*output = (struct cs_output){.fd = -1};
+	snprintf(output->path, sizeof(output->path), "%s", path ? path : "-");
+}
+
 /*
  * Open without truncating: a capture that fails must not cost the previous profile. Only a file that is new here may be
  * given away; what was there before keeps its owner.
@@ -115,17 +121,24 @@ static int write_all(int fd, const char *bytes, size_t n)
 int cs_output_write(struct cs_output *output, const struct cs_profile *profile)
 {
 	_cleanup_buf_ struct cs_buf bytes = {0};
-	struct stat st;
 	int err = output->exporter->write(profile, &bytes);
 
 	if (err)
 		return cs_err_r(err, "cannot make the %s profile: %s", output->exporter->name,
 				strerror(-err));
+	return cs_output_write_bytes(output, &bytes);
+}
+
+int cs_output_write_bytes(struct cs_output *output, const struct cs_buf *bytes)
+{
+	struct stat st;
+	int err = 0;
+
 	if (fstat(output->fd, &st) == 0 && S_ISREG(st.st_mode) && strcmp(output->path, "-") != 0 &&
 	    ftruncate(output->fd, 0) < 0)
 		err = -errno;
 	if (!err)
-		err = write_all(output->fd, bytes.data, bytes.len);
+		err = write_all(output->fd, bytes->data, bytes->len);
 	if (err)
 		return cs_err_r(err, "cannot write %s: %s", output->path, strerror(-err));
 	return 0;

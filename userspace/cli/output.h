@@ -16,11 +16,17 @@ struct cs_output {
  */
 int cs_output_choose(struct cs_output *output, const char *format, const char *path);
 
+/* For a text that is no profile: this file, or stdout (NULL). */
+void cs_output_choose_text(struct cs_output *output, const char *path);
+
 /* Open the file (not for raw). Says what is wrong; returns 0 or -errno. */
 int cs_output_open(struct cs_output *output);
 
 /* Export and write everything. Says what is wrong; returns 0 or -errno. */
 int cs_output_write(struct cs_output *output, const struct cs_profile *profile);
+
+/* The same for bytes that are there. */
+int cs_output_write_bytes(struct cs_output *output, const struct cs_buf *bytes);
 
 void cs_output_close(struct cs_output *output);
 

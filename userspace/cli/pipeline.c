@@ -316,8 +316,9 @@ static int run(struct pipeline *p, const char *bytes, size_t len)
 	struct cs_profile_meta *meta = cs_profile_meta_mut(p->profile);
 	int err = cs_symbols_new(p->profile, p->view->first_lines, &p->symbols);
 
-	p->parts = (struct cs_part_frames){
-		.profile = p->profile, .symbols = p->symbols, .tell_tasks = p->view->all_trees};
+	p->parts = (struct cs_part_frames){.profile = p->profile,
+					   .symbols = p->symbols,
+					   .tell_tasks = p->view->all_trees || p->view->tell_tasks};
 	meta->slow_ns = p->view->slow_ns;
 	meta->tree = p->view->tree;
 	if (!err)
@@ -339,6 +340,8 @@ static int run(struct pipeline *p, const char *bytes, size_t len)
 		cs_loop_health_finish(p->health, p->last_ns);
 	if (!err)
 		err = cs_loop_text_notes(p->health, p->first_ns, p->profile);
+	if (!err) /* last: it renumbers the samples */
+		err = cs_filter_apply(&p->view->filter, p->profile);
 	meta->partial = !p->ended;
 	meta->duration_ns = p->last_ns > p->first_ns ? p->last_ns - p->first_ns : 0;
 	return err;

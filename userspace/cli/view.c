@@ -6,13 +6,16 @@
 
 #include "cli/args.h"
 
-enum { KEY_THREAD = 0x200, KEY_LINES, KEY_SLOW_CALLBACK, KEY_TREE };
+enum { KEY_THREAD = 0x200, KEY_LINES, KEY_SLOW_CALLBACK, KEY_TREE, KEY_TASK };
 
 static const struct argp_option options[] = {
 	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 3},
 	{"format", 'f', "FORMAT", 0, "collapsed, pprof, html or tree; from record also raw", 3},
 	{"thread", KEY_THREAD, "NAME", 0,
 	 "show only threads of this name (in Python, else as in ps -L -o comm)", 3},
+	{"task", KEY_TASK, "RE", 0,
+	 "show only tasks whose name matches, and threads that work for one (an extended regular expression)",
+	 3},
 	{"lines", KEY_LINES, "current|first", 0,
 	 "lines of frames: what executes (default), or where the function begins", 3},
 	{"tree", KEY_TREE, "await|creation|threads", 0,
@@ -38,6 +41,13 @@ static enum cs_tree parse_tree(const char *arg)
 	cs_usage_error("no tree '%s': await, creation or threads", arg);
 }
 
+static const char *parse_pattern(const char *option, const char *arg)
+{
+	if (!cs_filter_is_pattern(arg))
+		cs_usage_error("--%s: '%s' is no regular expression", option, arg);
+	return arg;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct cs_view *view = state->input;
@@ -51,6 +61,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_THREAD:
 		view->thread = arg;
+		return 0;
+	case KEY_TASK:
+		view->filter.task = parse_pattern("task", arg);
 		return 0;
 	case KEY_LINES:
 		if (strcmp(arg, "first") && strcmp(arg, "current"))

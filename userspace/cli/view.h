@@ -6,15 +6,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/filter.h"
 #include "profile/profile.h"
 
 struct cs_view {
 	/* Borrowed from argv; NULL: not given. */
 	const char *output, *format;
 	const char *thread; /* only threads of this name */
-	bool first_lines;   /* where functions begin, in place of where they execute */
-	enum cs_tree tree;  /* the one that is shown, or of all of them the one shown first */
+	struct cs_filter filter;
+	bool first_lines;  /* where functions begin, in place of where they execute */
+	enum cs_tree tree; /* the one that is shown, or of all of them the one shown first */
 	bool all_trees; /* and tell tasks of one name apart, and when samples were seen: the exporter's wish */
+	bool tell_tasks;  /* only tell tasks of one name apart */
 	uint64_t slow_ns; /* list what held an event loop for so long; 0: do not */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The model: four interned tables (strings, frames, stacks, samples). Each entry is one allocation
- * that is both in a hash by content and in an array by index; nothing is ever removed, so pointers
+ * that is both in a hash by content and in an array by index; nothing but samples is ever removed, so pointers
  * handed out stay valid.
  */
 #include "profile/profile.h"
@@ -332,6 +332,34 @@ void cs_profile_add_value(struct cs_profile *profile, uint32_t sample, enum cs_v
 			  uint64_t add)
 {
 	add_clamped(&sample_at(profile, profile->meta.tree, sample)->values[value], add);
+}
+
+static void keep_in(struct cs_profile *profile, enum cs_tree tree,
+		    bool (*keep)(void *ctx, const struct cs_sample *sample), void *ctx)
+{
+	struct table *samples = &profile->samples[tree];
+	size_t n = 0;
+
+	for (size_t i = 0; i < samples->n; i++) {
+		struct sample_entry *entry = samples->at[i];
+
+		if (keep(ctx, &entry->sample)) {
+			entry->index = (uint32_t)n;
+			samples->at[n++] = entry;
+			continue;
+		}
+		HASH_DEL(profile->sample_hash[tree], entry);
+		free(entry->sample.spans);
+		free(entry);
+	}
+	samples->n = n;
+}
+
+void cs_profile_keep(struct cs_profile *profile,
+		     bool (*keep)(void *ctx, const struct cs_sample *sample), void *ctx)
+{
+	for (int tree = 0; tree < CS_TREE_MAX_; tree++)
+		keep_in(profile, (enum cs_tree)tree, keep, ctx);
 }
 
 struct cs_profile_meta *cs_profile_meta_mut(struct cs_profile *profile)

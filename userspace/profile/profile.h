@@ -153,6 +153,9 @@ uint32_t cs_profile_last(const struct cs_profile *profile);
 /* Add to one value of a sample that is there. A sum stops at INT64_MAX. */
 void cs_profile_add_value(struct cs_profile *profile, uint32_t sample, enum cs_value value,
 			  uint64_t add);
+/* Keep those samples of all trees for which keep says so. The others go, and the indices of samples change. */
+void cs_profile_keep(struct cs_profile *profile,
+		     bool (*keep)(void *ctx, const struct cs_sample *sample), void *ctx);
 /*
  * The one writable piece: filled by the reader of the capture. meta->host and ->command are copied
  * by cs_profile_set_text.

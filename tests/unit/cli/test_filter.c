@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a filter lets pass, what it says of the rest, and that the profile stays whole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "cli/filter.h"
+#include "core/cleanup.h"
+#include "unit/export/made_profile.h"
+
+/* One sample in two trees. */
+static void add(struct cs_profile *profile, const char *task, const char *origin, uint64_t wall_ns)
+{
+	const uint32_t frame = made_frame(profile, CS_FRAME_PYTHON, "work", "", 0);
+	const uint64_t values[CS_VALUE_MAX_] = {1, 0, wall_ns};
+	const struct cs_labels labels = {
+		.task_name = (uint32_t)cs_profile_string(profile, task, strlen(task)),
+		.origin_task_name = (uint32_t)cs_profile_string(profile, origin, strlen(origin)),
+	};
+
+	assert_int_equal(cs_profile_add(profile, &frame, 1, &labels, values), 0);
+	assert_int_equal(cs_profile_add_in(profile, CS_TREE_THREADS, &frame, 1, &labels, values),
+			 0);
+}
+
+static struct cs_profile *made(void)
+{
+	struct cs_profile *profile = made_empty(true);
+
+	add(profile, "fetch-1", "", 10);
+	add(profile, "", "", 20);
+	add(profile, "store", "fetch-1", 30);
+	add(profile, "", "fetch-2", 40);
+	return profile;
+}
+
+static void test_patterns(void **state)
+{
+	assert_true(cs_filter_is_pattern("^a(b|c)+$"));
+	assert_true(cs_filter_is_pattern(""));
+	assert_false(cs_filter_is_pattern("("));
+	assert_false(cs_filter_is_pattern("[a"));
+}
+
+static void test_nothing_asked(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made();
+
+	assert_int_equal(cs_filter_apply(&(struct cs_filter){0}, profile), 0);
+	assert_int_equal(cs_profile_nsamples(profile), 4);
+	assert_int_equal(cs_profile_nnotes(profile), 0);
+}
+
+static void test_tasks(void **state)
+{
+	static const struct {
+		const char *task, *note;
+		unsigned int n;
+		uint64_t weights[4];
+	} cases[] = {
+		{"fetch", "only tasks matching fetch: 50.0% of the time in samples", 2, {10, 40}},
+		{"^fetch-1$",
+		 "only tasks matching ^fetch-1$: 10.0% of the time in samples",
+		 1,
+		 {10}},
+		{"2|st", "only tasks matching 2|st: 70.0% of the time in samples", 2, {30, 40}},
+		{"Fetch", "only tasks matching Fetch: 0.0% of the time in samples", 0, {0}},
+		/* one without a name is no task */
+		{"", "only tasks matching : 80.0% of the time in samples", 3, {10, 30, 40}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(cs_profile_freep) struct cs_profile *profile = made();
+		const struct cs_filter filter = {.task = cases[i].task};
+
+		assert_int_equal(cs_filter_apply(&filter, profile), 0);
+		assert_int_equal(cs_profile_nsamples(profile), cases[i].n);
+		assert_int_equal(cs_profile_nsamples_in(profile, CS_TREE_THREADS), cases[i].n);
+		for (unsigned int k = 0; k < cases[i].n; k++)
+			assert_int_equal(cs_profile_sample(profile, k)->values[CS_VALUE_WALL_NS],
+					 cases[i].weights[k]);
+		assert_string_equal(cs_profile_get_note(profile, 0), cases[i].note);
+	}
+}
+
+/* What was removed can be added again, and what stayed is still found. */
+static void test_profile_stays_whole(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made();
+
+	assert_int_equal(cs_filter_apply(&(struct cs_filter){.task = "store"}, profile), 0);
+	add(profile, "store", "fetch-1", 5);
+	assert_int_equal(cs_profile_nsamples(profile), 1);
+	add(profile, "", "", 7);
+	assert_int_equal(cs_profile_nsamples(profile), 2);
+	assert_int_equal(cs_profile_sample(profile, 0)->values[CS_VALUE_WALL_NS], 35);
+	assert_int_equal(cs_profile_sample(profile, 1)->values[CS_VALUE_WALL_NS], 7);
+}
+
+static void test_empty(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(true);
+
+	assert_int_equal(cs_filter_apply(&(struct cs_filter){.task = "x"}, profile), 0);
+	assert_string_equal(cs_profile_get_note(profile, 0),
+			    "only tasks matching x: 0.0% of the time in samples");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_patterns), cmocka_unit_test(test_nothing_asked),
+		cmocka_unit_test(test_tasks),    cmocka_unit_test(test_profile_stays_whole),
+		cmocka_unit_test(test_empty),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
