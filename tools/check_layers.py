@@ -15,14 +15,15 @@ import check_common
 ALLOWED = {
     "core": (),
     "proc": ("core",),
+    "unwind": ("core", "proc"),
     "python": ("core", "proc"),
-    "collect": ("core", "proc", "python"),
+    "collect": ("core", "proc", "unwind", "python"),
     "decode": ("core",),
     "profile": ("core",),
     "symbolize": ("core", "decode", "profile"),
     "stitch": ("core", "decode", "profile", "symbolize"),
     "export": ("core", "profile"),
-    "cli": ("core", "proc", "python", "collect", "decode", "profile", "symbolize", "stitch", "export"),
+    "cli": ("core", "proc", "unwind", "python", "collect", "decode", "profile", "symbolize", "stitch", "export"),
 }
 # The wire format: written by the kernel side and the live side, read by decode/ alone.
 # The walkers are plain C over a CS_READ macro; this one file runs them in user space.

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "proc/elf_private.h"
 
 #define MAX_SECTION ((uint64_t)256 << 20)
 #define MAX_PHDRS   256
@@ -26,14 +27,6 @@
 #define MAX_DYN    256
 #define MAX_RELA   (1u << 20)
 #define RELA_BATCH 256
-
-struct cs_elf {
-	int fd;
-	Elf *elf;
-	bool is_exec;      /* ET_EXEC: loaded where the file says */
-	uint32_t relative; /* the machine's relocation type for "bias + addend" */
-	size_t nphdrs;
-};
 
 void cs_elf_close(struct cs_elf *elf)
 {
@@ -133,8 +126,7 @@ int cs_elf_symbol(struct cs_elf *elf, const char *name, uint64_t *ret_value, uin
 	return -ENOENT;
 }
 
-/* The i-th program header if it is a loaded segment whose numbers cannot wrap. */
-static bool segment_get(struct cs_elf *elf, size_t i, GElf_Phdr *ret)
+bool cs_elf_segment(struct cs_elf *elf, size_t i, GElf_Phdr *ret)
 {
 	uint64_t end;
 
@@ -158,7 +150,7 @@ int cs_elf_load_bias(struct cs_elf *elf, uint64_t map_start, uint64_t map_offset
 		GElf_Phdr seg;
 		bool begins;
 
-		if (!segment_get(elf, i, &seg))
+		if (!cs_elf_segment(elf, i, &seg))
 			continue;
 		begins = (seg.p_offset & PAGE_MASK) == map_offset;
 		if (!begins && (found || map_offset < (seg.p_offset & PAGE_MASK) ||
@@ -182,7 +174,7 @@ int cs_elf_text_start(struct cs_elf *elf, uint64_t *ret_vaddr)
 	for (size_t i = 0; i < elf->nphdrs; i++) {
 		GElf_Phdr seg;
 
-		if (segment_get(elf, i, &seg) && seg.p_flags & PF_X && seg.p_vaddr < lowest)
+		if (cs_elf_segment(elf, i, &seg) && seg.p_flags & PF_X && seg.p_vaddr < lowest)
 			lowest = seg.p_vaddr;
 	}
 	if (lowest == UINT64_MAX)
@@ -195,7 +187,7 @@ int cs_elf_text_start(struct cs_elf *elf, uint64_t *ret_vaddr)
 static int segment_find(struct cs_elf *elf, uint64_t vaddr, uint32_t flags, GElf_Phdr *ret)
 {
 	for (size_t i = 0; i < elf->nphdrs; i++) {
-		if (segment_get(elf, i, ret) && (ret->p_flags & flags) == flags &&
+		if (cs_elf_segment(elf, i, ret) && (ret->p_flags & flags) == flags &&
 		    vaddr >= ret->p_vaddr && vaddr - ret->p_vaddr < ret->p_filesz)
 			return 0;
 	}
@@ -249,7 +241,7 @@ static int data_new(struct cs_elf *elf, struct cs_elf_data *ret)
 	for (size_t i = 0; i < elf->nphdrs; i++) {
 		GElf_Phdr seg;
 
-		if (!segment_get(elf, i, &seg) || !(seg.p_flags & PF_W))
+		if (!cs_elf_segment(elf, i, &seg) || !(seg.p_flags & PF_W))
 			continue;
 		if (seg.p_vaddr < start)
 			start = seg.p_vaddr & ~(uint64_t)7;
@@ -328,7 +320,7 @@ int cs_elf_data_load(struct cs_elf *elf, struct cs_elf_data *ret)
 	for (size_t i = 0; !err && i < elf->nphdrs; i++) {
 		GElf_Phdr seg;
 
-		if (segment_get(elf, i, &seg) && seg.p_flags & PF_W &&
+		if (cs_elf_segment(elf, i, &seg) && seg.p_flags & PF_W &&
 		    pread(elf->fd, data_at(&data, seg.p_vaddr, seg.p_filesz), seg.p_filesz,
 			  (off_t)seg.p_offset) != (ssize_t)seg.p_filesz)
 			err = -ENOENT;

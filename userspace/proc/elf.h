@@ -67,3 +67,21 @@ int cs_elf_find_rodata(struct cs_elf *elf, const char *needle, char *dst, size_t
 
 /* Copy the section of this name, which must have exactly this size. Returns 0 or -ENOENT. */
 int cs_elf_section(struct cs_elf *elf, const char *name, void *dst, size_t size);
+
+/* A part of the file as it lies in memory, less the load bias. */
+struct cs_elf_range {
+	uint64_t vaddr, size;
+};
+
+/*
+ * .eh_frame, from the section headers, or (stripped of those) from PT_GNU_EH_FRAME on to the end of its segment. All of it is
+ * file bytes, to be had by cs_elf_read. Returns 0 or -ENOENT.
+ */
+int cs_elf_eh_frame(struct cs_elf *elf, struct cs_elf_range *ret);
+
+/* From the first to the last byte of the file's executable segments. Returns 0 or -ENOENT. */
+int cs_elf_text(struct cs_elf *elf, struct cs_elf_range *ret);
+
+/* The linker's build id (NT_GNU_BUILD_ID), of at most `size` bytes. Returns its length, or -ENOENT. */
+#define CS_BUILD_ID_BYTES 32
+int cs_elf_build_id(struct cs_elf *elf, uint8_t *dst, size_t size);

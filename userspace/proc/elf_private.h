@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An open ELF file, as the files of this module see it. */
+#pragma once
+
+#include <gelf.h>
+
+#include "proc/elf.h"
+
+struct cs_elf {
+	int fd;
+	Elf *elf;
+	bool is_exec;      /* ET_EXEC: loaded where the file says */
+	uint32_t relative; /* the machine's relocation type for "bias + addend" */
+	size_t nphdrs;
+};
+
+/* The i-th program header if it is a loaded segment whose numbers cannot wrap. */
+bool cs_elf_segment(struct cs_elf *elf, size_t i, GElf_Phdr *ret);
