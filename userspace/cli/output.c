@@ -36,7 +36,7 @@ static int choose_format(struct cs_output *output, const char *format, const cha
 		output->exporter = cs_exporter_by_name(format);
 		if (!output->exporter)
 			return cs_err_r(-EINVAL,
-					"no format '%s': collapsed, pprof, html, tree or raw",
+					"no format '%s': collapsed, pprof, otlp, html, tree or raw",
 					format);
 	} else if (path && strcmp(path, "-") != 0) {
 		output->exporter = cs_exporter_by_path(path);

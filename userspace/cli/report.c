@@ -77,7 +77,7 @@ static int choose_output(const struct options *options, struct cs_output *output
 	if (cs_output_choose(output, options->view.format, options->view.output))
 		return CS_EXIT_USAGE;
 	if (!output->exporter) {
-		cs_err("%s is a raw capture already: choose collapsed, pprof or html",
+		cs_err("%s is a raw capture already: choose collapsed, pprof, otlp or html",
 		       options->capture);
 		return CS_EXIT_USAGE;
 	}

@@ -10,7 +10,8 @@ enum { KEY_THREAD = 0x200, KEY_LINES, KEY_SLOW_CALLBACK, KEY_TREE, KEY_TASK };
 
 static const struct argp_option options[] = {
 	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 3},
-	{"format", 'f', "FORMAT", 0, "collapsed, pprof, html or tree; from record also raw", 3},
+	{"format", 'f', "FORMAT", 0, "collapsed, pprof, otlp, html or tree; from record also raw",
+	 3},
 	{"thread", KEY_THREAD, "NAME", 0,
 	 "show only threads of this name (in Python, else as in ps -L -o comm)", 3},
 	{"task", KEY_TASK, "RE", 0,

@@ -8,22 +8,17 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "core/cleanup.h"
 #include "core/counters.h"
 #include "export/exporter.h"
+#include "export/gzip.h"
+#include "export/memory.h"
 #include "pprof.pb-c.h"
 
 #define MAX_LABELS 8
-
-struct block {
-	struct block *next;
-	uint64_t data[];
-};
 
 /*
  * A message under construction. err sticks: whoever fails sets it, and it is asked for once at the
@@ -32,55 +27,23 @@ struct block {
 struct builder {
 	const struct cs_profile *profile;
 	struct cs_profile *tables; /* interns the format's strings and functions, nothing else */
-	struct block *blocks;      /* all memory of the message */
-	uint64_t *location_ids;    /* of the profile's frames; 0: not used yet */
+	struct cs_memory memory;
+	uint64_t *location_ids; /* of the profile's frames; 0: not used yet */
 	Pprof__Profile message;
 	int err;
 };
 
 static void builder_free(struct builder *b)
 {
-	struct block *next;
-
-	for (; b->blocks; b->blocks = next) {
-		next = b->blocks->next;
-		free(b->blocks);
-	}
+	cs_memory_free(&b->memory);
 	cs_profile_free(b->tables);
 }
 
-/* Zeroed memory that lives as long as the message; NULL without memory. */
-static void *allocate(struct builder *b, size_t n, size_t size)
+static bool failed(struct builder *b)
 {
-	struct block *block = NULL;
-	size_t bytes;
-
-	if (!__builtin_mul_overflow(n, size, &bytes) && bytes < SIZE_MAX - sizeof(*block))
-		block = calloc(1, sizeof(*block) + bytes);
-	if (!block) {
+	if (!b->err && b->memory.failed)
 		b->err = -ENOMEM;
-		return NULL;
-	}
-	block->next = b->blocks;
-	b->blocks = block;
-	return block->data;
-}
-
-/*
- * An array of pointers to n zeroed messages, as protobuf-c wants repeated fields; NULL without
- * memory.
- */
-static void *allocate_messages(struct builder *b, size_t n, size_t size)
-{
-	void **pointers = allocate(b, n, sizeof(*pointers));
-	char *messages = allocate(b, n, size);
-	size_t i;
-
-	if (!pointers || !messages)
-		return NULL;
-	for (i = 0; i < n; i++)
-		pointers[i] = messages + i * size;
-	return pointers;
+	return b->err;
 }
 
 static int64_t string_id(struct builder *b, const char *str)
@@ -94,7 +57,7 @@ static int64_t string_id(struct builder *b, const char *str)
 
 static Pprof__ValueType *new_value_type(struct builder *b, const char *type, const char *unit)
 {
-	Pprof__ValueType *value_type = allocate(b, 1, sizeof(*value_type));
+	Pprof__ValueType *value_type = cs_memory_get(&b->memory, 1, sizeof(*value_type));
 
 	if (value_type) {
 		pprof__value_type__init(value_type);
@@ -125,7 +88,8 @@ static void add_header(struct builder *b)
 	size_t i;
 
 	message->n_sample_type = number_of_values(meta);
-	message->sample_type = allocate(b, message->n_sample_type, sizeof(*message->sample_type));
+	message->sample_type =
+		cs_memory_get(&b->memory, message->n_sample_type, sizeof(*message->sample_type));
 	if (!message->sample_type)
 		return;
 	for (i = 0; i < message->n_sample_type; i++)
@@ -150,7 +114,8 @@ static void add_comments(struct builder *b)
 	char line[160];
 	size_t i;
 
-	b->message.comment = allocate(b, CS_COUNTER_MAX_ + nnotes + 1, sizeof(*b->message.comment));
+	b->message.comment = cs_memory_get(&b->memory, CS_COUNTER_MAX_ + nnotes + 1,
+					   sizeof(*b->message.comment));
 	if (!b->message.comment)
 		return;
 	for (i = 0; meta->has_counters && i < CS_COUNTER_MAX_; i++) {
@@ -178,7 +143,7 @@ static void add_mappings(struct builder *b)
 	Pprof__Mapping *mapping;
 	size_t i;
 
-	b->message.mapping = allocate_messages(b, ARRAY_SIZE(names), sizeof(*mapping));
+	b->message.mapping = cs_memory_messages(&b->memory, ARRAY_SIZE(names), sizeof(*mapping));
 	for (i = 0; b->message.mapping && i < ARRAY_SIZE(names); i++) {
 		mapping = b->message.mapping[b->message.n_mapping++];
 		pprof__mapping__init(mapping);
@@ -243,11 +208,11 @@ static void reserve_locations(struct builder *b)
 	Pprof__Line **lines;
 	size_t i;
 
-	message->location = allocate_messages(b, n, sizeof(**message->location));
-	message->function = allocate_messages(b, n, sizeof(**message->function));
-	lines = allocate_messages(b, n, sizeof(**lines));
-	b->location_ids = allocate(b, n, sizeof(*b->location_ids));
-	for (i = 0; !b->err && i < n; i++) {
+	message->location = cs_memory_messages(&b->memory, n, sizeof(**message->location));
+	message->function = cs_memory_messages(&b->memory, n, sizeof(**message->function));
+	lines = cs_memory_messages(&b->memory, n, sizeof(**lines));
+	b->location_ids = cs_memory_get(&b->memory, n, sizeof(*b->location_ids));
+	for (i = 0; !failed(b) && i < n; i++) {
 		pprof__location__init(message->location[i]);
 		message->location[i]->line = &lines[i];
 		message->location[i]->n_line = 1;
@@ -304,7 +269,7 @@ static void add_stack(struct builder *b, Pprof__Sample *sample, struct cs_stack 
 {
 	uint32_t i;
 
-	sample->location_id = allocate(b, stack.n, sizeof(*sample->location_id));
+	sample->location_id = cs_memory_get(&b->memory, stack.n, sizeof(*sample->location_id));
 	for (i = stack.n; sample->location_id && i-- > 0;) {
 		if (i + 1 < stack.n &&
 		    told_by_labels(cs_profile_get_frame(b->profile, stack.frames[i])))
@@ -321,9 +286,9 @@ static void add_samples(struct builder *b)
 	Pprof__Sample *sample;
 	size_t i;
 
-	b->message.sample = allocate_messages(b, n, sizeof(**b->message.sample));
-	labels = allocate_messages(b, n * MAX_LABELS, sizeof(**labels));
-	for (i = 0; !b->err && i < n; i++) {
+	b->message.sample = cs_memory_messages(&b->memory, n, sizeof(**b->message.sample));
+	labels = cs_memory_messages(&b->memory, n * MAX_LABELS, sizeof(**labels));
+	for (i = 0; !failed(b) && i < n; i++) {
 		from = cs_profile_sample(b->profile, i);
 		sample = b->message.sample[b->message.n_sample++];
 		pprof__sample__init(sample);
@@ -340,37 +305,13 @@ static void add_samples(struct builder *b)
 static void add_strings(struct builder *b)
 {
 	size_t n = cs_profile_nstrings(b->tables);
-	char **strings = allocate(b, n, sizeof(*strings));
+	char **strings = cs_memory_get(&b->memory, n, sizeof(*strings));
 	size_t i;
 
 	for (i = 0; strings && i < n; i++)
 		strings[i] = (char *)cs_profile_str(b->tables, (uint32_t)i);
 	b->message.string_table = strings;
 	b->message.n_string_table = n;
-}
-
-static int append_gzip(const void *bytes, size_t len, struct cs_buf *out)
-{
-	const int gzip_window_bits = 15 + 16; /* 16: with a gzip header */
-	size_t start = out->len;
-	z_stream stream = {0};
-	size_t bound;
-	int ret;
-
-	if (len > UINT_MAX / 2)
-		return -EFBIG;
-	if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, gzip_window_bits, 8,
-			 Z_DEFAULT_STRATEGY) != Z_OK)
-		return -ENOMEM;
-	bound = deflateBound(&stream, len);
-	stream.next_in = (Bytef *)bytes;
-	stream.avail_in = (uInt)len;
-	stream.next_out = cs_buf_extend(out, bound);
-	stream.avail_out = (uInt)bound;
-	ret = stream.next_out ? deflate(&stream, Z_FINISH) : Z_MEM_ERROR;
-	out->len = ret == Z_STREAM_END ? start + stream.total_out : start;
-	deflateEnd(&stream);
-	return ret == Z_STREAM_END ? 0 : -ENOMEM;
 }
 
 static int write_pprof(const struct cs_profile *profile, struct cs_buf *out)
@@ -381,26 +322,26 @@ static int write_pprof(const struct cs_profile *profile, struct cs_buf *out)
 
 	pprof__profile__init(&b.message);
 	b.err = cs_profile_new(&b.tables);
-	if (!b.err)
+	if (!failed(&b))
 		add_header(&b);
-	if (!b.err)
+	if (!failed(&b))
 		add_mappings(&b);
-	if (!b.err)
+	if (!failed(&b))
 		reserve_locations(&b);
-	if (!b.err)
+	if (!failed(&b))
 		add_samples(&b);
-	if (!b.err)
+	if (!failed(&b))
 		add_comments(&b);
-	if (!b.err)
+	if (!failed(&b))
 		add_strings(&b);
-	if (b.err)
+	if (failed(&b))
 		return b.err;
 	len = pprof__profile__get_packed_size(&b.message);
 	packed = malloc(len);
 	if (!packed)
 		return -ENOMEM;
 	pprof__profile__pack(&b.message, packed);
-	return append_gzip(packed, len, out);
+	return cs_export_gzip(packed, len, out);
 }
 
 const struct cs_exporter cs_export_pprof = {

@@ -18,7 +18,10 @@ static void test_choosing(void **state)
 	assert_ptr_equal(cs_exporters[1], &cs_export_pprof);
 	assert_ptr_equal(cs_exporters[2], &cs_export_html);
 	assert_ptr_equal(cs_exporters[3], &cs_export_tree);
-	assert_null(cs_exporters[4]);
+	assert_ptr_equal(cs_exporters[4], &cs_export_otlp);
+	assert_null(cs_exporters[5]);
+	assert_ptr_equal(cs_exporter_by_name("otlp"), &cs_export_otlp);
+	assert_ptr_equal(cs_exporter_by_path("out.otlp"), &cs_export_otlp);
 	assert_ptr_equal(cs_exporter_by_name("html"), &cs_export_html);
 	assert_ptr_equal(cs_exporter_by_name("pprof"), &cs_export_pprof);
 	assert_null(cs_exporter_by_name("svg"));

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * OTLP profiles. A process is a resource, which has one profile for each kind of time, since a profile has one type
+ * of value. Threads and tasks are attributes of samples: the conventions' names where OpenTelemetry has one, else
+ * asyncio.*. Locations have no mapping: every name was looked up while the process lived, and the format allows no
+ * mapping without a build id. The accounts of the capture are attributes of its first profile. Texts end at a NUL
+ * byte, should one hold any: protobuf-c's strings are C strings.
+ */
+#include "export/otlp.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "core/counters.h"
+#include "export/exporter.h"
+#include "export/memory.h"
+#include "export/otlp_tables.h"
+
+#define MAX_ATTRIBUTES 6
+#define ID_BYTES       16
+
+struct resource {
+	uint32_t pid;
+	uint32_t first, last; /* samples, by next */
+};
+
+struct builder {
+	const struct cs_profile *profile;
+	const struct cs_otlp_options *options;
+	struct cs_memory memory;
+	struct cs_otlp_tables *tables;
+	uint32_t *next;      /* sample of the same process, for each but its last */
+	Otlp__Sample *shape; /* of each sample, without a value: its kinds share it */
+	struct resource *resources;
+	size_t nresources;
+	Otlp__Profile **profiles; /* all of the request */
+	size_t nprofiles;
+	struct cs_buf text;
+	Otlp__Request request;
+};
+
+static void builder_free(struct builder *b)
+{
+	cs_otlp_tables_free(b->tables);
+	cs_memory_free(&b->memory);
+	cs_buf_free(&b->text);
+}
+
+static const struct cs_sample *get_sample(const struct builder *b, size_t i)
+{
+	return cs_profile_sample(b->profile, i);
+}
+
+/* The few thousand processes of a machine are found by bisection of an ordered list. */
+static struct resource *find_resource(struct builder *b, uint32_t pid)
+{
+	size_t from = 0, to = b->nresources, middle;
+
+	while (from < to) {
+		middle = from + (to - from) / 2;
+		if (b->resources[middle].pid < pid)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	if (from == b->nresources || b->resources[from].pid != pid) {
+		memmove(&b->resources[from + 1], &b->resources[from],
+			(b->nresources++ - from) * sizeof(*b->resources));
+		b->resources[from] = (struct resource){.pid = pid};
+	}
+	return &b->resources[from];
+}
+
+static void sort_by_process(struct builder *b)
+{
+	size_t n = cs_profile_nsamples(b->profile);
+	struct resource *resource;
+
+	b->next = cs_memory_get(&b->memory, n, sizeof(*b->next));
+	b->resources =
+		cs_memory_get(&b->memory, b->options->to - b->options->from, sizeof(*b->resources));
+	if (b->memory.failed)
+		return;
+	for (size_t i = b->options->from; i < b->options->to; i++) {
+		size_t before = b->nresources;
+
+		resource = find_resource(b, get_sample(b, i)->labels.process_id);
+		if (b->nresources > before)
+			resource->first = (uint32_t)i;
+		else
+			b->next[resource->last] = (uint32_t)i;
+		resource->last = (uint32_t)i;
+	}
+}
+
+static void add_number(struct builder *b, Otlp__Sample *sample, const char *key, uint64_t number)
+{
+	if (number)
+		sample->attribute_indices[sample->n_attribute_indices++] =
+			cs_otlp_number(b->tables, key, (int64_t)number);
+}
+
+static void add_text(struct builder *b, Otlp__Sample *sample, const char *key, uint32_t text)
+{
+	const char *str = cs_profile_str(b->profile, text);
+
+	if (*str)
+		sample->attribute_indices[sample->n_attribute_indices++] =
+			cs_otlp_text(b->tables, key, str);
+}
+
+/* At most MAX_ATTRIBUTES. */
+static void add_attributes(struct builder *b, Otlp__Sample *sample, const struct cs_labels *labels)
+{
+	sample->attribute_indices =
+		cs_memory_get(&b->memory, MAX_ATTRIBUTES, sizeof(*sample->attribute_indices));
+	if (!sample->attribute_indices)
+		return;
+	add_number(b, sample, "thread.id", labels->thread_id);
+	add_text(b, sample, "thread.name", labels->thread_name);
+	add_number(b, sample, "asyncio.task.id", labels->task_id);
+	add_text(b, sample, "asyncio.task.name", labels->task_name);
+	add_number(b, sample, "asyncio.origin_task.id", labels->origin_task_id);
+	add_text(b, sample, "asyncio.origin_task.name", labels->origin_task_name);
+}
+
+static void make_shapes(struct builder *b)
+{
+	const struct cs_sample *from;
+	Otlp__Sample *shape;
+
+	b->shape = cs_memory_get(&b->memory, cs_profile_nsamples(b->profile), sizeof(*b->shape));
+	for (size_t i = b->options->from; !b->memory.failed && i < b->options->to; i++) {
+		from = get_sample(b, i);
+		shape = &b->shape[i];
+		otlp__sample__init(shape);
+		shape->stack_index =
+			cs_otlp_stack(b->tables, cs_profile_stack(b->profile, from->stack));
+		add_attributes(b, shape, &from->labels);
+	}
+}
+
+static Otlp__ValueType *new_value_type(struct builder *b, const char *type)
+{
+	Otlp__ValueType *value_type = cs_memory_get(&b->memory, 1, sizeof(*value_type));
+
+	if (value_type) {
+		otlp__value_type__init(value_type);
+		value_type->type_strindex = cs_otlp_string(b->tables, type);
+		value_type->unit_strindex = cs_otlp_string(b->tables, "nanoseconds");
+	}
+	return value_type;
+}
+
+/* The samples that have a value of this kind. */
+static void add_samples(struct builder *b, Otlp__Profile *profile, const struct resource *resource,
+			enum cs_value kind)
+{
+	size_t n = 0, i;
+
+	for (i = resource->first;; i = b->next[i]) {
+		n += get_sample(b, i)->values[kind] != 0;
+		if (i == resource->last)
+			break;
+	}
+	profile->samples = cs_memory_messages(&b->memory, n, sizeof(**profile->samples));
+	for (i = resource->first; profile->samples && profile->n_samples < n; i = b->next[i]) {
+		const struct cs_sample *from = get_sample(b, i);
+		Otlp__Sample *sample = profile->samples[profile->n_samples];
+
+		if (!from->values[kind])
+			continue;
+		*sample = b->shape[i];
+		/* Borrowed: no value is above INT64_MAX, and protobuf-c only reads. */
+		sample->values = (int64_t *)&from->values[kind];
+		sample->n_values = 1;
+		profile->n_samples++;
+	}
+}
+
+/* Added to the scope unless it would be empty. */
+static void add_profile(struct builder *b, Otlp__ScopeProfiles *scope,
+			const struct resource *resource, enum cs_value kind)
+{
+	static const char *const types[CS_VALUE_MAX_] = {
+		[CS_VALUE_CPU_NS] = "cpu",
+		[CS_VALUE_WALL_NS] = "wall",
+		[CS_VALUE_SLOW_NS] = "slow_callback",
+	};
+	const struct cs_profile_meta *meta = cs_profile_meta(b->profile);
+	Otlp__Profile *profile = scope->profiles[scope->n_profiles];
+
+	otlp__profile__init(profile);
+	add_samples(b, profile, resource, kind);
+	if (!profile->n_samples)
+		return;
+	profile->sample_type = new_value_type(b, types[kind]);
+	profile->period_type = new_value_type(b, types[kind]);
+	profile->period = (int64_t)meta->interval_ns;
+	profile->time_unix_nano = meta->start_realtime_ns;
+	profile->duration_nano = meta->duration_ns;
+	b->profiles[b->nprofiles++] = profile;
+	scope->n_profiles++;
+}
+
+static void add_scope(struct builder *b, Otlp__ResourceProfiles *to,
+		      const struct resource *resource)
+{
+	static const enum cs_value kinds[] = {CS_VALUE_WALL_NS, CS_VALUE_CPU_NS, CS_VALUE_SLOW_NS};
+	bool wall = cs_profile_meta(b->profile)->wall;
+	Otlp__ScopeProfiles *scope;
+
+	to->scope_profiles = cs_memory_messages(&b->memory, 1, sizeof(*scope));
+	if (!to->scope_profiles)
+		return;
+	to->n_scope_profiles = 1;
+	scope = to->scope_profiles[0];
+	otlp__scope_profiles__init(scope);
+	scope->scope = cs_memory_get(&b->memory, 1, sizeof(*scope->scope));
+	scope->profiles = cs_memory_messages(&b->memory, CS_VALUE_MAX_, sizeof(**scope->profiles));
+	if (!scope->scope || !scope->profiles)
+		return;
+	otlp__scope__init(scope->scope);
+	scope->scope->name = (char *)"coroscope";
+	if (b->options->version)
+		scope->scope->version = (char *)b->options->version;
+	/* in CPU mode wall time is CPU time */
+	for (size_t i = !wall; i < ARRAY_SIZE(kinds); i++)
+		add_profile(b, scope, resource, kinds[i]);
+}
+
+static void add_fact(struct builder *b, Otlp__Resource *resource, const char *key,
+		     Otlp__Value *value)
+{
+	Otlp__KeyValue *fact = resource->attributes[resource->n_attributes++];
+
+	otlp__key_value__init(fact);
+	fact->key = (char *)key;
+	fact->value = value;
+}
+
+/* As the specification wants it of a service that nobody has named. */
+static const char *service_name(struct builder *b, const struct resource *resource)
+{
+	char *name;
+
+	if (b->options->service)
+		return b->options->service;
+	b->text.len = 0;
+	if (cs_buf_append_str(&b->text, "unknown_service:") ||
+	    cs_export_process_name(b->profile, get_sample(b, resource->first), &b->text)) {
+		b->memory.failed = true;
+		return "";
+	}
+	name = cs_memory_get(&b->memory, b->text.len + 1, 1);
+	return name ? memcpy(name, b->text.data, b->text.len) : "";
+}
+
+static void add_resource(struct builder *b, const struct resource *from)
+{
+	Otlp__ResourceProfiles *to = b->request.resource_profiles[b->request.n_resource_profiles++];
+	const char *host = cs_profile_meta(b->profile)->host;
+	Otlp__Resource *resource;
+
+	otlp__resource_profiles__init(to);
+	to->resource = resource = cs_memory_get(&b->memory, 1, sizeof(*resource));
+	if (!resource)
+		return;
+	otlp__resource__init(resource);
+	resource->attributes = cs_memory_messages(&b->memory, 3, sizeof(**resource->attributes));
+	if (!resource->attributes)
+		return;
+	add_fact(b, resource, "service.name",
+		 cs_otlp_text_value(&b->memory, service_name(b, from)));
+	add_fact(b, resource, "process.pid", cs_otlp_number_value(&b->memory, from->pid));
+	if (*host)
+		add_fact(b, resource, "host.name", cs_otlp_text_value(&b->memory, host));
+	add_scope(b, to, from);
+	if (to->n_scope_profiles && !to->scope_profiles[0]->n_profiles)
+		b->request.n_resource_profiles--;
+}
+
+static void add_resources(struct builder *b)
+{
+	size_t n = b->nresources;
+
+	b->request.resource_profiles =
+		cs_memory_messages(&b->memory, n, sizeof(**b->request.resource_profiles));
+	b->profiles = cs_memory_get(&b->memory, n * CS_VALUE_MAX_, sizeof(*b->profiles));
+	for (size_t i = 0; !b->memory.failed && i < n; i++)
+		add_resource(b, &b->resources[i]);
+}
+
+static const char *counter_key(struct builder *b, enum cs_counter counter)
+{
+	const char *name = cs_counter_text(counter)->name;
+	const size_t prefix = strlen("coroscope.counter.");
+	char *key = cs_memory_get(&b->memory, prefix + strlen(name) + 1, 1);
+
+	if (!key)
+		return "";
+	memcpy(key, "coroscope.counter.", prefix);
+	for (size_t i = 0; name[i]; i++)
+		key[prefix + i] = (char)tolower((unsigned char)name[i]);
+	return key;
+}
+
+/* All notes as one list: a key may occur only once. */
+static Otlp__Value *new_notes(struct builder *b)
+{
+	size_t n = cs_profile_nnotes(b->profile);
+	Otlp__Value *value = cs_memory_get(&b->memory, 1, sizeof(*value));
+	Otlp__Values *list = cs_memory_get(&b->memory, 1, sizeof(*list));
+
+	if (!value || !list)
+		return NULL;
+	otlp__value__init(value);
+	otlp__values__init(list);
+	value->value_case = OTLP__VALUE__VALUE_ARRAY_VALUE;
+	value->array_value = list;
+	list->values = cs_memory_get(&b->memory, n, sizeof(*list->values));
+	for (; list->values && list->n_values < n; list->n_values++)
+		list->values[list->n_values] = cs_otlp_text_value(
+			&b->memory, cs_profile_get_note(b->profile, list->n_values));
+	return value;
+}
+
+/* The accounts (due ticks = samples + counted losses) and what the user should know. */
+static void add_accounts(struct builder *b)
+{
+	const struct cs_profile_meta *meta = cs_profile_meta(b->profile);
+	Otlp__Profile *profile = b->profiles[0];
+	int32_t *indices = cs_memory_get(&b->memory, CS_COUNTER_MAX_ + 2, sizeof(*indices));
+	Otlp__Value *partial = cs_memory_get(&b->memory, 1, sizeof(*partial));
+	size_t n = 0;
+
+	if (!indices || !partial)
+		return;
+	for (int i = 0; meta->has_counters && i < CS_COUNTER_MAX_; i++)
+		if (cs_counter_text(i)->sentence && meta->counters[i])
+			indices[n++] = cs_otlp_number(b->tables, counter_key(b, i),
+						      (int64_t)meta->counters[i]);
+	if (cs_profile_nnotes(b->profile))
+		indices[n++] = cs_otlp_attribute(b->tables, "coroscope.notes", new_notes(b));
+	otlp__value__init(partial);
+	partial->value_case = OTLP__VALUE__VALUE_BOOL_VALUE;
+	partial->bool_value = true;
+	if (meta->partial)
+		indices[n++] = cs_otlp_attribute(b->tables, "coroscope.partial", partial);
+	profile->attribute_indices = indices;
+	profile->n_attribute_indices = n;
+}
+
+/* FNV-1a: no secret is kept, equal requests should be alike and others differ. */
+static unsigned __int128 hash(const uint8_t *bytes, size_t len)
+{
+	const unsigned __int128 prime = (unsigned __int128)1 << 88 | 0x13b;
+	unsigned __int128 sum = (unsigned __int128)0x6c62272e07bb0142u << 64 | 0x62b821756295c58du;
+
+	for (size_t i = 0; i < len; i++)
+		sum = (sum ^ bytes[i]) * prime;
+	return sum;
+}
+
+/* Every profile's id, of what the whole request holds without them. */
+static void add_ids(struct builder *b, const uint8_t *packed, size_t len)
+{
+	unsigned __int128 id = hash(packed, len);
+	uint8_t *bytes = cs_memory_get(&b->memory, b->nprofiles, ID_BYTES);
+
+	for (size_t i = 0; bytes && i < b->nprofiles; i++, id++, bytes += ID_BYTES) {
+		memcpy(bytes, &id, ID_BYTES);
+		b->profiles[i]->profile_id = (ProtobufCBinaryData){.len = ID_BYTES, .data = bytes};
+	}
+}
+
+/* Twice: the ids are made of what is packed without them. */
+static int pack(struct builder *b, struct cs_buf *out)
+{
+	size_t start = out->len, len = otlp__request__get_packed_size(&b->request);
+	uint8_t *packed = cs_buf_extend(out, len);
+
+	if (!packed)
+		return -ENOMEM;
+	otlp__request__pack(&b->request, packed);
+	add_ids(b, packed, len);
+	out->len = start;
+	len = otlp__request__get_packed_size(&b->request);
+	packed = b->memory.failed ? NULL : cs_buf_extend(out, len);
+	if (!packed)
+		return -ENOMEM;
+	otlp__request__pack(&b->request, packed);
+	return 0;
+}
+
+static int build(struct builder *b)
+{
+	int err = cs_otlp_tables_new(b->profile, &b->memory, &b->tables);
+
+	if (err)
+		return err;
+	sort_by_process(b);
+	if (!b->memory.failed)
+		make_shapes(b);
+	if (!b->memory.failed)
+		add_resources(b);
+	if (!b->memory.failed && b->nprofiles)
+		add_accounts(b);
+	if (!b->memory.failed)
+		b->request.dictionary = cs_otlp_dictionary(b->tables);
+	return b->memory.failed ? -ENOMEM : 0;
+}
+
+int cs_otlp_write(const struct cs_profile *profile, const struct cs_otlp_options *options,
+		  struct cs_buf *out)
+{
+	_cleanup_(builder_free) struct builder b = {.profile = profile, .options = options};
+	int err;
+
+	otlp__request__init(&b.request);
+	err = build(&b);
+	return err ? err : pack(&b, out);
+}
+
+void cs_otlp_read_answer(const void *body, size_t len, bool ok, struct cs_otlp_answer *ret)
+{
+	Otlp__Response *taken = ok ? otlp__response__unpack(NULL, len, body) : NULL;
+	Otlp__Status *status = ok ? NULL : otlp__status__unpack(NULL, len, body);
+
+	*ret = (struct cs_otlp_answer){0};
+	if (taken && taken->partial_success) {
+		if (taken->partial_success->rejected_profiles > 0)
+			ret->rejected = (uint64_t)taken->partial_success->rejected_profiles;
+		snprintf(ret->message, sizeof(ret->message), "%s",
+			 taken->partial_success->error_message);
+	}
+	if (status)
+		snprintf(ret->message, sizeof(ret->message), "%s", status->message);
+	if (taken)
+		otlp__response__free_unpacked(taken, NULL);
+	if (status)
+		otlp__status__free_unpacked(status, NULL);
+}
+
+static int write_otlp(const struct cs_profile *profile, struct cs_buf *out)
+{
+	const struct cs_otlp_options options = {.to = cs_profile_nsamples(profile)};
+
+	return cs_otlp_write(profile, &options, out);
+}
+
+const struct cs_exporter cs_export_otlp = {
+	.name = "otlp",
+	.suffix = ".otlp",
+	.help = "OpenTelemetry profiles (protobuf, v1development of 1.10)",
+	.write = write_otlp,
+};
