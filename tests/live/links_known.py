@@ -2,7 +2,7 @@
 """Programs whose tasks are known (tests/targets/links_matrix.py), and what coroscope shows of them.
 
 A test that uses it is `NAME.py COROSCOPE INTERPRETER [LOOP]`, LOOP being asyncio, uvloop, or a task factory of the program: eager,
-subclass or python.
+subclass or python. pure: without the C module _asyncio.
 """
 import collections
 import contextlib
@@ -25,8 +25,15 @@ def package(name):
     return found.out.strip()
 
 
+def is_pure():
+    """Whether the program has no C module. From 3.14 on tasks in Python know each other (asyncio.current_task) only without it."""
+    return LOOP == "pure" or LOOP == "python" and any(live.INTERPRETER.endswith(version) for version in ("3.14", "3.15"))
+
+
 def options():
     """The program's, for the loop that the test was asked for."""
+    if is_pure():
+        return ["--pure"]
     if LOOP == "uvloop":
         return ["--loop", "uvloop", "--packages", package("uvloop")]
     return ["--factory", LOOP] if LOOP != "asyncio" else []

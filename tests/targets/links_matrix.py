@@ -7,16 +7,22 @@ standing: every task is suspended for good (links_standing.py and those that add
 churn: tasks of a few milliseconds, made anew all the time, whose names tell their true parents (links_churn.py).
 --loop uvloop: its event loop
 --factory: who makes the tasks: eager (3.12), subclass (of asyncio.Task), python (the tasks that asyncio has in Python)
+--pure: without the C module _asyncio, as where it is not installed: all tasks and futures are in Python
 --packages: a folder with what is not in the standard library
 --delay: seconds from "ready" to the first task, for a capture that is to see their creation.
 """
 import argparse
+import sys
+
+if "--pure" in sys.argv:
+    sys.modules["_asyncio"] = None  # before asyncio asks for it
+
 import asyncio
 import json
-import sys
 
 import links_churn
 import links_foreign  # its scenarios are links_standing's
+import links_python  # likewise
 import links_standing
 import links_unawaited  # likewise
 
@@ -72,6 +78,7 @@ def main():
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO")
     parser.add_argument("--loop", choices=("asyncio", "uvloop"))
     parser.add_argument("--factory", choices=FACTORIES)
+    parser.add_argument("--pure", action="store_true")
     parser.add_argument("--packages", action="append", default=[])
     parser.add_argument("--delay", type=float, default=0)
     arguments = parser.parse_intermixed_args()

@@ -132,17 +132,50 @@ static void find_probe(pid_t pid, uint64_t init, struct cs_asyncio *ret)
 	ret->probe.ino = st.st_ino;
 }
 
-/* The dict of running tasks, where the thread states do not tell (3.14+ do). */
+/* The dict of running tasks, which a module's dict names. */
 static int find_current_tasks(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct found *ret)
 {
 	int err;
 
-	if (ctx->interp->info.off.tstate_running_task)
-		return 0;
 	err = cs_pyobj_dict_get(ctx, dict, "_current_tasks", &ret->current_tasks);
 	if (!err && !cs_pyobj_has_flag(ctx, ret->current_tasks, CS_PYTYPE_DICT))
 		return -EINVAL;
 	return err;
+}
+
+/*
+ * What the C module says. *ret_has: it is there; None in sys.modules says that there shall be none. Where thread states tell what
+ * they run (3.14+), it has no dict of running tasks.
+ */
+static int find_in_c(const struct cs_pyobj_ctx *ctx, uint64_t modules, struct found *ret,
+		     bool *ret_has)
+{
+	struct cs_pytype type;
+	uint64_t module, dict;
+	int err;
+
+	*ret_has = false;
+	err = cs_pyobj_dict_get(ctx, modules, "_asyncio", &module);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (!cs_pyobj_type(ctx, module, &type) && !strcmp(type.name, "NoneType"))
+		return 0;
+	*ret_has = true;
+	if ((err = cs_mem_read_u64(ctx->mem, module + ctx->interp->info.off.module_dict, &dict)))
+		return err;
+	if (!ctx->interp->info.off.tstate_running_task &&
+	    (err = find_current_tasks(ctx, dict, ret)))
+		return err;
+	return find_task_type(ctx, dict, ret);
+}
+
+/* Does asyncio itself have its tasks in Python? It says so once asyncio.tasks has been imported. */
+static bool is_in_python(const struct cs_pyobj_ctx *ctx, uint64_t dict)
+{
+	uint64_t task, python_task;
+
+	return !cs_pyobj_dict_get(ctx, dict, "Task", &task) &&
+	       !cs_pyobj_dict_get(ctx, dict, "_PyTask", &python_task) && task == python_task;
 }
 
 /*
@@ -151,7 +184,8 @@ static int find_current_tasks(const struct cs_pyobj_ctx *ctx, uint64_t dict, str
  */
 static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct found *ret)
 {
-	uint64_t modules, c_dict, tasks_dict;
+	uint64_t modules, tasks_dict;
+	bool has_c;
 	int err;
 
 	*ret = (struct found){0};
@@ -160,11 +194,13 @@ static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct 
 		return err;
 	if (!modules)
 		return -ENOENT;
-	if ((err = cs_pyobj_module_dict(ctx, modules, "_asyncio", &c_dict)) ||
-	    (err = find_current_tasks(ctx, c_dict, ret)) ||
-	    (err = find_task_type(ctx, c_dict, ret)))
+	if ((err = find_in_c(ctx, modules, ret, &has_c)) ||
+	    (err = cs_pyobj_module_dict(ctx, modules, "asyncio.tasks", &tasks_dict)))
 		return err;
-	if ((err = cs_pyobj_module_dict(ctx, modules, "asyncio.tasks", &tasks_dict)))
+	if (!has_c && !is_in_python(ctx, tasks_dict))
+		return -ENOENT;
+	/* the running tasks that the C module does not know of: all, or from 3.14 on those that are written in Python */
+	if (!ret->current_tasks && (err = find_current_tasks(ctx, tasks_dict, ret)))
 		return err;
 	/* programs without an executor have none */
 	cs_work_find(ctx, modules, ret->module.task_type, &ret->work, &ret->work_item_type);
@@ -181,8 +217,11 @@ static void add_found(pid_t pid, const struct found *found, int err, struct cs_a
 	if (err == -EINVAL)
 		snprintf(ret->probe_reason, sizeof(ret->probe_reason),
 			 "asyncio's objects are not what this Python version has");
-	if (!found->module.task_type || (err && err != -ENOENT))
+	if (err && (err != -ENOENT || !found->module.task_type))
 		return;
+	if (!found->module.task_type)
+		snprintf(ret->probe_reason, sizeof(ret->probe_reason),
+			 "its asyncio is without the C module: who creates a task is not known");
 	/* the main interpreter is the last one */
 	ret->current_tasks = found->current_tasks;
 	ret->work = found->work;

@@ -18,6 +18,8 @@
 
 /* sys.modules of the largest applications holds some ten thousand. */
 #define MAX_ENTRIES    131072u
+/* Of one instance: those that use themselves as a dict are left alone. */
+#define MAX_ATTRS      1024u
 #define MAX_LOG2_SIZE  20u
 #define MAX_LOG2_BYTES 24u
 
@@ -331,9 +333,12 @@ int cs_pyobj_attr_each(const struct cs_pyobj_ctx *ctx, uint64_t obj, cs_pyobj_en
 		       void *arg)
 {
 	uint64_t keys, values;
-	int err = attr_tables(ctx, obj, &keys, &values);
+	struct keys table;
+	int err;
 
-	return err ? err : each_entry(ctx, keys, values, fn, arg);
+	if ((err = attr_tables(ctx, obj, &keys, &values)) || (err = keys_open(ctx, keys, &table)))
+		return err;
+	return table.n > MAX_ATTRS ? -E2BIG : each_entry(ctx, keys, values, fn, arg);
 }
 
 int cs_pytype_attr_steps(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type,

@@ -51,10 +51,10 @@ struct cs_probe_site {
 
 /* What asyncio of one interpreter keeps its tasks in; none up to 3.14's lists if nsets is 0. */
 struct cs_asyncio_module {
-	uint64_t
-		task_type; /* the C type _asyncio.Task; each interpreter has its own from 3.12 on */
-	uint64_t sets[3];  /* addresses of PySetObjects that hold (weak references to) all tasks */
-	bool is_weak[3];   /* entries are weak references, not tasks */
+	/* the C type _asyncio.Task; each interpreter has its own from 3.12 on; 0: all tasks are in Python */
+	uint64_t task_type;
+	uint64_t sets[3]; /* addresses of PySetObjects that hold (weak references to) all tasks */
+	bool is_weak[3];  /* entries are weak references, not tasks */
 	unsigned int nsets;
 };
 
@@ -65,8 +65,8 @@ struct cs_asyncio_module {
 struct cs_asyncio {
 	bool loaded; /* everything below is valid */
 	/*
-	 * The dict loop -> running task; 0: thread states tell (3.14+). With several interpreters that of the main one, whose
-	 * threads are walked.
+	 * The dict loop -> running task, or of those that no thread state tells (from 3.14 on those in Python). With several
+	 * interpreters that of the main one, whose threads are walked.
 	 */
 	uint64_t current_tasks;
 	/* Likewise of the main one: all zero until an executor has got a job; the class of such jobs is there before, else 0. */

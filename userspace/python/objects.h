@@ -116,7 +116,10 @@ int cs_pyobj_attr(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *name
 int cs_pytype_attr_steps(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type,
 			 const char *name, int32_t steps[CS_ATTR_STEPS]);
 
-/* Call fn for each attribute that an instance stores itself. -ENOENT: it stores none. Returns what fn returned, or an error. */
+/*
+ * Call fn for each attribute that an instance stores itself. -ENOENT: it stores none; -E2BIG: more than a thousand. Returns what fn
+ * returned, or an error.
+ */
 int cs_pyobj_attr_each(const struct cs_pyobj_ctx *ctx, uint64_t obj, cs_pyobj_entry_fn *fn,
 		       void *arg);
 

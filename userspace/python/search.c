@@ -103,6 +103,40 @@ void cs_search_add_link(struct cs_waiters_known *found, const struct cs_task_lin
 		found->links[found->n++] = *link;
 }
 
+/* A task or future in Python; what cannot be read is all 0. */
+static struct cs_pytask in_python(struct cs_search *search, uint64_t obj)
+{
+	struct cs_pytask task = {0};
+
+	cs_search_note(search, cs_pytask_read(search->all->keys, search->all->ctx, obj, &task));
+	return task;
+}
+
+uint64_t cs_search_waits_for(struct cs_search *search, uint64_t task)
+{
+	unsigned int what = cs_search_what(search, task);
+
+	if (!(what & CS_TYPE_TASK))
+		return 0;
+	if (what & CS_TYPE_IN_PYTHON)
+		return in_python(search, task).waiter;
+	return cs_search_word(search, task + cs_search_offsets(search)->task_fut_waiter);
+}
+
+void cs_search_callbacks(struct cs_search *search, uint64_t future, uint64_t *ret_first,
+			 uint64_t *ret_list)
+{
+	const struct cs_py_offsets *off = cs_search_offsets(search);
+
+	*ret_first = 0;
+	if (cs_search_what(search, future) & CS_TYPE_IN_PYTHON) {
+		*ret_list = in_python(search, future).callbacks;
+		return;
+	}
+	*ret_first = cs_search_word(search, future + off->future_callback0);
+	*ret_list = cs_search_word(search, future + off->future_callbacks);
+}
+
 unsigned int cs_search_items(struct cs_search *search, uint64_t sequence,
 			     uint64_t items[CS_SEARCH_ITEMS])
 {

@@ -62,6 +62,13 @@ bool cs_search_enter(struct cs_search *search, struct cs_way *way);
 /* Note a link. Of two ways to one waiter the certain one counts. */
 void cs_search_add_link(struct cs_waiters_known *found, const struct cs_task_link *link);
 
+/* The future that a task is suspended on; 0: none, or it is no task. */
+uint64_t cs_search_waits_for(struct cs_search *search, uint64_t task);
+
+/* The first done-callback of a future, and the list of the others; 0: none. */
+void cs_search_callbacks(struct cs_search *search, uint64_t future, uint64_t *ret_first,
+			 uint64_t *ret_list);
+
 /* The objects of a list or tuple. Returns how many. */
 unsigned int cs_search_items(struct cs_search *search, uint64_t sequence,
 			     uint64_t items[CS_SEARCH_ITEMS]);

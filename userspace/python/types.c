@@ -7,7 +7,7 @@
 #include "core/cleanup.h"
 #include "python/coro.h"
 
-/* A class of the program that derives from concurrent.futures.Future: so many classes are looked at. */
+/* A class of the program that derives from a future written in Python: so many classes are looked at. */
 #define MAX_FUTURE_BASES 8
 
 /*
@@ -44,23 +44,47 @@ void cs_types_begin(struct cs_types *types, const struct cs_pyobj_ctx *ctx)
 	}
 }
 
-/* concurrent.futures.Future or a class derived from it. Lib/concurrent/futures/_base.py */
-static bool is_concurrent_future(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type)
-{
-	const struct cs_py_offsets *off = &ctx->interp->info.off;
-	struct cs_pytype at = *type;
-	uint64_t dict, module;
+/* Futures that are written in Python, by the names of class and module. */
+static const struct {
+	const char *name, *module;
+	unsigned int what;
+} python_futures[] = {
+	{"Future", "concurrent.futures._base", CS_TYPE_CONCURRENT_FUTURE},
+	{"Future", "asyncio.futures", CS_TYPE_FUTURE | CS_TYPE_IN_PYTHON},
+	{"Task", "asyncio.tasks", CS_TYPE_TASK | CS_TYPE_FUTURE | CS_TYPE_IN_PYTHON},
+};
 
-	for (int i = 0; i < MAX_FUTURE_BASES && at.flags & CS_PYTYPE_HEAP; i++) {
-		if (!strcmp(at.name, "Future") &&
-		    !cs_mem_read_u64(ctx->mem, at.addr + off->type_dict, &dict) &&
-		    !cs_pyobj_dict_get(ctx, dict, "__module__", &module) &&
-		    cs_pyobj_str_equals(ctx, module, "concurrent.futures._base"))
-			return true;
+/* What a class is that has this name. */
+static unsigned int python_future(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type)
+{
+	uint64_t dict, module = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(python_futures); i++) {
+		if (strcmp(type->name, python_futures[i].name))
+			continue;
+		if (!module &&
+		    (cs_mem_read_u64(ctx->mem, type->addr + ctx->interp->info.off.type_dict,
+				     &dict) ||
+		     cs_pyobj_dict_get(ctx, dict, "__module__", &module)))
+			return 0;
+		if (cs_pyobj_str_equals(ctx, module, python_futures[i].module))
+			return python_futures[i].what;
+	}
+	return 0;
+}
+
+/* Is it a future that is written in Python, or of a class derived from one? 0: neither. */
+static unsigned int of_python(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type)
+{
+	struct cs_pytype at = *type;
+	unsigned int what = 0;
+
+	for (int i = 0; i < MAX_FUTURE_BASES && at.flags & CS_PYTYPE_HEAP && !what; i++) {
+		what = python_future(ctx, &at);
 		if (!at.base || cs_pytype_read(ctx, at.base, &at))
 			break;
 	}
-	return false;
+	return what;
 }
 
 /* Is it derived from the future that asyncio's tasks derive from? */
@@ -81,6 +105,8 @@ static unsigned int of_asyncio(const struct cs_pyobj_ctx *ctx, const struct cs_a
 	for (unsigned int i = 0; i < asyncio->nmodules; i++) {
 		uint64_t task = asyncio->modules[i].task_type;
 
+		if (!task)
+			continue;
 		if (cs_pytype_derives(ctx, type, task))
 			return CS_TYPE_TASK | CS_TYPE_FUTURE;
 		if (is_future(ctx, type, task))
@@ -105,7 +131,8 @@ static unsigned int what_is(const struct cs_pyobj_ctx *ctx, const struct cs_asyn
 		return CS_TYPE_AWAIT_WRAPPER;
 	if (!heap)
 		return 0;
-	return is_concurrent_future(ctx, type) ? CS_TYPE_CONCURRENT_FUTURE : CS_TYPE_INSTANCE;
+	what = of_python(ctx, type);
+	return what ? what : CS_TYPE_INSTANCE;
 }
 
 const struct cs_type *cs_types_look_up(struct cs_types *types, const struct cs_pyobj_ctx *ctx,

@@ -12,8 +12,9 @@
 
 /* What a type is. TASK and FUTURE count subclasses; all others but INSTANCE are the interpreter's own, exactly. */
 enum cs_type_what {
-	CS_TYPE_FUTURE = 1 << 0, /* _asyncio.Future */
-	CS_TYPE_TASK = 1 << 1,   /* _asyncio.Task, which is a future, too */
+	CS_TYPE_FUTURE = 1 << 0, /* _asyncio.Future, or asyncio's own in Python */
+	CS_TYPE_TASK =
+		1 << 1, /* _asyncio.Task, or asyncio's own in Python, which is a future, too */
 	CS_TYPE_WEAKREF = 1 << 2,
 	CS_TYPE_NONE = 1 << 3,
 	CS_TYPE_AWAIT_WRAPPER = 1 << 4, /* see cs_coro_is_wrapper */
@@ -26,6 +27,8 @@ enum cs_type_what {
 	CS_TYPE_DEQUE = 1 << 10,
 	CS_TYPE_CONCURRENT_FUTURE = 1 << 11, /* concurrent.futures.Future, written in Python */
 	CS_TYPE_INSTANCE = 1 << 12,          /* of any other class that has attributes */
+	CS_TYPE_IN_PYTHON =
+		1 << 13, /* with TASK or FUTURE: one that is written in Python (pytask.h) */
 };
 
 struct cs_type {

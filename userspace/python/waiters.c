@@ -50,9 +50,7 @@ static void from_wakeup(struct cs_search *search, const struct cs_way *way, uint
 		.flags = way->probable ? CS_LINKF_PROBABLE : 0,
 	};
 
-	if (!future || future == search->seen[0] || !(cs_search_what(search, task) & CS_TYPE_TASK))
-		return;
-	if (cs_search_word(search, task + cs_search_offsets(search)->task_fut_waiter) == future)
+	if (future && future != search->seen[0] && cs_search_waits_for(search, task) == future)
 		cs_search_add_link(&search->found, &link);
 }
 
@@ -67,6 +65,13 @@ static void from_concurrent(struct cs_search *search, struct cs_way way, uint64_
 	n = cs_search_items(search, list, callbacks);
 	for (unsigned int i = 0; i < n; i++)
 		from_callback(search, way, 0, callbacks[i]);
+}
+
+/* A future that a callback completes without asyncio: nothing of asyncio's own has its set_result as a callback. */
+static void from_completed(struct cs_search *search, struct cs_way way, uint64_t future)
+{
+	way.probable = true;
+	from_future(search, way, future);
 }
 
 /* Something that a callback holds. */
@@ -176,15 +181,23 @@ static void from_function(struct cs_search *search, struct cs_way way, uint64_t 
 		from_object(search, way, &names, self);
 }
 
-static void from_method(struct cs_search *search, struct cs_way way, uint64_t method)
+/* That of a task or future in Python is like a built-in one: what wakes up its task, or completes it. */
+static void from_method(struct cs_search *search, struct cs_way way, uint64_t future,
+			uint64_t method)
 {
-	uint64_t function =
-		cs_search_word(search, method + cs_search_offsets(search)->method_function);
+	const struct cs_py_offsets *off = cs_search_offsets(search);
+	uint64_t self = cs_search_word(search, method + off->method_self), function;
+	unsigned int what = cs_search_what(search, self);
 
+	if (what & CS_TYPE_TASK)
+		from_wakeup(search, &way, future, self);
+	else if (what & CS_TYPE_IN_PYTHON)
+		from_completed(search, way, self);
+	if (what & CS_TYPE_IN_PYTHON)
+		return;
+	function = cs_search_word(search, method + off->method_function);
 	if (cs_search_what(search, function) & CS_TYPE_FUNCTION)
-		from_function(
-			search, way, function,
-			cs_search_word(search, method + cs_search_offsets(search)->method_self));
+		from_function(search, way, function, self);
 }
 
 static void from_cfunction(struct cs_search *search, struct cs_way way, uint64_t future,
@@ -194,13 +207,10 @@ static void from_cfunction(struct cs_search *search, struct cs_way way, uint64_t
 		cs_search_word(search, function + cs_search_offsets(search)->cfunction_self);
 	unsigned int what = cs_search_what(search, self);
 
-	if (what & CS_TYPE_TASK) {
+	if (what & CS_TYPE_TASK)
 		from_wakeup(search, &way, future, self);
-	} else if (what & CS_TYPE_FUTURE) {
-		/* future.set_result as a callback: nothing of asyncio's own does that */
-		way.probable = true;
-		from_future(search, way, self);
-	}
+	else if (what & CS_TYPE_FUTURE)
+		from_completed(search, way, self);
 }
 
 /* functools.partial: behind its head the function, then the arguments (Modules/_functoolsmodule.c) */
@@ -281,7 +291,7 @@ static void from_callback(struct cs_search *search, struct cs_way way, uint64_t 
 	else if (what & CS_TYPE_FUNCTION)
 		from_function(search, way, callback, 0);
 	else if (what & CS_TYPE_METHOD)
-		from_method(search, way, callback);
+		from_method(search, way, future, callback);
 	else if (what & CS_TYPE_PARTIAL)
 		from_partial(search, way, callback);
 	else if (what & CS_TYPE_INSTANCE)
@@ -302,15 +312,14 @@ static void from_list(struct cs_search *search, struct cs_way way, uint64_t futu
 
 static void from_future(struct cs_search *search, struct cs_way way, uint64_t future)
 {
-	const struct cs_py_offsets *off = cs_search_offsets(search);
-	uint64_t first;
+	uint64_t first, list;
 
 	if (!cs_search_is_new(search, future) || !cs_search_enter(search, &way))
 		return;
-	first = cs_search_word(search, future + off->future_callback0);
+	cs_search_callbacks(search, future, &first, &list);
 	if (first)
 		from_callback(search, way, future, first);
-	from_list(search, way, future, cs_search_word(search, future + off->future_callbacks));
+	from_list(search, way, future, list);
 }
 
 /* What identifies a callback: a bound method is made anew for each task. False: it is no way of asyncio's that tasks share. */
@@ -358,11 +367,13 @@ static void from_own_callback(struct cs_waiters *waiters, uint64_t task, uint64_
 }
 
 void cs_waiters_begin(struct cs_waiters *waiters, const struct cs_pyobj_ctx *ctx,
-		      const struct cs_asyncio *asyncio, struct cs_types *types)
+		      const struct cs_asyncio *asyncio, struct cs_types *types,
+		      struct cs_pytask_keys *keys)
 {
 	waiters->ctx = ctx;
 	waiters->asyncio = asyncio;
 	waiters->types = types;
+	waiters->keys = keys;
 	waiters->left = MAX_READING_WORDS;
 	for (size_t i = 0; i < CS_WAITERS_KNOWN; i++)
 		waiters->known[i].function = 0;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "python/objects.h"
+#include "python/pytask.h"
 #include "python/types.h"
 
 #define CS_WAITERS_KNOWN 256 /* a power of two */
@@ -24,17 +25,19 @@ struct cs_waiters_known {
 	struct cs_task_link links[CS_MAX_LINKS];
 };
 
-/* One reading's search. ctx, asyncio and types are borrowed. */
+/* One reading's search. ctx, asyncio, types and keys are borrowed. */
 struct cs_waiters {
 	const struct cs_pyobj_ctx *ctx;
 	const struct cs_asyncio *asyncio;
 	struct cs_types *types;
+	struct cs_pytask_keys *keys;
 	unsigned int left; /* words and entries that this reading may still look at */
 	struct cs_waiters_known known[CS_WAITERS_KNOWN];
 };
 
 void cs_waiters_begin(struct cs_waiters *waiters, const struct cs_pyobj_ctx *ctx,
-		      const struct cs_asyncio *asyncio, struct cs_types *types);
+		      const struct cs_asyncio *asyncio, struct cs_types *types,
+		      struct cs_pytask_keys *keys);
 
 /* The words of a future's object from which the search goes on. */
 struct cs_waited {

@@ -225,6 +225,48 @@ static int read_sets(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	return 0;
 }
 
+/* The fields of a task of the C module. */
+static void take_fields(const struct cs_py_offsets *off, const char *chunk,
+			struct cs_walk_task *task)
+{
+	task->coro = cs_pyobj_word(chunk, off->task_coro);
+	task->waiter = cs_pyobj_word(chunk, off->task_fut_waiter);
+	task->loop = cs_pyobj_word(chunk, off->future_loop);
+	task->name = cs_pyobj_word(chunk, off->task_name);
+	task->callback0 = cs_pyobj_word(chunk, off->future_callback0);
+	task->callbacks = cs_pyobj_word(chunk, off->future_callbacks);
+	task->bytes = cs_digest(0, chunk + off->object_type, off->task_size - off->object_type);
+}
+
+static bool is_none(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		    const struct cs_asyncio *asyncio, uint64_t obj)
+{
+	uint64_t type;
+
+	return !cs_pyobj_type_addr(ctx, obj, &type) &&
+	       cs_types_look_up(&walk->types, ctx, asyncio, type)->what & CS_TYPE_NONE;
+}
+
+/* The fields of a task that is written in Python. Returns 0 or an error. */
+static int read_python_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+			    const struct cs_asyncio *asyncio, struct cs_walk_task *task)
+{
+	struct cs_pytask found;
+	int err = cs_pytask_read(&walk->keys, ctx, task->addr, &found);
+
+	if (err)
+		return err;
+	task->coro = found.coro && is_none(walk, ctx, asyncio, found.coro) ? 0 : found.coro;
+	task->waiter = found.waiter && is_none(walk, ctx, asyncio, found.waiter) ? 0 : found.waiter;
+	task->loop = found.loop;
+	task->name = found.name;
+	task->callbacks = found.callbacks;
+	task->bytes = found.digest;
+	if (found.state && !cs_pyobj_str_equals(ctx, found.state, "PENDING"))
+		task->coro = 0;
+	return 0;
+}
+
 /* Read a task's own fields. Leaves the state 0 if it is not one. */
 static void read_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		      const struct cs_asyncio *asyncio, struct cs_walk_task *task)
@@ -233,7 +275,10 @@ static void read_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	const struct cs_type *type;
 	char chunk[CS_TASK_CHUNK];
 
-	if (cs_mem_read(ctx->mem, task->addr, chunk, off->task_size)) {
+	/* one in Python may be smaller than that, and memory may end right behind it */
+	bool whole = !cs_mem_read(ctx->mem, task->addr, chunk, off->task_size);
+
+	if (!whole && cs_mem_read(ctx->mem, task->addr, chunk, off->object_type + 8)) {
 		walk->ndropped++;
 		return;
 	}
@@ -244,13 +289,13 @@ static void read_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 			walk->ndropped++;
 		return;
 	}
-	task->coro = cs_pyobj_word(chunk, off->task_coro);
-	task->waiter = cs_pyobj_word(chunk, off->task_fut_waiter);
-	task->loop = cs_pyobj_word(chunk, off->future_loop);
-	task->name = cs_pyobj_word(chunk, off->task_name);
-	task->callback0 = cs_pyobj_word(chunk, off->future_callback0);
-	task->callbacks = cs_pyobj_word(chunk, off->future_callbacks);
-	task->bytes = cs_digest(0, chunk + off->object_type, off->task_size - off->object_type);
+	if (!(type->what & CS_TYPE_IN_PYTHON) && whole) {
+		take_fields(off, chunk, task);
+	} else if (!(type->what & CS_TYPE_IN_PYTHON) ||
+		   read_python_task(walk, ctx, asyncio, task)) {
+		walk->ndropped++;
+		return;
+	}
 	task->digest = cs_digest_word(cs_digest_word(task->coro, task->waiter), task->loop);
 	task->state = task->coro ? (task->waiter ? CS_TASK_WAITING : CS_TASK_READY) : CS_TASK_DONE;
 	task->next = task->coro;
@@ -463,11 +508,12 @@ static int find_all_links(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 {
 	int err = 0;
 
-	cs_waiters_begin(&walk->waiters, ctx, asyncio, &walk->types);
+	cs_waiters_begin(&walk->waiters, ctx, asyncio, &walk->types, &walk->keys);
 	for (size_t i = 0; i < walk->ntasks && !err; i++) {
 		struct cs_walk_task *task = &walk->tasks[i];
 
-		if (task->state && task->state != CS_TASK_DONE && task->callback0)
+		if (task->state && task->state != CS_TASK_DONE &&
+		    (task->callback0 || task->callbacks))
 			err = find_links(walk, task);
 	}
 	return err;
@@ -495,6 +541,7 @@ int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	int err = 0;
 
 	cs_mem_renew(ctx->mem);
+	cs_pytask_begin(&walk->keys);
 	want_fixed(walk, ctx, asyncio);
 	walk->ntasks = walk->nframes = walk->nwrappers = walk->nlinks = walk->texts.len = 0;
 	walk->ndropped = 0;

@@ -13,6 +13,7 @@
 
 #include "core/buf.h"
 #include "python/objects.h"
+#include "python/pytask.h"
 #include "python/types.h"
 #include "python/waiters.h"
 
@@ -57,7 +58,8 @@ struct cs_walk {
 	size_t nlinks, links_cap;
 	struct cs_buf texts;
 	uint32_t ndropped;
-	struct cs_types types; /* met in this reading */
+	struct cs_types types;      /* met in this reading */
+	struct cs_pytask_keys keys; /* likewise */
 	struct cs_waiters waiters;
 };
 

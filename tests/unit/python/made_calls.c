@@ -185,13 +185,30 @@ uint64_t made_deque(struct made_calls *calls, const uint64_t *items, size_t n, s
 	return deque;
 }
 
+uint64_t made_class_of(struct made_calls *calls, const char *name, const char *module)
+{
+	const uint64_t its_module = made_str(calls->made, module);
+	uint64_t namespace =
+		made_namespace(calls->made, (const char *const[]){"__module__"}, &its_module, 1);
+
+	return made_class(calls->made, name, namespace, 0);
+}
+
 uint64_t made_concurrent_future(struct made_calls *calls, uint64_t callbacks)
 {
-	const uint64_t module = made_str(calls->made, "concurrent.futures._base");
-	uint64_t namespace =
-		made_namespace(calls->made, (const char *const[]){"__module__"}, &module, 1);
-	uint64_t class = made_class(calls->made, "Future", namespace, 0);
+	return made_instance_of(calls->made,
+				made_class_of(calls, "Future", "concurrent.futures._base"),
+				(const char *const[]){"_done_callbacks"}, &callbacks, 1);
+}
 
-	return made_instance_of(calls->made, class, (const char *const[]){"_done_callbacks"},
-				&callbacks, 1);
+uint64_t made_python_task(struct made_calls *calls, uint64_t class,
+			  const struct made_python_task *task)
+{
+	const char *const names[] = {"_loop",        "_callbacks", "_name", "_fut_waiter",
+				     "_must_cancel", "_coro",      "_state"};
+	const uint64_t values[] = {
+		task->loop, task->callbacks, task->name, task->waiter, made_str(calls->made, "no"),
+		task->coro, task->state};
+
+	return made_instance_of(calls->made, class, names, values, ARRAY_SIZE(names));
 }

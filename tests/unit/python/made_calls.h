@@ -44,5 +44,13 @@ uint64_t made_builtin_method(struct made_calls *calls, uint64_t self);
 uint64_t made_partial(struct made_calls *calls, uint64_t function, const uint64_t *args, size_t n);
 /* The first item is at index `first` of its block. */
 uint64_t made_deque(struct made_calls *calls, const uint64_t *items, size_t n, size_t first);
+/* A class of a module. */
+uint64_t made_class_of(struct made_calls *calls, const char *name, const char *module);
 /* concurrent.futures.Future with this list of callbacks. */
 uint64_t made_concurrent_future(struct made_calls *calls, uint64_t callbacks);
+/* A task or future that is written in Python; 0: it has no such attribute. */
+struct made_python_task {
+	uint64_t coro, waiter, loop, name, callbacks, state;
+};
+uint64_t made_python_task(struct made_calls *calls, uint64_t class,
+			  const struct made_python_task *task);

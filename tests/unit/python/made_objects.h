@@ -10,7 +10,7 @@
 
 #include "python/objects.h"
 
-#define MADE_NAMES 64
+#define MADE_NAMES 128
 
 /* What there are layouts of. */
 #define MADE_FIRST_MINOR 8

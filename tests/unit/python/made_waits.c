@@ -14,7 +14,9 @@ void made_reading(struct made_waits *waits)
 {
 	cs_mem_forget(waits->made.ctx.mem);
 	cs_types_begin(&waits->types, &waits->made.ctx);
-	cs_waiters_begin(&waits->waiters, &waits->made.ctx, &waits->asyncio, &waits->types);
+	cs_waiters_begin(&waits->waiters, &waits->made.ctx, &waits->asyncio, &waits->types,
+			 &waits->keys);
+	cs_pytask_begin(&waits->keys);
 }
 
 void made_waits_begin(struct made_waits *waits, int minor)

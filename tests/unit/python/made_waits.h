@@ -10,6 +10,7 @@ struct made_waits {
 	struct made_calls calls;
 	struct cs_asyncio asyncio;
 	struct cs_types types;
+	struct cs_pytask_keys keys;
 	struct cs_waiters waiters;
 	uint64_t task;                           /* without callbacks */
 	uint64_t future, waiter;                 /* who is suspended on it */

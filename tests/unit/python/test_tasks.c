@@ -363,6 +363,47 @@ static void what_is_no_task_is_dropped(void **state)
 	world_end(&world);
 }
 
+/* Those that are written in Python: one waits, one is ready, two are done, and one has no attributes. */
+static void tasks_in_python_have_records(void **state)
+{
+	for (int minor = 11; minor <= 13; minor++) {
+		struct made_python_task task = {.state = 0};
+		struct made_calls calls;
+		uint64_t class, none, tasks[5];
+		struct world world;
+
+		world_begin(&world, minor);
+		made_calls_begin(&calls, &world.made);
+		class = made_class_of(&calls, "Task", "asyncio.tasks");
+		none = made_object(&world.made, world.made.type_none, 16);
+		task.coro = made_suspended(&world, made_leaf(&world));
+		task.name = made_str(&world.made, "in Python");
+		task.loop = world.loop;
+		task.waiter = made_leaf(&world);
+		tasks[0] = made_python_task(&calls, class, &task);
+		task.waiter = none;
+		tasks[1] = made_python_task(&calls, class, &task);
+		task.state = made_str(&world.made, "FINISHED");
+		tasks[2] = made_python_task(&calls, class, &task);
+		task.state = 0;
+		task.coro = none;
+		tasks[3] = made_python_task(&calls, class, &task);
+		tasks[4] = made_object(
+			&world.made, made_type(&world.made, "Task", CS_PYTYPE_HEAP, class, 16), 64);
+		world_watch(&world, tasks, 5, 16);
+		assert_int_equal(world_pass(&world), 0);
+		assert_int_equal(world.result.ntasks, 2);
+		assert_int_equal(world.result.ndropped, 1);
+		assert_int_equal(task_record(&world, tasks[0])->state, CS_TASK_WAITING);
+		assert_int_equal(task_record(&world, tasks[1])->state, CS_TASK_READY);
+		assert_int_equal(task_record(&world, tasks[1])->waiter, 0);
+		assert_int_equal(task_record(&world, tasks[0])->nframes, 1);
+		assert_int_equal(task_record(&world, tasks[0])->loop, world.loop);
+		assert_memory_equal(&task_record(&world, tasks[0])->frames[1], "in Python", 9);
+		world_end(&world);
+	}
+}
+
 static void hostile_sets_give_the_pass_up(void **state)
 {
 	static const uint64_t masks[] = {(1ull << 40) - 1, 12, ~0ull};
@@ -600,6 +641,7 @@ int main(void)
 		cmocka_unit_test(generators_are_followed_in_an_await_only),
 		cmocka_unit_test(cycles_and_broken_chains_are_marked),
 		cmocka_unit_test(what_is_no_task_is_dropped),
+		cmocka_unit_test(tasks_in_python_have_records),
 		cmocka_unit_test(hostile_sets_give_the_pass_up),
 		cmocka_unit_test(random_damage_does_no_harm),
 		cmocka_unit_test(what_changes_between_two_readings_is_dropped),
