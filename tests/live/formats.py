@@ -16,6 +16,15 @@ def capture(folder):
     return path
 
 
+def test_same_summary():
+    """A raw capture is only counted when it is recorded; report, which reads names too, says the same of it."""
+    with live.scratch() as folder, live.example(live.interpreter()) as program:
+        path = folder / "capture.raw"
+        told = live.record("-p", program.pid, "-d", 2, "-o", path).err.replace(str(path), "FILE")
+        again = live.coroscope("report", path, "-f", "collapsed", "-o", folder / "x").err.replace(str(folder / "x"), "FILE")
+        live.check("record and report say the same", "samples in" in told and told == again, (told, again))
+
+
 def report(capture, path):
     done = live.coroscope("report", capture, "-o", path)
     live.check(f"report -o {path.name} succeeds", done.code == live.OK, done)
@@ -91,4 +100,4 @@ def test_tables():
                "only tasks matching -awaited$: " in shown.err, shown)
 
 
-live.main(test_pprof, test_same_everywhere, test_tables)
+live.main(test_pprof, test_same_everywhere, test_tables, test_same_summary)

@@ -26,9 +26,9 @@ SECONDS = int(sys.argv[sys.argv.index("--seconds") + 1]) if "--seconds" in sys.a
 USUAL_SECONDS = min(SECONDS, 60)
 BPF_STATS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
 MARKS = ("[unreadable]", "[truncated]", "[torn]", "[stale]")
-# From its start to its end it may take so much and half of what was asked for: a busy machine reads the samples of a second in a third of
-# one when they are to be counted at the end, and sanitizers make it slow.
-GRACE_S = 15
+# A hang: from its start to its end it takes so many times what was asked for, and so much more. It counts its samples at the end, which
+# sanitizers make slow, while the programs go on with what they do; how much CPU all of it takes is judged by itself.
+HANG_TIMES, GRACE_S = 3, 15
 # How much it keeps depends on how many children are alive at once, which differs; what a number read from them can ask for is far more.
 ROOM_KB = 48 * 1024
 SNAPSHOT_S = 10
@@ -122,7 +122,7 @@ def watched(command, seconds):
                 recording = whole
             if time.monotonic() - start < seconds / 2:
                 half = whole
-            if time.monotonic() - start > 1.5 * seconds + GRACE_S:
+            if time.monotonic() - start > HANG_TIMES * seconds + GRACE_S:
                 process.kill()
             time.sleep(0.1)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -203,7 +203,7 @@ def captured(mode, folder, harm, seconds):
     total = check_accounts(mode, path, seconds)
     for form in ("collapsed", "html", "pprof"):
         output = folder / f"profile.{form}"
-        report, _ = watched([live.COROSCOPE, "report", path, "-f", form, "-o", output], 30)
+        report, _ = watched([live.COROSCOPE, "report", path, "-f", form, "-o", output], max(30, seconds))
         check_ended(f"{mode}, {harm}: report as {form}", report)
     found = live.stacks((folder / "profile.collapsed").read_text(encoding="utf-8"))
     check_healthy(mode, found, healthy, burnt_s, seconds)

@@ -77,20 +77,20 @@ static int64_t intern(struct pipeline *p, const char *str)
 static int fill_labels(struct pipeline *p, const struct cs_stitched *sample,
 		       struct cs_labels *labels)
 {
-	int64_t thread = intern(p, sample->thread_name), task = intern(p, sample->task_name);
-	int64_t origin = intern(p, sample->origin_name);
+	int64_t thread = intern(p, sample->thread_name), task = 0, origin = 0;
 
+	*labels = (struct cs_labels){.process_id = sample->pid, .thread_id = sample->tid};
+	if (!p->view->outline) {
+		task = intern(p, sample->task_name);
+		origin = intern(p, sample->origin_name);
+		labels->task_id = sample->task_id;
+		labels->origin_task_id = sample->origin_id;
+	}
 	if (thread < 0 || task < 0 || origin < 0)
 		return -ENOMEM;
-	*labels = (struct cs_labels){
-		.process_id = sample->pid,
-		.thread_id = sample->tid,
-		.thread_name = (uint32_t)thread,
-		.task_name = (uint32_t)task,
-		.task_id = sample->task_id,
-		.origin_task_name = (uint32_t)origin,
-		.origin_task_id = sample->origin_id,
-	};
+	labels->thread_name = (uint32_t)thread;
+	labels->task_name = (uint32_t)task;
+	labels->origin_task_name = (uint32_t)origin;
 	return 0;
 }
 
@@ -128,7 +128,7 @@ static int add_new_sample(struct pipeline *p, const struct cs_stitched *sample,
 	if (frame < 0)
 		return -ENOMEM;
 	p->frames[n++] = (uint32_t)frame;
-	for (uint32_t i = 0; i < sample->n; i++) {
+	for (uint32_t i = 0; i < sample->n && !p->view->outline; i++) {
 		frame = cs_part_frame(&p->parts, sample->pid, &sample->parts[i],
 				      i + 1 < sample->n ? &sample->parts[i + 1] : NULL);
 		if (frame == -ENOENT)

@@ -218,6 +218,8 @@ static int export_spool(struct cs_spool *spool, const struct cs_view *view,
 	int err;
 
 	shown.all_trees = output->exporter && output->exporter->all_trees;
+	/* A raw capture is all there is to write; its samples are counted for the summary. */
+	shown.outline = !output->exporter && !view->slow_ns && !view->filter.task;
 	err = cs_pipeline_read(cs_spool_fd(spool), &shown, &profile);
 	if (err) {
 		cs_err("cannot read the capture back: %s", strerror(-err));
