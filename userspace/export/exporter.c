@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of exporters, how one is chosen, how weights become counts, and what processes are called. */
+/* The table of exporters, how one is chosen, and how weights become counts. */
 #include "export/exporter.h"
 
 #include <string.h>
@@ -60,21 +60,4 @@ uint64_t cs_export_intervals(const struct cs_profile *profile, const struct cs_s
 	uint64_t n = ns / interval + (ns % interval >= interval - interval / 2);
 
 	return n ? n : 1;
-}
-
-int cs_export_process_name(const struct cs_profile *profile, const struct cs_sample *sample,
-			   struct cs_buf *out)
-{
-	struct cs_stack stack = cs_profile_stack(profile, sample->stack);
-	const struct cs_frame *root =
-		stack.n ? cs_profile_get_frame(profile, stack.frames[0]) : NULL;
-	const char *name, *bracket;
-
-	if (!root || root->kind != CS_FRAME_PROCESS)
-		return cs_buf_append_str(out, "process");
-	name = cs_profile_str(profile, root->name);
-	bracket = strrchr(name, '[');
-	if (!bracket || bracket - name < 2 || bracket[-1] != ' ')
-		return cs_buf_append_str(out, name);
-	return cs_buf_append(out, name, (size_t)(bracket - 1 - name));
 }

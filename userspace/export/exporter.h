@@ -47,10 +47,3 @@ int cs_export_frame_text(const struct cs_profile *profile, const struct cs_frame
  * in wall mode, else of its CPU time. To count several samples as one, add their nanoseconds first.
  */
 uint64_t cs_export_intervals(const struct cs_profile *profile, const struct cs_sample *sample);
-
-/*
- * Append the name of the process that a sample is of: its root frame's without the number in brackets; "process" if it
- * has no such frame. Returns 0 or -ENOMEM.
- */
-int cs_export_process_name(const struct cs_profile *profile, const struct cs_sample *sample,
-			   struct cs_buf *out);

@@ -18,82 +18,33 @@
 #include "export/exporter.h"
 #include "export/memory.h"
 #include "export/otlp_tables.h"
+#include "export/process.h"
 
 #define MAX_ATTRIBUTES 6
 #define ID_BYTES       16
-
-struct resource {
-	uint32_t pid;
-	uint32_t first, last; /* samples, by next */
-};
 
 struct builder {
 	const struct cs_profile *profile;
 	const struct cs_otlp_options *options;
 	struct cs_memory memory;
 	struct cs_otlp_tables *tables;
-	uint32_t *next;      /* sample of the same process, for each but its last */
 	Otlp__Sample *shape; /* of each sample, without a value: its kinds share it */
-	struct resource *resources;
-	size_t nresources;
+	struct cs_processes processes;
 	Otlp__Profile **profiles; /* all of the request */
 	size_t nprofiles;
-	struct cs_buf text;
 	Otlp__Request request;
 };
 
 static void builder_free(struct builder *b)
 {
 	cs_otlp_tables_free(b->tables);
+	cs_processes_free(&b->processes);
 	cs_memory_free(&b->memory);
-	cs_buf_free(&b->text);
 }
 
 static const struct cs_sample *get_sample(const struct builder *b, size_t i)
 {
 	return cs_profile_sample(b->profile, i);
-}
-
-/* The few thousand processes of a machine are found by bisection of an ordered list. */
-static struct resource *find_resource(struct builder *b, uint32_t pid)
-{
-	size_t from = 0, to = b->nresources, middle;
-
-	while (from < to) {
-		middle = from + (to - from) / 2;
-		if (b->resources[middle].pid < pid)
-			from = middle + 1;
-		else
-			to = middle;
-	}
-	if (from == b->nresources || b->resources[from].pid != pid) {
-		memmove(&b->resources[from + 1], &b->resources[from],
-			(b->nresources++ - from) * sizeof(*b->resources));
-		b->resources[from] = (struct resource){.pid = pid};
-	}
-	return &b->resources[from];
-}
-
-static void sort_by_process(struct builder *b)
-{
-	size_t n = cs_profile_nsamples(b->profile);
-	struct resource *resource;
-
-	b->next = cs_memory_get(&b->memory, n, sizeof(*b->next));
-	b->resources =
-		cs_memory_get(&b->memory, b->options->to - b->options->from, sizeof(*b->resources));
-	if (b->memory.failed)
-		return;
-	for (size_t i = b->options->from; i < b->options->to; i++) {
-		size_t before = b->nresources;
-
-		resource = find_resource(b, get_sample(b, i)->labels.process_id);
-		if (b->nresources > before)
-			resource->first = (uint32_t)i;
-		else
-			b->next[resource->last] = (uint32_t)i;
-		resource->last = (uint32_t)i;
-	}
 }
 
 static void add_number(struct builder *b, Otlp__Sample *sample, const char *key, uint64_t number)
@@ -156,18 +107,19 @@ static Otlp__ValueType *new_value_type(struct builder *b, const char *type)
 }
 
 /* The samples that have a value of this kind. */
-static void add_samples(struct builder *b, Otlp__Profile *profile, const struct resource *resource,
+static void add_samples(struct builder *b, Otlp__Profile *profile, const struct cs_process *process,
 			enum cs_value kind)
 {
 	size_t n = 0, i;
 
-	for (i = resource->first;; i = b->next[i]) {
+	for (i = process->first;; i = b->processes.next[i]) {
 		n += get_sample(b, i)->values[kind] != 0;
-		if (i == resource->last)
+		if (i == process->last)
 			break;
 	}
 	profile->samples = cs_memory_messages(&b->memory, n, sizeof(**profile->samples));
-	for (i = resource->first; profile->samples && profile->n_samples < n; i = b->next[i]) {
+	for (i = process->first; profile->samples && profile->n_samples < n;
+	     i = b->processes.next[i]) {
 		const struct cs_sample *from = get_sample(b, i);
 		Otlp__Sample *sample = profile->samples[profile->n_samples];
 
@@ -183,7 +135,7 @@ static void add_samples(struct builder *b, Otlp__Profile *profile, const struct 
 
 /* Added to the scope unless it would be empty. */
 static void add_profile(struct builder *b, Otlp__ScopeProfiles *scope,
-			const struct resource *resource, enum cs_value kind)
+			const struct cs_process *process, enum cs_value kind)
 {
 	static const char *const types[CS_VALUE_MAX_] = {
 		[CS_VALUE_CPU_NS] = "cpu",
@@ -194,7 +146,7 @@ static void add_profile(struct builder *b, Otlp__ScopeProfiles *scope,
 	Otlp__Profile *profile = scope->profiles[scope->n_profiles];
 
 	otlp__profile__init(profile);
-	add_samples(b, profile, resource, kind);
+	add_samples(b, profile, process, kind);
 	if (!profile->n_samples)
 		return;
 	profile->sample_type = new_value_type(b, types[kind]);
@@ -207,7 +159,7 @@ static void add_profile(struct builder *b, Otlp__ScopeProfiles *scope,
 }
 
 static void add_scope(struct builder *b, Otlp__ResourceProfiles *to,
-		      const struct resource *resource)
+		      const struct cs_process *process)
 {
 	static const enum cs_value kinds[] = {CS_VALUE_WALL_NS, CS_VALUE_CPU_NS, CS_VALUE_SLOW_NS};
 	bool wall = cs_profile_meta(b->profile)->wall;
@@ -229,7 +181,7 @@ static void add_scope(struct builder *b, Otlp__ResourceProfiles *to,
 		scope->scope->version = (char *)b->options->version;
 	/* in CPU mode wall time is CPU time */
 	for (size_t i = !wall; i < ARRAY_SIZE(kinds); i++)
-		add_profile(b, scope, resource, kinds[i]);
+		add_profile(b, scope, process, kinds[i]);
 }
 
 static void add_fact(struct builder *b, Otlp__Resource *resource, const char *key,
@@ -242,24 +194,22 @@ static void add_fact(struct builder *b, Otlp__Resource *resource, const char *ke
 	fact->value = value;
 }
 
-/* As the specification wants it of a service that nobody has named. */
-static const char *service_name(struct builder *b, const struct resource *resource)
+static const char *service_name(struct builder *b, const struct cs_process *process)
 {
+	_cleanup_buf_ struct cs_buf text = {0};
 	char *name;
 
 	if (b->options->service)
 		return b->options->service;
-	b->text.len = 0;
-	if (cs_buf_append_str(&b->text, "unknown_service:") ||
-	    cs_export_process_name(b->profile, get_sample(b, resource->first), &b->text)) {
+	if (cs_process_service(b->profile, get_sample(b, process->first), &text)) {
 		b->memory.failed = true;
 		return "";
 	}
-	name = cs_memory_get(&b->memory, b->text.len + 1, 1);
-	return name ? memcpy(name, b->text.data, b->text.len) : "";
+	name = cs_memory_get(&b->memory, text.len + 1, 1);
+	return name ? memcpy(name, text.data, text.len) : "";
 }
 
-static void add_resource(struct builder *b, const struct resource *from)
+static void add_resource(struct builder *b, const struct cs_process *from)
 {
 	Otlp__ResourceProfiles *to = b->request.resource_profiles[b->request.n_resource_profiles++];
 	const char *host = cs_profile_meta(b->profile)->host;
@@ -270,7 +220,8 @@ static void add_resource(struct builder *b, const struct resource *from)
 	if (!resource)
 		return;
 	otlp__resource__init(resource);
-	resource->attributes = cs_memory_messages(&b->memory, 3, sizeof(**resource->attributes));
+	resource->attributes = cs_memory_messages(&b->memory, 3 + b->options->ntags,
+						  sizeof(**resource->attributes));
 	if (!resource->attributes)
 		return;
 	add_fact(b, resource, "service.name",
@@ -278,6 +229,9 @@ static void add_resource(struct builder *b, const struct resource *from)
 	add_fact(b, resource, "process.pid", cs_otlp_number_value(&b->memory, from->pid));
 	if (*host)
 		add_fact(b, resource, "host.name", cs_otlp_text_value(&b->memory, host));
+	for (size_t i = 0; i < b->options->ntags; i++)
+		add_fact(b, resource, b->options->tags[i].key,
+			 cs_otlp_text_value(&b->memory, b->options->tags[i].value));
 	add_scope(b, to, from);
 	if (to->n_scope_profiles && !to->scope_profiles[0]->n_profiles)
 		b->request.n_resource_profiles--;
@@ -285,13 +239,13 @@ static void add_resource(struct builder *b, const struct resource *from)
 
 static void add_resources(struct builder *b)
 {
-	size_t n = b->nresources;
+	size_t n = b->processes.n;
 
 	b->request.resource_profiles =
 		cs_memory_messages(&b->memory, n, sizeof(**b->request.resource_profiles));
 	b->profiles = cs_memory_get(&b->memory, n * CS_VALUE_MAX_, sizeof(*b->profiles));
 	for (size_t i = 0; !b->memory.failed && i < n; i++)
-		add_resource(b, &b->resources[i]);
+		add_resource(b, &b->processes.at[i]);
 }
 
 static const char *counter_key(struct builder *b, enum cs_counter counter)
@@ -400,11 +354,12 @@ static int build(struct builder *b)
 {
 	int err = cs_otlp_tables_new(b->profile, &b->memory, &b->tables);
 
+	if (!err)
+		err = cs_processes_find(b->profile, b->options->from, b->options->to,
+					&b->processes);
 	if (err)
 		return err;
-	sort_by_process(b);
-	if (!b->memory.failed)
-		make_shapes(b);
+	make_shapes(b);
 	if (!b->memory.failed)
 		add_resources(b);
 	if (!b->memory.failed && b->nprofiles)

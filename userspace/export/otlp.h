@@ -3,13 +3,16 @@
 #pragma once
 
 #include "core/buf.h"
+#include "export/process.h"
 #include "profile/profile.h"
 
 struct cs_otlp_options {
 	const char *
 		service; /* service.name of every process; NULL: unknown_service:NAME OF THE PROCESS */
-	const char *version; /* of coroscope; NULL: not told */
-	size_t from, to;     /* only these samples: from <= i < to */
+	const char *version;              /* of coroscope; NULL: not told */
+	const struct cs_export_tag *tags; /* attributes of every process */
+	size_t ntags;
+	size_t from, to; /* only these samples: from <= i < to */
 };
 
 /*

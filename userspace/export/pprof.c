@@ -16,6 +16,7 @@
 #include "export/exporter.h"
 #include "export/gzip.h"
 #include "export/memory.h"
+#include "export/pprof.h"
 #include "pprof.pb-c.h"
 
 #define MAX_LABELS 8
@@ -26,6 +27,8 @@
  */
 struct builder {
 	const struct cs_profile *profile;
+	const struct cs_pprof_options *options;
+	enum cs_value kinds[CS_VALUE_MAX_]; /* of values, as many as sample types */
 	struct cs_profile *tables; /* interns the format's strings and functions, nothing else */
 	struct cs_memory memory;
 	uint64_t *location_ids; /* of the profile's frames; 0: not used yet */
@@ -67,35 +70,72 @@ static Pprof__ValueType *new_value_type(struct builder *b, const char *type, con
 	return value_type;
 }
 
-/* The last one is there if it was asked for. */
-static size_t number_of_values(const struct cs_profile_meta *meta)
+static const char *const plain_names[CS_VALUE_MAX_] = {
+	[CS_VALUE_SAMPLES] = "samples",
+	[CS_VALUE_CPU_NS] = "cpu",
+	[CS_VALUE_WALL_NS] = "wall",
+	[CS_VALUE_SLOW_NS] = "slow_callback",
+};
+
+/* Datadog's; its own profiler counts samples by what they were taken for. */
+static const char *datadog_name(enum cs_value kind, bool wall)
 {
-	return meta->slow_ns ? CS_VALUE_MAX_ : CS_VALUE_SLOW_NS;
+	switch (kind) {
+	case CS_VALUE_SAMPLES:
+		return wall ? "wall-samples" : "cpu-samples";
+	case CS_VALUE_CPU_NS:
+		return "cpu-time";
+	case CS_VALUE_WALL_NS:
+		return "wall-time";
+	default:
+		return plain_names[kind];
+	}
+}
+
+/* In CPU mode wall time is CPU time, which only the plain form says twice. */
+static bool kind_wanted(const struct builder *b, enum cs_value kind)
+{
+	const struct cs_profile_meta *meta = cs_profile_meta(b->profile);
+
+	if (b->options->dialect == CS_PPROF_PYROSCOPE)
+		return kind == b->options->kind;
+	if (b->options->dialect == CS_PPROF_DATADOG && kind == CS_VALUE_WALL_NS && !meta->wall)
+		return false;
+	return kind != CS_VALUE_SLOW_NS || meta->slow_ns;
+}
+
+static void add_kind(struct builder *b, enum cs_value kind)
+{
+	const char *name = b->options->dialect == CS_PPROF_DATADOG
+				   ? datadog_name(kind, cs_profile_meta(b->profile)->wall)
+				   : plain_names[kind];
+
+	b->kinds[b->message.n_sample_type] = kind;
+	b->message.sample_type[b->message.n_sample_type++] =
+		new_value_type(b, name, kind == CS_VALUE_SAMPLES ? "count" : "nanoseconds");
 }
 
 static void add_header(struct builder *b)
 {
-	/* In the order of enum cs_value. */
-	static const char *const types[CS_VALUE_MAX_][2] = {
-		{"samples", "count"},
-		{"cpu", "nanoseconds"},
-		{"wall", "nanoseconds"},
-		{"slow_callback", "nanoseconds"},
-	};
 	const struct cs_profile_meta *meta = cs_profile_meta(b->profile);
 	enum cs_value main_value = meta->wall ? CS_VALUE_WALL_NS : CS_VALUE_CPU_NS;
 	Pprof__Profile *message = &b->message;
-	size_t i;
 
-	message->n_sample_type = number_of_values(meta);
 	message->sample_type =
-		cs_memory_get(&b->memory, message->n_sample_type, sizeof(*message->sample_type));
+		cs_memory_get(&b->memory, CS_VALUE_MAX_, sizeof(*message->sample_type));
 	if (!message->sample_type)
 		return;
-	for (i = 0; i < message->n_sample_type; i++)
-		message->sample_type[i] = new_value_type(b, types[i][0], types[i][1]);
-	message->period_type = message->sample_type[main_value];
-	message->default_sample_type = string_id(b, types[main_value][0]);
+	for (int kind = 0; kind < CS_VALUE_MAX_; kind++)
+		if (kind_wanted(b, kind))
+			add_kind(b, kind);
+	if (b->options->dialect == CS_PPROF_PYROSCOPE)
+		main_value = b->options->kind;
+	for (size_t i = 0; !failed(b) && i < message->n_sample_type; i++) {
+		if (b->kinds[i] != main_value)
+			continue;
+		message->period_type = message->sample_type[i];
+		message->default_sample_type = message->sample_type[i]->type;
+	}
 	message->period = (int64_t)meta->interval_ns;
 	message->time_nanos = (int64_t)meta->start_realtime_ns;
 	message->duration_nanos = (int64_t)meta->duration_ns;
@@ -278,26 +318,42 @@ static void add_stack(struct builder *b, Pprof__Sample *sample, struct cs_stack 
 	}
 }
 
+static bool sample_wanted(const struct builder *b, const struct cs_sample *sample)
+{
+	const struct cs_pprof_options *options = b->options;
+
+	if (options->one_process && sample->labels.process_id != options->process_id)
+		return false;
+	return options->dialect != CS_PPROF_PYROSCOPE || sample->values[options->kind];
+}
+
+static void add_sample(struct builder *b, const struct cs_sample *from, Pprof__Label **labels)
+{
+	Pprof__Sample *sample = b->message.sample[b->message.n_sample++];
+
+	pprof__sample__init(sample);
+	sample->value = cs_memory_get(&b->memory, b->message.n_sample_type, sizeof(*sample->value));
+	for (; sample->value && sample->n_value < b->message.n_sample_type; sample->n_value++)
+		/* no value is above INT64_MAX */
+		sample->value[sample->n_value] = (int64_t)from->values[b->kinds[sample->n_value]];
+	sample->label = labels;
+	if (b->options->dialect != CS_PPROF_PYROSCOPE)
+		add_labels(b, sample, &from->labels);
+	add_stack(b, sample, cs_profile_stack(b->profile, from->stack));
+}
+
 static void add_samples(struct builder *b)
 {
-	size_t n = cs_profile_nsamples(b->profile);
+	size_t n = b->options->to - b->options->from;
 	const struct cs_sample *from;
 	Pprof__Label **labels;
-	Pprof__Sample *sample;
-	size_t i;
 
 	b->message.sample = cs_memory_messages(&b->memory, n, sizeof(**b->message.sample));
 	labels = cs_memory_messages(&b->memory, n * MAX_LABELS, sizeof(**labels));
-	for (i = 0; !failed(b) && i < n; i++) {
-		from = cs_profile_sample(b->profile, i);
-		sample = b->message.sample[b->message.n_sample++];
-		pprof__sample__init(sample);
-		/* Borrowed: no value is above INT64_MAX, and protobuf-c only reads. */
-		sample->value = (int64_t *)from->values;
-		sample->n_value = b->message.n_sample_type;
-		sample->label = labels + i * MAX_LABELS;
-		add_labels(b, sample, &from->labels);
-		add_stack(b, sample, cs_profile_stack(b->profile, from->stack));
+	for (size_t i = 0; !failed(b) && i < n; i++) {
+		from = cs_profile_sample(b->profile, b->options->from + i);
+		if (sample_wanted(b, from))
+			add_sample(b, from, labels + i * MAX_LABELS);
 	}
 }
 
@@ -314,34 +370,57 @@ static void add_strings(struct builder *b)
 	b->message.n_string_table = n;
 }
 
-static int write_pprof(const struct cs_profile *profile, struct cs_buf *out)
+static int build(struct builder *b)
 {
-	_cleanup_(builder_free) struct builder b = {.profile = profile};
+	b->err = cs_profile_new(&b->tables);
+	if (!failed(b))
+		add_header(b);
+	if (!failed(b))
+		add_mappings(b);
+	if (!failed(b))
+		reserve_locations(b);
+	if (!failed(b))
+		add_samples(b);
+	if (!failed(b))
+		add_comments(b);
+	if (!failed(b))
+		add_strings(b);
+	return failed(b) ? b->err : 0;
+}
+
+static int write_message(const struct cs_profile *profile, const struct cs_pprof_options *options,
+			 bool even_if_empty, struct cs_buf *out)
+{
+	_cleanup_(builder_free) struct builder b = {.profile = profile, .options = options};
 	_cleanup_free_ uint8_t *packed = NULL;
 	size_t len;
+	int err;
 
 	pprof__profile__init(&b.message);
-	b.err = cs_profile_new(&b.tables);
-	if (!failed(&b))
-		add_header(&b);
-	if (!failed(&b))
-		add_mappings(&b);
-	if (!failed(&b))
-		reserve_locations(&b);
-	if (!failed(&b))
-		add_samples(&b);
-	if (!failed(&b))
-		add_comments(&b);
-	if (!failed(&b))
-		add_strings(&b);
-	if (failed(&b))
-		return b.err;
+	err = build(&b);
+	if (err)
+		return err;
+	if (!b.message.n_sample && !even_if_empty)
+		return -ENODATA;
 	len = pprof__profile__get_packed_size(&b.message);
 	packed = malloc(len);
 	if (!packed)
 		return -ENOMEM;
 	pprof__profile__pack(&b.message, packed);
 	return cs_export_gzip(packed, len, out);
+}
+
+int cs_pprof_write(const struct cs_profile *profile, const struct cs_pprof_options *options,
+		   struct cs_buf *out)
+{
+	return write_message(profile, options, false, out);
+}
+
+static int write_pprof(const struct cs_profile *profile, struct cs_buf *out)
+{
+	const struct cs_pprof_options options = {.to = cs_profile_nsamples(profile)};
+
+	return write_message(profile, &options, true, out);
 }
 
 const struct cs_exporter cs_export_pprof = {

@@ -9,10 +9,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <string.h>
 
 #include "core/cleanup.h"
 #include "export/exporter.h"
+#include "export/pprof.h"
 #include "unit/export/made_profile.h"
 
 #include <zlib.h>
@@ -31,12 +33,11 @@ static void read_back_free(struct read_back *read)
 		pprof__profile__free_unpacked(read->message, NULL);
 }
 
-static void write_and_read(const struct cs_profile *profile, struct read_back *ret)
+static void unpack(struct read_back *ret)
 {
 	uint8_t plain[65536];
 	z_stream stream = {.next_out = plain, .avail_out = sizeof(plain)};
 
-	assert_int_equal(cs_export_pprof.write(profile, &ret->file), 0);
 	stream.next_in = (Bytef *)ret->file.data;
 	stream.avail_in = (uInt)ret->file.len;
 	assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
@@ -45,6 +46,12 @@ static void write_and_read(const struct cs_profile *profile, struct read_back *r
 	ret->message = pprof__profile__unpack(NULL, stream.total_out, plain);
 	inflateEnd(&stream);
 	assert_non_null(ret->message);
+}
+
+static void write_and_read(const struct cs_profile *profile, struct read_back *ret)
+{
+	assert_int_equal(cs_export_pprof.write(profile, &ret->file), 0);
+	unpack(ret);
 }
 
 static void check_str(const Pprof__Profile *message, int64_t index, const char *expected)
@@ -122,6 +129,75 @@ static void test_slow_callbacks(void **state)
 		assert_int_equal(message->sample[i]->n_value, 4);
 		assert_int_equal(message->sample[i]->value[3], i == 1 ? 70 : 0);
 	}
+}
+
+static void test_datadog(void **state)
+{
+	static const char *const wall[] = {"wall-samples", "cpu-time", "wall-time"};
+	static const char *const cpu[] = {"cpu-samples", "cpu-time"};
+	const struct cs_pprof_options options = {.dialect = CS_PPROF_DATADOG, .from = 0, .to = 4};
+
+	for (int is_wall = 0; is_wall < 2; is_wall++) {
+		_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(is_wall);
+		_cleanup_(read_back_free) struct read_back read = {0};
+		const char *const *names = is_wall ? wall : cpu;
+
+		assert_int_equal(cs_pprof_write(profile, &options, &read.file), 0);
+		unpack(&read);
+		assert_int_equal(read.message->n_sample_type, is_wall ? 3 : 2);
+		for (size_t i = 0; i < read.message->n_sample_type; i++)
+			check_str(read.message, read.message->sample_type[i]->type, names[i]);
+		assert_int_equal(read.message->sample[0]->n_value, is_wall ? 3 : 2);
+		assert_int_equal(read.message->sample[0]->value[1], 30000000);
+		assert_int_equal(read.message->sample[0]->n_label, 6);
+	}
+}
+
+static void test_pyroscope(void **state)
+{
+	const struct cs_pprof_options options = {
+		.dialect = CS_PPROF_PYROSCOPE, .kind = CS_VALUE_CPU_NS, .to = 4};
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true);
+	_cleanup_(read_back_free) struct read_back read = {0};
+
+	assert_int_equal(cs_pprof_write(profile, &options, &read.file), 0);
+	unpack(&read);
+	assert_int_equal(read.message->n_sample_type, 1);
+	check_str(read.message, read.message->sample_type[0]->type, "cpu");
+	check_str(read.message, read.message->period_type->type, "cpu");
+	assert_int_equal(read.message->n_sample, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(read.message->sample[i]->n_label, 0);
+		assert_int_equal(read.message->sample[i]->n_value, 1);
+		assert_int_equal(read.message->sample[i]->value[0], 30000000);
+	}
+}
+
+static void test_parts(void **state)
+{
+	const struct cs_pprof_options rest = {.from = 1, .to = 4};
+	const struct cs_pprof_options process = {.one_process = true, .process_id = 42, .to = 4};
+	const struct cs_pprof_options other = {.one_process = true, .process_id = 43, .to = 4};
+	const struct cs_pprof_options slow = {
+		.dialect = CS_PPROF_PYROSCOPE, .kind = CS_VALUE_SLOW_NS, .to = 4};
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true);
+	_cleanup_(read_back_free) struct read_back one = {0}, two = {0};
+	_cleanup_buf_ struct cs_buf none = {0};
+
+	assert_int_equal(cs_pprof_write(profile, &rest, &one.file), 0);
+	unpack(&one);
+	assert_int_equal(one.message->n_sample, 3);
+	/* what only the part left out refers to is not there */
+	assert_string_equal(function_at(one.message, one.message->sample[0]->location_id[0]),
+			    "fetch");
+	for (size_t i = 0; i < one.message->n_string_table; i++)
+		assert_string_not_equal(one.message->string_table[i], "do_sys_poll");
+	assert_int_equal(cs_pprof_write(profile, &process, &two.file), 0);
+	unpack(&two);
+	assert_int_equal(two.message->n_sample, 4);
+	assert_int_equal(cs_pprof_write(profile, &other, &none), -ENODATA);
+	assert_int_equal(cs_pprof_write(profile, &slow, &none), -ENODATA);
+	assert_int_equal(none.len, 0);
 }
 
 static void test_cpu_mode_and_empty(void **state)
@@ -246,6 +322,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_locations),
 		cmocka_unit_test(test_stable),
 		cmocka_unit_test(test_appends),
+		cmocka_unit_test(test_datadog),
+		cmocka_unit_test(test_pyroscope),
+		cmocka_unit_test(test_parts),
 	};
 
 	if (argc > 1)

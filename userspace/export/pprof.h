@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pprof as the backends take it, which differ in what samples and labels are called. */
+#pragma once
+
+#include "core/buf.h"
+#include "profile/profile.h"
+
+enum cs_pprof_dialect {
+	CS_PPROF_PLAIN = 0,   /* for go tool pprof and files: all kinds of values, all labels */
+	CS_PPROF_DATADOG = 1, /* its names of kinds: cpu-time, wall-time, ... */
+	/*
+	 * One kind of value, and no labels: the server makes a series of each label's value, which ids and names of tasks
+	 * would flood. Tasks are in the stacks.
+	 */
+	CS_PPROF_PYROSCOPE = 2,
+};
+
+struct cs_pprof_options {
+	enum cs_pprof_dialect dialect;
+	enum cs_value kind; /* CS_PPROF_PYROSCOPE: this one; samples without it are left out */
+	bool one_process;   /* only of process_id */
+	uint32_t process_id;
+	size_t from, to; /* only these samples: from <= i < to */
+};
+
+/* Append the gzip'd profile. Returns 0, -ENODATA: no sample is left, or -ENOMEM. */
+int cs_pprof_write(const struct cs_profile *profile, const struct cs_pprof_options *options,
+		   struct cs_buf *out);
