@@ -3,7 +3,7 @@
 """Who may include whom. ALLOWED is the architecture; ARCHITECTURE.md draws it.
 
 Data flows from bpf/ through collect/, decode/, symbolize/ and stitch/ into the model (profile/) and out
-through export/. What runs from a stored capture (decode and later) must not know the live side (proc/,
+through export/ and deliver/. What runs from a stored capture (decode and later) must not know the live side (proc/,
 python/, collect/).
 """
 import re
@@ -25,6 +25,8 @@ ALLOWED = {
     "export": ("core", "profile"),
     "cli": ("core", "proc", "unwind", "python", "collect", "decode", "profile", "symbolize", "stitch", "export"),
 }
+ALLOWED["deliver"] = ("core", "profile", "export")
+ALLOWED["cli"] = ALLOWED.pop("cli") + ("deliver",)
 # The wire format: written by the kernel side and the live side, read by decode/ alone.
 # The walkers are plain C over a CS_READ macro; this one file runs them in user space.
 WALKER_HOME = "userspace/collect/walk_user.c"

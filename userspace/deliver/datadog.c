@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Datadog's intake, through the local agent or directly: for each process a form of two parts, event.json (version 4)
+ * and the pprof profile. Sources: what ddtrace's own profiler uploads.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/cleanup.h"
+#include "deliver/backend.h"
+#include "export/pprof.h"
+
+struct packing {
+	const struct cs_profile *profile;
+	const struct cs_pack_options *options;
+	const struct cs_process *process;
+	bool python;
+};
+
+static void json_freep(json_t **json)
+{
+	json_decref(*json);
+}
+
+/* RFC 3339 in UTC, with nanoseconds. */
+static void format_time(uint64_t ns, char text[40])
+{
+	time_t seconds = (time_t)(ns / 1000000000u);
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&seconds, &tm);
+	n = strftime(text, 40, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, 40 - n, ".%09uZ", (unsigned int)(ns % 1000000000u));
+}
+
+/* Tags are separated by commas, so a value has none; nor what would break a line. */
+static int add_tag(struct cs_buf *tags, const char *key, const char *value, size_t len)
+{
+	int err = tags->len ? cs_buf_append(tags, ",", 1) : 0;
+
+	if (!err)
+		err = cs_buf_printf(tags, "%s:", key);
+	for (size_t i = 0; !err && i < len; i++)
+		err = cs_buf_append(
+			tags, value[i] == ',' || (unsigned char)value[i] < 0x20 ? "_" : &value[i],
+			1);
+	return err;
+}
+
+static int add_text_tag(struct cs_buf *tags, const char *key, const char *value)
+{
+	return add_tag(tags, key, value, strlen(value));
+}
+
+static int add_service(const struct packing *p, struct cs_buf *tags)
+{
+	const struct cs_sample *sample = cs_profile_sample(p->profile, p->process->first);
+	_cleanup_buf_ struct cs_buf name = {0};
+	int err;
+
+	if (p->options->service)
+		return add_text_tag(tags, "service", p->options->service);
+	/* here a service without a name is its program's */
+	err = cs_process_name(p->profile, sample, &name);
+	return err ? err : add_tag(tags, "service", name.data, name.len);
+}
+
+static int make_tags(const struct packing *p, struct cs_buf *tags)
+{
+	const char *host = cs_profile_meta(p->profile)->host;
+	char pid[16];
+	int err = add_service(p, tags);
+
+	snprintf(pid, sizeof(pid), "%u", p->process->pid);
+	if (!err && p->python)
+		err = add_text_tag(tags, "language", "python");
+	if (!err)
+		err = add_text_tag(tags, "process_id", pid);
+	if (!err && *host)
+		err = add_text_tag(tags, "host", host);
+	if (!err)
+		err = add_text_tag(tags, "profiler", "coroscope");
+	if (!err && p->options->version)
+		err = add_text_tag(tags, "profiler_version", p->options->version);
+	for (size_t i = 0; !err && i < p->options->ntags; i++)
+		err = add_text_tag(tags, p->options->tags[i].key, p->options->tags[i].value);
+	return err;
+}
+
+static char *make_event(const struct packing *p)
+{
+	const struct cs_profile_meta *meta = cs_profile_meta(p->profile);
+	_cleanup_(json_freep) json_t *event = NULL;
+	_cleanup_buf_ struct cs_buf tags = {0};
+	char start[40], end[40];
+
+	format_time(meta->start_realtime_ns, start);
+	format_time(meta->start_realtime_ns + meta->duration_ns, end);
+	if (make_tags(p, &tags))
+		return NULL;
+	event = json_pack("{s:[s], s:s#, s:s, s:s, s:s, s:s, s:n}", "attachments", "profile.pprof",
+			  "tags_profiler", tags.data, (int)tags.len, "start", start, "end", end,
+			  "family", p->python ? "python" : "native", "version", "4",
+			  "endpoint_counts");
+	return event ? json_dumps(event, JSON_COMPACT) : NULL;
+}
+
+static int append_part(struct cs_buf *body, const char *boundary, const char *name,
+		       const char *file, const char *type, const void *bytes, size_t len)
+{
+	int err = cs_buf_printf(body,
+				"--%s\r\nContent-Disposition: form-data; name=\"%s\"; "
+				"filename=\"%s\"\r\nContent-Type: %s\r\n\r\n",
+				boundary, name, file, type);
+
+	if (!err)
+		err = cs_buf_append(body, bytes, len);
+	return err ? err : cs_buf_append(body, "\r\n", 2);
+}
+
+/* The boundary is the parcel's random id, so it does not occur in a part. */
+static int fill(struct cs_parcel *parcel, const struct packing *p, const struct cs_buf *pprof)
+{
+	_cleanup_free_ char *event = make_event(p);
+	int err;
+
+	if (!event)
+		return -ENOMEM;
+	snprintf(parcel->type, sizeof(parcel->type), "multipart/form-data; boundary=%s",
+		 parcel->id);
+	err = append_part(&parcel->body, parcel->id, "event", "event.json", "application/json",
+			  event, strlen(event));
+	if (!err)
+		err = append_part(&parcel->body, parcel->id, "profile.pprof", "profile.pprof",
+				  "application/octet-stream", pprof->data, pprof->len);
+	return err ? err : cs_buf_printf(&parcel->body, "--%s--\r\n", parcel->id);
+}
+
+static int pack_process(const struct packing *p, cs_pack_fn *put, void *ctx)
+{
+	const struct cs_pprof_options options = {
+		.dialect = CS_PPROF_DATADOG,
+		.one_process = true,
+		.process_id = p->process->pid,
+		.to = cs_profile_nsamples(p->profile),
+	};
+	_cleanup_(cs_parcel_free) struct cs_parcel parcel = {0};
+	_cleanup_buf_ struct cs_buf pprof = {0};
+	int err = cs_pprof_write(p->profile, &options, &pprof);
+
+	if (!err)
+		err = cs_parcel_begin(&parcel, "", "");
+	if (!err)
+		err = fill(&parcel, p, &pprof);
+	return err ? err : put(ctx, &parcel);
+}
+
+static bool has_python(const struct cs_profile *profile, const struct cs_processes *processes,
+		       const struct cs_process *process)
+{
+	for (uint32_t i = process->first;; i = processes->next[i]) {
+		struct cs_stack stack =
+			cs_profile_stack(profile, cs_profile_sample(profile, i)->stack);
+
+		for (uint32_t j = 0; j < stack.n; j++)
+			if (cs_profile_get_frame(profile, stack.frames[j])->kind == CS_FRAME_PYTHON)
+				return true;
+		if (i == process->last)
+			return false;
+	}
+}
+
+static int pack(const struct cs_profile *profile, const struct cs_pack_options *options,
+		cs_pack_fn *put, void *ctx)
+{
+	_cleanup_(cs_processes_free) struct cs_processes processes = {0};
+	int err = cs_processes_find(profile, 0, cs_profile_nsamples(profile), &processes);
+
+	for (size_t i = 0; !err && i < processes.n; i++) {
+		const struct packing p = {
+			.profile = profile,
+			.options = options,
+			.process = &processes.at[i],
+			.python = has_python(profile, &processes, &processes.at[i]),
+		};
+
+		err = pack_process(&p, put, ctx);
+	}
+	return err;
+}
+
+const struct cs_backend cs_backend_datadog = {
+	.name = "datadog",
+	.path = "/profiling/v1/input",
+	.pack = pack,
+};
