@@ -306,7 +306,11 @@ struct cs_ev_pass {
 	__u32 ntasks;
 	__u32 ndropped;  /* tasks that changed or could not be read */
 	__u32 coherence; /* enum cs_coherence */
-	__u32 pad;
+	/*
+	 * One task of so many was read, at random: each stands for so many, and those that are not listed are as they were last known.
+	 * What has finished among these has a CS_EV_TASK record that says so. 0 (older captures) and 1: all were read.
+	 */
+	__u32 every;
 	__u64 tasks[]; /* addresses; each has had a CS_EV_TASK record */
 };
 CS_ASSERT_SIZE(struct cs_ev_pass, 48);

@@ -50,8 +50,10 @@
 #define CS_TSTATE_CACHE      256
 /* Code objects that a walk remembers having met (per CPU, direct mapped, a power of two). */
 #define CS_MET_CODES         1024
-/* Tasks of one pass over one process; above it the rest is counted as not read. */
-#define CS_MAX_TASKS         65536
+/* Tasks of one process; above it the rest is counted as not read. */
+#define CS_MAX_TASKS         (1u << 20)
+/* Tasks that one pass of a capture reads, 10 to 30 ms of work; of more a random share is read, each time another one. */
+#define CS_PASS_TASKS        16384
 /* Coroutines of one task's await chain; deeper chains are marked [truncated]. */
 #define CS_MAX_CHAIN         256
 /* Reads from an executor's work item to the callback of its future: two attributes, up to three each, and a list. */
@@ -61,7 +63,7 @@
 /* Tasks above one another in one stitched stack; deeper chains and cycles are marked. */
 #define CS_MAX_TASK_DEPTH    64
 /* Largest record accepted from a raw capture: a pass of CS_MAX_TASKS addresses and its header. */
-#define CS_MAX_RECORD        (1u << 20)
+#define CS_MAX_RECORD        (1u << 24)
 /* Bytes of a name, a path and a line table read from a code object. */
 #define CS_MAX_NAME          1024
 #define CS_MAX_PATH          4096

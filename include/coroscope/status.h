@@ -68,7 +68,10 @@ enum cs_status {
 	X(ORIGINS, 33, 0, "stacks of worker threads whose job a task was found to wait for")       \
 	X(ORIGINS_UNKNOWN, 34, 0,                                                                  \
 	  "stacks of worker threads whose job no task is known to wait for")                       \
-	X(ORIGINS_RING_FULL, 35, 1, "links from a worker thread to its task lost: ring buffer full")
+	X(ORIGINS_RING_FULL, 35, 1,                                                                \
+	  "links from a worker thread to its task lost: ring buffer full")                         \
+	X(TASKS_UNREAD, 36, 0,                                                                     \
+	  "tasks not read by a pass, for which others stand: there were too many")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,

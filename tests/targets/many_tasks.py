@@ -1,33 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""many_tasks.py [TASKS [DEPTH [WAKEUPS]]]: TASKS suspended tasks (default 1000) of DEPTH coroutines each (5).
+"""many_tasks.py TASKS: so many suspended tasks: 70% in a(), 20% in b(), 10% in c(). Of c's, every second waits for a task of its own, in d(),
+which is counted beside them. One more task wakes 50 times a second, so that the process is never long at rest.
 
-With WAKEUPS, the loop also wakes that often in a second, so that it is not always asleep.
+All of a kind have one name, and those of all kinds are created in turns. Prints "ready" when all wait.
 """
 import asyncio
 import sys
 
 
-async def chain(depth, event):
-    if depth <= 1:
-        await event.wait()
-    else:
-        await chain(depth - 1, event)
+async def a(gate):
+    await gate
 
 
-async def tick(per_second):
+async def b(gate):
+    await gate
+
+
+async def d(gate):
+    await gate
+
+
+async def c(gate, inner):
+    await inner if inner else await gate
+
+
+async def tick():
     while True:
-        await asyncio.sleep(1 / per_second)
+        await asyncio.sleep(0.02)
+
+
+def create(number, gate):
+    """The task with this number: of ten in a row seven are a, two b and one c."""
+    kind = "aaabaaabac"[number % 10]
+    if kind == "c":
+        inner = asyncio.create_task(d(gate), name="d") if number % 20 == 19 else None
+        return asyncio.create_task(c(gate, inner), name="c")
+    return asyncio.create_task({"a": a, "b": b}[kind](gate), name=kind)
 
 
 async def main():
-    given = [int(argument) for argument in sys.argv[1:4]]
-    count, depth, wakeups = given + [1000, 5, 0][len(given):]
-    event = asyncio.Event()
-    tasks = [asyncio.create_task(chain(depth, event), name=f"many-{i}") for i in range(count)]
-    if wakeups:
-        tasks.append(asyncio.create_task(tick(wakeups), name="ticker"))
+    gate = asyncio.get_running_loop().create_future()
+    tasks = [create(number, gate) for number in range(int(sys.argv[1]))]
     await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    ticking = asyncio.create_task(tick(), name="tick")
     print("ready", flush=True)
+    await ticking
     await asyncio.gather(*tasks)
 
 

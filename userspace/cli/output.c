@@ -157,6 +157,16 @@ static void print_losses(const uint64_t *counters)
 			cs_info("  %" PRIu64 " %s", counters[i], cs_counter_text(i)->sentence);
 }
 
+/* There were more tasks than a pass reads: how many did it read? */
+static void print_share(const uint64_t *counters)
+{
+	uint64_t read = counters[CS_COUNTER_TASKS] + counters[CS_COUNTER_TASKS_DROPPED];
+
+	if (counters[CS_COUNTER_TASKS_UNREAD])
+		cs_info("passes over suspended tasks read %.1f%% of them, at random: each stands for others as well",
+			100.0 * (double)read / (double)(read + counters[CS_COUNTER_TASKS_UNREAD]));
+}
+
 /* Why it is less than was asked for, if it is. */
 static const char *ending(const struct cs_profile_meta *meta)
 {
@@ -193,6 +203,7 @@ void cs_output_summary(const struct cs_output *output, const struct cs_profile *
 			c[CS_COUNTER_TICKS] + c[CS_COUNTER_IDLE_ASLEEP] + c[CS_COUNTER_MISSED],
 			c[CS_COUNTER_SAMPLES], c[CS_COUNTER_IDLE] + c[CS_COUNTER_IDLE_ASLEEP],
 			c[CS_COUNTER_OTHER], c[CS_COUNTER_MISSED], lost);
+		print_share(c);
 		print_losses(c);
 	}
 	for (size_t i = 0; i < cs_profile_nnotes(profile); i++)

@@ -98,7 +98,8 @@ static int fill_labels(struct pipeline *p, const struct cs_stitched *sample,
 static int see_sample(struct pipeline *p, const struct cs_stitched *sample)
 {
 	uint64_t before_ns = sample->ts_ns > p->first_ns ? sample->ts_ns - p->first_ns : 0;
-	uint64_t weight_ns = sample->weight_ns < before_ns ? sample->weight_ns : before_ns;
+	uint64_t own_ns = sample->weight_ns / sample->tasks;
+	uint64_t weight_ns = own_ns < before_ns ? own_ns : before_ns;
 	struct cs_seen seen = {
 		.span = {sample->ts_ns - weight_ns, sample->ts_ns},
 		.suspended = sample->suspended,

@@ -229,6 +229,8 @@ int cs_snapshot_look(struct cs_snapshot *snapshot)
 	if (!err)
 		err = cs_tasks_new(&target->interp, &target->asyncio, &target->tasks);
 	if (!err)
+		cs_tasks_limit(target->tasks, CS_MAX_TASKS);
+	if (!err)
 		err = pass_over(snapshot, &records);
 	return err ? err : name_records(snapshot, &records, &snapshot->look);
 }

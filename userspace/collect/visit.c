@@ -107,6 +107,7 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 	visit->counters[CS_COUNTER_PASSES]++;
 	visit->counters[CS_COUNTER_TASKS] += result.ntasks;
 	visit->counters[CS_COUNTER_TASKS_DROPPED] += result.ndropped;
+	visit->counters[CS_COUNTER_TASKS_UNREAD] += result.nunread;
 	if (err) {
 		visit->counters[CS_COUNTER_PASSES_FAILED]++;
 		return err == -ENOMEM ? err : 0;

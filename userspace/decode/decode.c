@@ -325,11 +325,12 @@ static int decode_pass(struct record *rec, struct cs_event *ret)
 {
 	const struct cs_ev_pass *wire = rec->fixed;
 
-	if (wire->ntasks > CS_MAX_TASKS || wire->coherence < CS_COHERENT_QUIET ||
-	    wire->coherence > CS_COHERENT_PER_TASK)
+	if (wire->ntasks > CS_MAX_TASKS || wire->every > CS_MAX_TASKS ||
+	    wire->coherence < CS_COHERENT_QUIET || wire->coherence > CS_COHERENT_PER_TASK)
 		return -EBADMSG;
 	ret->pass.weight_ns = wire->weight_ns;
 	ret->pass.ndropped = wire->ndropped;
+	ret->pass.every = wire->every ? wire->every : 1;
 	ret->pass.coherence = wire->coherence;
 	ret->pass.ntasks = wire->ntasks;
 	ret->pass.tasks = take(rec, wire->ntasks, sizeof(*ret->pass.tasks));

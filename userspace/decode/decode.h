@@ -85,6 +85,7 @@ struct cs_event_task {
 struct cs_event_pass {
 	uint64_t weight_ns;
 	uint32_t ndropped;
+	uint32_t every; /* one task of so many was read and stands for them; 1: all were read */
 	enum cs_coherence coherence;
 	const uint64_t *tasks;
 	uint32_t ntasks;

@@ -19,7 +19,7 @@
 #define PAGE_SHIFT   12
 #define PAGE_BYTES   ((size_t)1 << PAGE_SHIFT)
 #define MAX_PAGES    32768u
-#define MAX_WANT     ((size_t)8 << 20) /* a set table of 4 x CS_MAX_TASKS entries is half of it */
+#define MAX_WANT     ((size_t)8 << 20) /* what is larger is read in pieces */
 #define MAX_RUNS     1024              /* UIO_MAXIOV */
 #define MIN_RUNS     8
 #define NEAR_PAGES   8u /* a power of two */
@@ -118,6 +118,14 @@ void cs_mem_renew(struct cs_mem *mem)
 		mem->nthrough = 0;
 	for (uint32_t i = 0; i < mem->nthrough; i++)
 		cs_mem_want(mem, mem->through[i] << PAGE_SHIFT, 1);
+}
+
+bool cs_mem_trim(struct cs_mem *mem, uint32_t pages)
+{
+	if (mem->npages <= pages)
+		return false;
+	cs_mem_forget(mem);
+	return true;
 }
 
 static bool range_is_sane(uint64_t addr, size_t size)

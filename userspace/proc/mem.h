@@ -33,6 +33,9 @@ void cs_mem_forget(struct cs_mem *mem);
  */
 void cs_mem_renew(struct cs_mem *mem);
 
+/* Forget if more than so many pages are cached: how a long reading stays small. Returns whether. */
+bool cs_mem_trim(struct cs_mem *mem, uint32_t pages);
+
 /* Note that [addr, addr + size) will be read; absurd ranges are ignored (the read then fails). */
 void cs_mem_want(struct cs_mem *mem, uint64_t addr, size_t size);
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Passes over the tasks of one process: find a moment at which they can be read truly, read them (walk.c), and
- * write down what is new.
+ * have written down what is new (task_records.c).
  *
- * Everything is read before it is known whether the reading holds, and nothing is read after: records are
- * written from the walk alone. In the per-task form two walks are compared: of what is equal in both, all that was read of a
- * task (its name, its coroutines) belongs together.
+ * The first pass reads all tasks, so that what is known of links is whole from the beginning, and so does one over a process that is at rest if the
+ * last such pass has been paid for. Between them passes may read a share (share.h), which keeps their price and distance.
  *
  * Most processes are at rest most of the time. If every thread that a process had was blocked before the last reading, and
  * none has been given a CPU since, then nothing can have written to its memory, and the last reading is this pass's, too: no byte
@@ -23,10 +22,11 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "python/addrmap.h"
-#include "python/digest.h"
 #include "python/loops.h"
 #include "python/quiet.h"
+#include "python/roster.h"
+#include "python/share.h"
+#include "python/task_records.h"
 #include "python/walk.h"
 
 /* How long to wait before asking again whether the threads are at rest. */
@@ -42,6 +42,13 @@
  * open files for each.
  */
 #define STILL_THREADS    32
+/* The first pass, and one at rest, may read so many times what others read: at most a tenth of a second of work or two. */
+#define WHOLE_TIMES      8u
+/* A pass over a share should take no more CPU time than this, as long as it reads some thousand tasks. */
+#define SHARE_NS         20000000ull
+#define LEAST_SHARE      2048u
+/* A pass at rest over more than the usual share costs at most one part in so many of the time. */
+#define WHOLE_BUDGET     100
 
 struct cs_tasks {
 	struct cs_interp interp;
@@ -50,14 +57,14 @@ struct cs_tasks {
 	struct cs_quiet *process; /* all threads */
 	bool still;               /* process says whether what walk and known have is still so */
 	struct cs_loops loops;
-	struct cs_walk walks[2];
-	struct cs_walk *walk, *second; /* the last reading, and the one before it */
-	uint64_t walk_ns, second_ns;   /* when they began */
-	unsigned int nread;            /* readings of this pass */
-	struct cs_addrmap digests; /* of the second walk: task -> digest of all it was read from */
-	struct cs_addrmap known;   /* of the last pass: task -> digest of what its record says */
-	struct cs_addrmap next;    /* of this pass */
-	unsigned int restless;     /* passes in a row that found no rest */
+	struct cs_walk walk;     /* the last reading */
+	uint64_t walk_ns;        /* when it began */
+	struct cs_share share;   /* which tasks a pass reads */
+	uint32_t most;           /* that one pass may read */
+	uint32_t usual;          /* the same, or less where that takes long */
+	uint64_t whole_at_ns;    /* all of them, if the process is at rest, not before */
+	struct cs_roster roster; /* what the records said so far */
+	unsigned int restless;   /* passes in a row that found no rest */
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -71,12 +78,6 @@ static uint64_t clock_ns(clockid_t clock)
 static uint64_t now_ns(void)
 {
 	return clock_ns(CLOCK_MONOTONIC);
-}
-
-/* Is this task part of the pass? What was dropped has no state. */
-static bool is_alive(const struct cs_walk_task *task)
-{
-	return task->state && task->state != CS_TASK_DONE;
 }
 
 /* Do the fields that walk.c picks out of a chunk lie in it? */
@@ -106,10 +107,9 @@ int cs_tasks_new(const struct cs_interp *interp, const struct cs_asyncio *asynci
 	tasks = calloc(1, sizeof(*tasks));
 	if (!tasks)
 		return -ENOMEM;
-	tasks->walk = &tasks->walks[0];
-	tasks->second = &tasks->walks[1];
 	tasks->interp = *interp;
 	tasks->asyncio = *asyncio;
+	cs_tasks_limit(tasks, CS_PASS_TASKS);
 	cs_loops_init(&tasks->loops, interp->pid);
 	err = cs_quiet_new(interp->pid, CS_QUIET_THREADS, &tasks->quiet);
 	if (!err)
@@ -126,12 +126,16 @@ void cs_tasks_free(struct cs_tasks *tasks)
 		return;
 	cs_quiet_free(tasks->quiet);
 	cs_quiet_free(tasks->process);
-	cs_walk_free(&tasks->walks[0]);
-	cs_walk_free(&tasks->walks[1]);
-	cs_addrmap_free(&tasks->digests);
-	cs_addrmap_free(&tasks->known);
-	cs_addrmap_free(&tasks->next);
+	cs_walk_free(&tasks->walk);
+	cs_roster_free(&tasks->roster);
 	free(tasks);
+}
+
+void cs_tasks_limit(struct cs_tasks *tasks, uint32_t most)
+{
+	tasks->most = tasks->usual = most;
+	cs_share_init(&tasks->share,
+		      most < CS_MAX_TASKS / WHOLE_TIMES ? WHOLE_TIMES * most : CS_MAX_TASKS);
 }
 
 /*
@@ -145,10 +149,10 @@ static bool watch_loops(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 	size_t n;
 
 	cs_loops_begin(&tasks->loops);
-	for (size_t i = 0; i < tasks->walk->ntasks; i++) {
-		const struct cs_walk_task *task = &tasks->walk->tasks[i];
+	for (size_t i = 0; i < tasks->walk.ntasks; i++) {
+		const struct cs_walk_task *task = &tasks->walk.tasks[i];
 
-		if (is_alive(task) && task->loop)
+		if (cs_task_is_alive(task) && task->loop)
 			cs_loops_add(&tasks->loops, ctx, task->loop);
 	}
 	n = cs_loops_tids(&tasks->loops, tids);
@@ -157,17 +161,19 @@ static bool watch_loops(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 	return enough;
 }
 
-/* Read all tasks; the last reading becomes the second. Returns what cs_walk_read returns. */
-static int read_once(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
+static bool is_quiet(void *arg)
 {
-	struct cs_walk *last = tasks->walk;
+	return cs_quiet_end(arg);
+}
 
-	tasks->walk = tasks->second;
-	tasks->second = last;
-	tasks->second_ns = tasks->walk_ns;
+/* twice: it is not at rest, or not known whether. Returns what cs_walk_read returns. */
+static int read_once(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, bool twice)
+{
+	const struct cs_walk_plan plan = {
+		.share = &tasks->share, .twice = twice, .quiet = is_quiet, .arg = tasks->quiet};
+
 	tasks->walk_ns = now_ns();
-	tasks->nread++;
-	return cs_walk_read(tasks->walk, ctx, &tasks->asyncio);
+	return cs_walk_read(&tasks->walk, ctx, &tasks->asyncio, &plan);
 }
 
 /* Note how often each thread has run, before a reading. Run counts tell nothing of ourselves: we run while we read. */
@@ -176,215 +182,51 @@ static bool begin_still(struct cs_tasks *tasks)
 	return tasks->interp.pid != getpid() && cs_quiet_begin(tasks->process);
 }
 
-/* Returns 0 when the process was at rest during the walk, -EBUSY if it never was, or the walk's error. */
-static int read_quiet(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint64_t wait_ns)
+/*
+ * One reading, of a process at rest if it is. Returns 0 when it was at rest throughout, -EBUSY if it was not (then the tasks were read
+ * twice), -EAGAIN if other threads matter than it was thought, or the walk's error.
+ */
+static int read_now(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, bool twice)
 {
-	const struct timespec pause = {.tv_nsec = POLL_NS};
-	uint64_t began_ns = now_ns(), deadline = began_ns + wait_ns;
+	bool still = !twice && begin_still(tasks);
+	int err = read_once(tasks, ctx, twice);
 
-	for (;; began_ns = now_ns()) {
-		if (cs_quiet_begin(tasks->quiet)) {
-			bool still = begin_still(tasks), quiet;
-			int err = read_once(tasks, ctx);
-
-			if (err)
-				return err;
-			quiet = cs_quiet_end(tasks->quiet);
-			if (watch_loops(tasks, ctx) && quiet) {
-				tasks->still = still;
-				return 0;
-			}
-		}
-		if (began_ns >= deadline)
-			return -EBUSY;
-		nanosleep(&pause, NULL);
-	}
-}
-
-/* Of all the bytes that a task was read from. */
-static uint64_t read_digest(const struct cs_walk_task *task)
-{
-	return cs_digest_word(task->digest, task->bytes);
+	if (err)
+		return err;
+	/* the threads of the loops are known by now */
+	if (!watch_loops(tasks, ctx) && !tasks->walk.twice)
+		return -EAGAIN;
+	if (tasks->walk.twice)
+		return -EBUSY;
+	tasks->still = still;
+	return 0;
 }
 
 /*
- * Have two readings, those that were in vain for a quiet one included. What is left was so in the first one and is so in the
- * second: tasks that changed in between are dropped.
+ * Find a reading that holds. It is begun when the process is at rest, or when that has been waited for in vain. One that holds only task by task
+ * is good enough if there is no time for another. Returns 0, -EBUSY (task by task) or the walk's error.
  */
-static int read_twice(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
+static int read_tasks(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint64_t wait_ns)
 {
-	struct cs_walk *walk;
-	uint64_t digest;
-	int err = 0;
+	const struct timespec pause = {.tv_nsec = POLL_NS};
+	uint64_t deadline = now_ns() + wait_ns;
+	int err = -EAGAIN;
 
-	while (!err && tasks->nread < 2) {
-		err = read_once(tasks, ctx);
-		if (!err)
-			watch_loops(tasks, ctx);
+	for (;;) {
+		bool quiet = cs_quiet_begin(tasks->quiet);
+		bool last = now_ns() >= deadline;
+
+		if (quiet || (last && err == -EAGAIN))
+			err = read_now(tasks, ctx, !quiet);
+		if (err == -EAGAIN && last)
+			err = read_now(tasks, ctx, true);
+		if (err != -EAGAIN && (err != -EBUSY || last))
+			return err;
+		/* as long as this one took, the next one would take */
+		if (err == -EBUSY && 2 * now_ns() - tasks->walk_ns > deadline)
+			return err;
+		nanosleep(&pause, NULL);
 	}
-	if (!err)
-		err = cs_addrmap_reset(&tasks->digests, tasks->second->ntasks);
-	if (err)
-		return err;
-	for (size_t i = 0; i < tasks->second->ntasks; i++) {
-		const struct cs_walk_task *task = &tasks->second->tasks[i];
-
-		if (task->state)
-			cs_addrmap_add(&tasks->digests, task->addr, read_digest(task));
-	}
-	walk = tasks->walk;
-	for (size_t i = 0; i < walk->ntasks; i++) {
-		struct cs_walk_task *task = &walk->tasks[i];
-
-		if (!task->state || (cs_addrmap_get(&tasks->digests, task->addr, &digest) &&
-				     digest == read_digest(task)))
-			continue;
-		task->state = 0;
-		walk->ndropped++;
-	}
-	return 0;
-}
-
-static struct cs_ev_hdr header(const struct cs_tasks *tasks, enum cs_ev_kind kind, size_t size,
-			       uint64_t ts_ns)
-{
-	return (struct cs_ev_hdr){
-		.size = (uint32_t)size,
-		.kind = (uint16_t)kind,
-		.ts_ns = ts_ns,
-		.pid = (uint32_t)tasks->interp.pid,
-	};
-}
-
-/* Append a task's record. Returns 0 or -ENOMEM. */
-static int append_task(const struct cs_tasks *tasks, const struct cs_walk_task *task,
-		       uint64_t ts_ns, struct cs_buf *out)
-{
-	size_t frames_size = task->nframes * sizeof(struct cs_py_frame);
-	size_t links_size = task->nlinks * sizeof(struct cs_task_link);
-	size_t size = sizeof(struct cs_ev_task) + frames_size + links_size + task->name_len +
-		      task->leaf_len;
-	struct cs_ev_task *ev;
-	uint32_t at = task->first;
-	char *text;
-
-	size = (size + 7) & ~(size_t)7;
-	ev = cs_buf_extend(out, size);
-	if (!ev)
-		return -ENOMEM;
-	ev->hdr = header(tasks, CS_EV_TASK, size, ts_ns);
-	ev->hdr.flags = task->flags;
-	ev->hdr.tid = cs_loops_tid(&tasks->loops, task->loop);
-	ev->task = task->addr;
-	ev->coro = task->coro;
-	ev->waiter = task->waiter;
-	ev->loop = task->loop;
-	ev->state = task->state;
-	ev->name_len = task->name_len;
-	ev->leaf_len = task->leaf_len;
-	ev->nframes = task->nframes;
-	ev->nlinks = task->nlinks;
-	for (uint32_t i = 0; i < task->nframes; i++, at = tasks->walk->frames[at].next)
-		ev->frames[i] = tasks->walk->frames[at].frame;
-	text = (char *)ev->frames + frames_size;
-	if (links_size)
-		memcpy(text, tasks->walk->links + task->link_at, links_size);
-	text += links_size;
-	if (task->name_len)
-		memcpy(text, tasks->walk->texts.data + task->name_at, task->name_len);
-	if (task->leaf_len)
-		memcpy(text + task->name_len, tasks->walk->texts.data + task->leaf_at,
-		       task->leaf_len);
-	return 0;
-}
-
-/* Of all that a task's record says: what the walk found, and what is known of its loop. */
-static uint64_t record_digest(const struct cs_tasks *tasks, const struct cs_walk_task *task)
-{
-	uint64_t rest = (uint64_t)cs_loops_tid(&tasks->loops, task->loop) << 32 |
-			(uint32_t)task->state << 16 | task->flags;
-
-	return cs_digest_word(task->digest, rest);
-}
-
-/* Append the records of the tasks that are new or have changed. Returns 0 or -ENOMEM. */
-static int append_tasks(struct cs_tasks *tasks, uint64_t ts_ns, struct cs_buf *out)
-{
-	struct cs_walk *walk = tasks->walk;
-
-	if (cs_addrmap_reset(&tasks->next, walk->ntasks))
-		return -ENOMEM;
-	for (size_t i = 0; i < walk->ntasks; i++) {
-		struct cs_walk_task *task = &walk->tasks[i];
-		uint64_t digest, old;
-
-		if (!is_alive(task))
-			continue;
-		digest = record_digest(tasks, task);
-		if (!cs_addrmap_add(&tasks->next, task->addr, digest))
-			task->state = 0; /* in two sets at once: an eager task that was suspended */
-		else if ((!cs_addrmap_get(&tasks->known, task->addr, &old) || old != digest) &&
-			 append_task(tasks, task, ts_ns, out))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* Append the record that names every task of the pass. Returns 0 or -ENOMEM. */
-static int append_pass(const struct cs_tasks *tasks, uint64_t ts_ns, uint64_t weight_ns,
-		       const struct cs_tasks_result *result, struct cs_buf *out)
-{
-	size_t size = sizeof(struct cs_ev_pass) + result->ntasks * sizeof(uint64_t);
-	struct cs_ev_pass *ev = cs_buf_extend(out, size);
-	size_t n = 0;
-
-	if (!ev)
-		return -ENOMEM;
-	ev->hdr = header(tasks, CS_EV_PASS, size, ts_ns);
-	ev->weight_ns = weight_ns;
-	ev->ntasks = result->ntasks;
-	ev->ndropped = result->ndropped;
-	ev->coherence = result->coherence;
-	for (size_t i = 0; i < tasks->walk->ntasks; i++) {
-		if (is_alive(&tasks->walk->tasks[i]))
-			ev->tasks[n++] = tasks->walk->tasks[i].addr;
-	}
-	return 0;
-}
-
-/* Append the record that says that the last pass still holds. Returns 0 or -ENOMEM. */
-static int append_again(const struct cs_tasks *tasks, uint64_t ts_ns, uint64_t weight_ns,
-			struct cs_buf *out)
-{
-	struct cs_ev_pass_again *ev = cs_buf_extend(out, sizeof(*ev));
-
-	if (!ev)
-		return -ENOMEM;
-	ev->hdr = header(tasks, CS_EV_PASS_AGAIN, sizeof(*ev), ts_ns);
-	ev->weight_ns = weight_ns;
-	return 0;
-}
-
-/* Write down a reading that holds. Returns 0 or -ENOMEM; then out is unchanged. */
-static int write_records(struct cs_tasks *tasks, uint64_t ts_ns, uint64_t weight_ns,
-			 struct cs_tasks_result *result, struct cs_buf *out)
-{
-	size_t before = out->len;
-	struct cs_addrmap old;
-	int err;
-
-	err = append_tasks(tasks, ts_ns, out);
-	result->ntasks = (uint32_t)tasks->next.n;
-	if (!err)
-		err = append_pass(tasks, ts_ns, weight_ns, result, out);
-	if (err) {
-		out->len = before;
-		return err;
-	}
-	old = tasks->known;
-	tasks->known = tasks->next;
-	tasks->next = old;
-	return 0;
 }
 
 static uint64_t patience(const struct cs_tasks *tasks, uint64_t wait_ns)
@@ -394,20 +236,44 @@ static uint64_t patience(const struct cs_tasks *tasks, uint64_t wait_ns)
 	return 0;
 }
 
-/* Find a reading that holds, in whichever way. Returns 0 or what went wrong. */
-static int read_tasks(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint64_t wait_ns,
-		      uint64_t *ret_began_ns, enum cs_coherence *ret)
+/* How much this pass may read. at_rest: nothing has run since the last one. */
+static void set_share(struct cs_tasks *tasks, bool at_rest)
+{
+	bool first = !tasks->share.cycles && !tasks->share.done;
+	bool whole = at_rest && now_ns() >= tasks->whole_at_ns;
+
+	if (first || tasks->most >= CS_MAX_TASKS)
+		return;
+	tasks->share.most = whole ? WHOLE_TIMES * tasks->most : tasks->usual;
+}
+
+/* A pass took so long. Returns what of it the next one has to wait for. */
+static uint64_t account(struct cs_tasks *tasks, uint64_t cpu_ns)
+{
+	uint64_t n = tasks->walk.ntasks, fit;
+
+	if (n > tasks->most) {
+		tasks->whole_at_ns = now_ns() + cpu_ns * WHOLE_BUDGET;
+		return cpu_ns * tasks->usual / n;
+	}
+	if (tasks->share.every > 1 && cpu_ns) {
+		fit = n * SHARE_NS / cpu_ns;
+		fit = fit > LEAST_SHARE ? fit : LEAST_SHARE;
+		tasks->usual = fit < tasks->most ? (uint32_t)fit : tasks->most;
+	}
+	return cpu_ns;
+}
+
+/* Read what this pass is to read. Returns 0, -EBUSY (task by task) or what went wrong. */
+static int read_share(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint64_t wait_ns,
+		      bool at_rest)
 {
 	int err;
 
+	set_share(tasks, at_rest);
 	tasks->still = false;
-	tasks->nread = 0;
-	err = read_quiet(tasks, ctx, patience(tasks, wait_ns));
+	err = read_tasks(tasks, ctx, patience(tasks, wait_ns));
 	tasks->restless = err == -EBUSY ? tasks->restless + 1 : 0;
-	*ret = err == -EBUSY ? CS_COHERENT_PER_TASK : CS_COHERENT_QUIET;
-	if (err == -EBUSY)
-		err = read_twice(tasks, ctx);
-	*ret_began_ns = *ret == CS_COHERENT_QUIET ? tasks->walk_ns : tasks->second_ns;
 	return err;
 }
 
@@ -415,25 +281,39 @@ static int pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, 
 		struct cs_buf *out, struct cs_tasks_result *ret)
 {
 	struct cs_pyobj_ctx ctx = {&tasks->interp, mem};
-	enum cs_coherence coherence = CS_COHERENT_QUIET;
-	uint64_t began_ns = now_ns();
-	bool still = tasks->still && cs_quiet_end(tasks->process);
-	int err = still ? 0 : read_tasks(tasks, &ctx, wait_ns, &began_ns, &coherence);
+	struct cs_task_records records = {
+		.pid = tasks->interp.pid,
+		.walk = &tasks->walk,
+		.loops = &tasks->loops,
+		.share = &tasks->share,
+		.roster = &tasks->roster,
+		.ts_ns = now_ns(),
+		.weight_ns = weight_ns,
+	};
+	bool at_rest = tasks->still && cs_quiet_end(tasks->process);
+	bool still = at_rest && tasks->share.every == 1;
+	int err = still ? 0 : read_share(tasks, &ctx, wait_ns, at_rest);
 
-	ret->ndropped = tasks->walk->ndropped;
+	ret->ndropped = tasks->walk.ndropped;
 	/* The sets themselves could not be read. */
 	if (err == -EFAULT || err == -EINVAL)
 		return -EAGAIN;
-	if (err)
+	if (err && err != -EBUSY)
 		return err;
-	ret->coherence = coherence;
+	ret->nunread = tasks->walk.nunread;
+	ret->coherence = err ? CS_COHERENT_PER_TASK : CS_COHERENT_QUIET;
 	if (still) {
-		ret->ntasks = (uint32_t)tasks->known.n;
-		return append_again(tasks, began_ns, weight_ns, out);
+		ret->ntasks = (uint32_t)tasks->roster.n;
+		ret->again = true;
+		return cs_task_records_again(&records, out);
 	}
-	err = write_records(tasks, began_ns, weight_ns, ret, out);
+	records.ts_ns = tasks->walk_ns;
+	records.coherence = ret->coherence;
+	err = cs_task_records_write(&records, out, &ret->ntasks);
 	if (err)
 		tasks->still = false;
+	else
+		cs_share_end(&tasks->share);
 	return err;
 }
 
@@ -446,11 +326,16 @@ int cs_tasks_pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns
 	*ret = (struct cs_tasks_result){0};
 	err = pass(tasks, mem, weight_ns, wait_ns, out, ret);
 	ret->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
+	if (!ret->again)
+		ret->cpu_ns = account(tasks, ret->cpu_ns);
 	return err;
 }
 
 void cs_tasks_renew(struct cs_tasks *tasks, uint64_t task)
 {
-	cs_addrmap_change(&tasks->known, task);
+	struct cs_roster_entry *entry = cs_roster_find(&tasks->roster, task);
+
+	if (entry)
+		entry->digest = 0;
 	tasks->still = false;
 }

@@ -2,18 +2,19 @@
 /*
  * Every asyncio task of one process at one moment: enumerated from asyncio's own sets, read level by
  * level through the page cache of proc/mem.h, written as CS_EV_TASK records (only for tasks that are new
- * or have changed) and one CS_EV_PASS record.
+ * or have changed) and one CS_EV_PASS record. Of more than CS_PASS_TASKS a random share is read: see share.h.
  *
- * Coherence: the caller's process keeps running. A pass is accepted if the loops' threads were off the CPU
+ * Coherence: the caller's process keeps running. A pass is quiet if the loops' threads were off the CPU
  * for its whole length (/proc/PID/task/TID/syscall does not say "running", and the run count in
- * /proc/PID/task/TID/schedstat did not move: CS_COHERENT_QUIET); it waits up to wait_ns for such a moment. If none
- * comes, every task is read twice and kept only if nothing changed in between (CS_COHERENT_PER_TASK).
+ * /proc/PID/task/TID/schedstat did not move: CS_COHERENT_QUIET); it waits up to wait_ns for such a moment. If one
+ * runs all the same, every task read from then on is read twice and kept only if nothing changed in between (CS_COHERENT_PER_TASK).
  * Types are checked on every object; what fails is counted in ndropped, never guessed.
  *
  * If no thread of the process has run since the last quiet pass, its reading is taken again: see tasks.c.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/buf.h"
@@ -33,10 +34,15 @@ static inline void cs_tasks_freep(struct cs_tasks **tasks)
 struct cs_tasks_result {
 	uint32_t ntasks;
 	uint32_t ndropped;
+	uint32_t nunread;   /* tasks that were not this pass's share */
 	uint32_t coherence; /* enum cs_coherence; 0: the pass was given up */
-	/* CPU time of this thread that the pass took, waiting included, or that its record costs later, if that is more. */
+	bool again;         /* nothing has run: nothing was read */
+	/* CPU time of this thread that the pass took, waiting included; of one that read more than usual, the usual part of that. */
 	uint64_t cpu_ns;
 };
+
+/* To be said before the first pass: so many tasks may one read, of more a share. Else CS_PASS_TASKS; CS_MAX_TASKS: all, always. */
+void cs_tasks_limit(struct cs_tasks *tasks, uint32_t most);
 
 /*
  * One pass. Appends records to out: CS_EV_TASK..., then CS_EV_PASS with weight_ns, or CS_EV_PASS_AGAIN alone, all stamped with the

@@ -27,7 +27,7 @@
  * Words and entries of one reading: a real way takes 10 to 60 of them, and most tasks share theirs. A forged process ends here, after
  * a third of a second.
  */
-#define MAX_READING_WORDS (64u * CS_MAX_TASKS)
+#define MAX_READING_WORDS (256u * CS_PASS_TASKS)
 
 /* Modules/_collectionsmodule.c: a block is a link, BLOCKLEN objects and another link. */
 #define BLOCK_DATA  8
@@ -375,6 +375,11 @@ void cs_waiters_begin(struct cs_waiters *waiters, const struct cs_pyobj_ctx *ctx
 	waiters->types = types;
 	waiters->keys = keys;
 	waiters->left = MAX_READING_WORDS;
+	cs_waiters_forget(waiters);
+}
+
+void cs_waiters_forget(struct cs_waiters *waiters)
+{
 	for (size_t i = 0; i < CS_WAITERS_KNOWN; i++)
 		waiters->known[i].function = 0;
 }

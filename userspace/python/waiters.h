@@ -39,6 +39,9 @@ void cs_waiters_begin(struct cs_waiters *waiters, const struct cs_pyobj_ctx *ctx
 		      const struct cs_asyncio *asyncio, struct cs_types *types,
 		      struct cs_pytask_keys *keys);
 
+/* What was found no longer counts: what was read of memory has been forgotten. */
+void cs_waiters_forget(struct cs_waiters *waiters);
+
 /* The words of a future's object from which the search goes on. */
 struct cs_waited {
 	uint64_t addr;

@@ -16,13 +16,15 @@
 #include "python/coro.h"
 #include "python/digest.h"
 
-/* A set's table is at most 60% full, and keeps its size when entries go. */
-#define MAX_SET_SLOTS (4ull * CS_MAX_TASKS)
-#define SLOT_BATCH    256
+/* Frames and text of one reading, for each of its tasks and at least so many. Real processes stay below; a forged one is cut here. */
+#define FRAMES_A_TASK 8u
+#define TEXT_A_TASK   128u
+#define LEAST_TASKS   65536u
 
-/* Frames and text of one reading. A process of CS_MAX_TASKS tasks stays below; a forged one is cut here. */
-#define MAX_FRAMES (8u * CS_MAX_TASKS)
-#define MAX_TEXT   ((size_t)8 << 20)
+/* Weak references that are followed together. */
+#define REF_PIECE  4096
+/* Pages that a reading may keep: 32 MiB. */
+#define KEEP_PAGES 8192
 
 #define NO_FRAME UINT32_MAX
 
@@ -38,6 +40,8 @@ void cs_walk_free(struct cs_walk *walk)
 	free(walk->frames);
 	free(walk->refs);
 	free(walk->links);
+	cs_entries_free(&walk->entries);
+	cs_mem_free(walk->again);
 	cs_buf_free(&walk->texts);
 	*walk = (struct cs_walk){0};
 }
@@ -62,51 +66,18 @@ static int reserve(void **array, size_t *cap, size_t n, size_t element)
 
 #define RESERVE(array, cap, n) reserve((void **)&(array), &(cap), n, sizeof(*(array)))
 
-/* Append the entries of a set to refs. */
-static int read_set(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, uint64_t set)
-{
-	struct cs_pyset_slot slots[SLOT_BATCH];
-	uint64_t table, nslots;
-	int err;
-
-	err = cs_pyobj_set_table(ctx, set, MAX_SET_SLOTS, &table, &nslots);
-	if (err)
-		return err;
-	cs_mem_want(ctx->mem, table, nslots * sizeof(*slots));
-	cs_mem_fetch(ctx->mem);
-	for (uint64_t first = 0; first < nslots; first += SLOT_BATCH) {
-		size_t n = nslots - first < SLOT_BATCH ? nslots - first : SLOT_BATCH;
-
-		err = cs_mem_read(ctx->mem, table + first * sizeof(*slots), slots,
-				  n * sizeof(*slots));
-		if (err)
-			return err;
-		if (RESERVE(walk->refs, walk->refs_cap, walk->nrefs + n))
-			return -ENOMEM;
-		for (size_t i = 0; i < n; i++) {
-			if (!slots[i].key || slots[i].hash == -1)
-				continue;
-			if (walk->ntasks + walk->nrefs < CS_MAX_TASKS)
-				walk->refs[walk->nrefs++] = slots[i].key;
-			else
-				walk->ndropped++;
-		}
-	}
-	return 0;
-}
-
-/* Replace the weak references in refs by what they refer to. */
-static void follow_weakrefs(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-			    const struct cs_asyncio *asyncio)
+/* Put the tasks in place of the weak references refs[first] to refs[end], from refs[to] on. Returns where they end. */
+static size_t follow_piece(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+			   const struct cs_asyncio *asyncio, size_t first, size_t end, size_t to)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
-	size_t size = off->weakref_object + 8, n = 0;
+	size_t size = off->weakref_object + 8;
 	char chunk[CS_WALK_WEAKREF_CHUNK];
 
-	for (size_t i = 0; i < walk->nrefs; i++)
+	for (size_t i = first; i < end; i++)
 		cs_mem_want(ctx->mem, walk->refs[i], size);
 	cs_mem_fetch(ctx->mem);
-	for (size_t i = 0; i < walk->nrefs; i++) {
+	for (size_t i = first; i < end; i++) {
 		uint64_t type;
 
 		if (cs_mem_read(ctx->mem, walk->refs[i], chunk, size)) {
@@ -115,11 +86,11 @@ static void follow_weakrefs(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx
 		}
 		type = cs_pyobj_word(chunk, off->object_type);
 		if (cs_types_look_up(&walk->types, ctx, asyncio, type)->what & CS_TYPE_WEAKREF)
-			walk->refs[n++] = cs_pyobj_word(chunk, off->weakref_object);
+			walk->refs[to++] = cs_pyobj_word(chunk, off->weakref_object);
 		else
 			walk->ndropped++;
 	}
-	walk->nrefs = n;
+	return to;
 }
 
 static int add_task(struct cs_walk *walk, uint64_t addr)
@@ -131,72 +102,6 @@ static int add_task(struct cs_walk *walk, uint64_t addr)
 	return 0;
 }
 
-/*
- * The tasks of one circular list (3.14+). Every node must point back to the one before it: a list that is being changed
- * while it is read does not lead astray, it fails. Returns 0, -EFAULT, -ENOMEM, or what cs_mem_read returns.
- */
-static int read_list(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, uint64_t head)
-{
-	uint64_t before = head, node[2]; /* struct llist_node: next, prev */
-	int err = cs_mem_read(ctx->mem, head, node, sizeof(node));
-	uint64_t at = node[0];
-
-	/* a thread that has not used asyncio has an empty list, or on a new state not even that */
-	while (!err && at && at != head) {
-		if (walk->ntasks >= CS_MAX_TASKS) {
-			walk->ndropped++;
-			return 0;
-		}
-		err = cs_mem_read(ctx->mem, at, node, sizeof(node));
-		if (!err && node[1] != before)
-			return -EFAULT;
-		if (!err)
-			err = add_task(walk, at - ctx->interp->info.off.task_node);
-		before = at;
-		at = node[0];
-	}
-	return err;
-}
-
-/* The lists of all threads of one interpreter, and of those that are gone. *left: thread states still to be looked at. */
-static int read_interpreter_lists(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-				  uint64_t interpreter, int *left)
-{
-	const struct cs_py_offsets *off = &ctx->interp->info.off;
-	uint64_t tstate,
-		mark = 0; /* a state met before, ever further ones: a circle comes back to it */
-	int err = cs_mem_read_u64(ctx->mem, interpreter + off->interp_threads_head, &tstate);
-
-	for (unsigned int n = 1; !err && tstate && (*left)-- > 0; n++) {
-		if (tstate == mark)
-			return -EFAULT;
-		if (!(n & (n - 1)))
-			mark = tstate;
-		err = read_list(walk, ctx, tstate + off->tstate_tasks_head);
-		if (!err)
-			err = cs_mem_read_u64(ctx->mem, tstate + off->tstate_next, &tstate);
-	}
-	return err ? err : read_list(walk, ctx, interpreter + off->interp_tasks_head);
-}
-
-/* From 3.14 on the C tasks are in lists. What the last reading found is asked for first, in one piece. */
-static int read_lists(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx)
-{
-	const struct cs_interp *interp = ctx->interp;
-	int err, left = CS_MAX_THREADS;
-	uint64_t at;
-
-	if (!interp->info.off.task_node)
-		return 0;
-	err = cs_mem_read_u64(ctx->mem, interp->info.interpreters_head, &at);
-	for (int i = 0; !err && at && i < CS_MAX_INTERPRETERS; i++) {
-		err = read_interpreter_lists(walk, ctx, at, &left);
-		if (!err)
-			err = cs_mem_read_u64(ctx->mem, at + interp->info.off.interp_next, &at);
-	}
-	return err;
-}
-
 static int compare_addresses(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -204,25 +109,54 @@ static int compare_addresses(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int read_sets(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-		     const struct cs_asyncio *asyncio, const struct cs_asyncio_module *module)
+/* Note the entries of one kind that this pass is to read. */
+static int pick(struct cs_walk *walk, const struct cs_share *share, uint64_t kind)
 {
-	for (unsigned int i = 0; i < module->nsets; i++) {
-		int err;
+	for (size_t i = 0; i < walk->entries.n; i++) {
+		uint64_t entry = walk->entries.items[i];
 
-		walk->nrefs = 0;
-		err = read_set(walk, ctx, module->sets[i]);
-		if (err)
-			return err;
-		if (module->is_weak[i])
-			follow_weakrefs(walk, ctx, asyncio);
-		qsort(walk->refs, walk->nrefs, sizeof(*walk->refs), compare_addresses);
-		for (size_t k = 0; k < walk->nrefs; k++) {
-			if (add_task(walk, walk->refs[k]))
-				return -ENOMEM;
-		}
+		if ((entry & CS_ENTRY_WEAK) != kind || !cs_share_has(share, entry))
+			continue;
+		if (RESERVE(walk->refs, walk->refs_cap, walk->nrefs + 1))
+			return -ENOMEM;
+		walk->refs[walk->nrefs++] = entry & ~CS_ENTRY_WEAK;
+		walk->nunread--;
 	}
 	return 0;
+}
+
+/* Make the tasks that are to be read known, in the order of their addresses. */
+static int choose(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		  const struct cs_asyncio *asyncio, const struct cs_share *share)
+{
+	size_t n = 0;
+	int err;
+
+	walk->nrefs = 0;
+	walk->nunread = (uint32_t)walk->entries.n;
+	err = pick(walk, share, CS_ENTRY_WEAK);
+	for (size_t at = 0; at < walk->nrefs; at += REF_PIECE) {
+		size_t end = walk->nrefs - at < REF_PIECE ? walk->nrefs : at + REF_PIECE;
+
+		cs_mem_trim(ctx->mem, KEEP_PAGES);
+		n = follow_piece(walk, ctx, asyncio, at, end, n);
+	}
+	walk->nrefs = n;
+	if (!err)
+		err = pick(walk, share, 0);
+	qsort(walk->refs, walk->nrefs, sizeof(*walk->refs), compare_addresses);
+	for (size_t i = 0; i < walk->nrefs && !err; i++) {
+		/* in two sets at once: an eager task that was suspended */
+		if (!i || walk->refs[i] != walk->refs[i - 1])
+			err = add_task(walk, walk->refs[i]);
+	}
+	return err;
+}
+
+/* How many of something that tasks have may one reading hold? */
+static size_t bound(const struct cs_walk *walk, size_t each)
+{
+	return each * (walk->ntasks > LEAST_TASKS ? walk->ntasks : LEAST_TASKS);
 }
 
 /* The fields of a task of the C module. */
@@ -268,8 +202,8 @@ static int read_python_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx
 }
 
 /* Read a task's own fields. Leaves the state 0 if it is not one. */
-static void read_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-		      const struct cs_asyncio *asyncio, struct cs_walk_task *task)
+static void read_own(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		     const struct cs_asyncio *asyncio, struct cs_walk_task *task)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
 	const struct cs_type *type;
@@ -299,20 +233,30 @@ static void read_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	task->digest = cs_digest_word(cs_digest_word(task->coro, task->waiter), task->loop);
 	task->state = task->coro ? (task->waiter ? CS_TASK_WAITING : CS_TASK_READY) : CS_TASK_DONE;
 	task->next = task->coro;
+}
+
+/* The same, and ask for what is to be read next. */
+static void read_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		      const struct cs_asyncio *asyncio, struct cs_walk_task *task)
+{
+	read_own(walk, ctx, asyncio, task);
+	if (!task->state)
+		return;
 	cs_mem_want(ctx->mem, task->name, NAME_CHUNK);
 	if (task->callback0)
 		cs_mem_want(ctx->mem, task->callback0, CALLBACK_CHUNK);
 	cs_mem_want(ctx->mem, task->coro, CS_CORO_CHUNK);
 }
 
-static int append_frame(struct cs_walk *walk, struct cs_walk_task *task,
-			const struct cs_py_frame *frame)
+static int append_frame(struct cs_walk *walk, struct cs_walk_task *task, uint64_t obj,
+			const struct cs_coro *coro)
 {
 	uint32_t at = (uint32_t)walk->nframes;
 
 	if (RESERVE(walk->frames, walk->frames_cap, walk->nframes + 1))
 		return -ENOMEM;
-	walk->frames[walk->nframes++] = (struct cs_walk_frame){*frame, NO_FRAME};
+	walk->frames[walk->nframes++] =
+		(struct cs_walk_frame){coro->frame, NO_FRAME, obj, coro->digest};
 	if (task->last == NO_FRAME)
 		task->first = at;
 	else
@@ -331,7 +275,7 @@ static int read_name(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	int64_t number;
 
 	/* A task that is just being made has none yet. */
-	if (!task->name || walk->texts.len > MAX_TEXT)
+	if (!task->name || walk->texts.len > bound(walk, TEXT_A_TASK))
 		return 0;
 	if (cs_pyobj_str(ctx, task->name, name, sizeof(name), &len, NULL)) {
 		/* 3.12 and later keep the number until somebody asks for the name. */
@@ -348,7 +292,7 @@ static int read_name(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 /* The end of a chain: what kind of object it is. */
 static int append_leaf(struct cs_walk *walk, struct cs_walk_task *task, const char *name)
 {
-	if (walk->texts.len > MAX_TEXT)
+	if (walk->texts.len > bound(walk, TEXT_A_TASK))
 		return 0;
 	task->leaf_at = (uint32_t)walk->texts.len;
 	task->leaf_len = (uint16_t)strlen(name);
@@ -367,9 +311,10 @@ static void set_state(const struct cs_coro *coro, struct cs_walk_task *task)
 		task->state = CS_TASK_CREATED;
 }
 
-static int step_coro(struct cs_walk *walk, struct cs_walk_task *task, const struct cs_coro *coro)
+static int step_coro(struct cs_walk *walk, struct cs_walk_task *task, uint64_t obj,
+		     const struct cs_coro *coro)
 {
-	if (task->nframes >= CS_MAX_CHAIN || walk->nframes >= MAX_FRAMES) {
+	if (task->nframes >= CS_MAX_CHAIN || walk->nframes >= bound(walk, FRAMES_A_TASK)) {
 		task->flags |= CS_TASKF_CHAIN_CUT;
 		return 0;
 	}
@@ -382,7 +327,7 @@ static int step_coro(struct cs_walk *walk, struct cs_walk_task *task, const stru
 	if (coro->state == CS_CORO_ENDED)
 		return 0;
 	task->next = coro->awaits;
-	return append_frame(walk, task, &coro->frame);
+	return append_frame(walk, task, obj, coro);
 }
 
 /*
@@ -400,7 +345,7 @@ static int step(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	if (cs_coro_read(ctx, obj, &coro))
 		return -EFAULT;
 	if (cs_coro_is(ctx->interp, coro.type))
-		return step_coro(walk, task, &coro);
+		return step_coro(walk, task, obj, &coro);
 	type = cs_types_look_up(&walk->types, ctx, asyncio, coro.type);
 	if (!type->addr)
 		return -EINVAL;
@@ -408,7 +353,7 @@ static int step(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	if (!(type->what & CS_TYPE_AWAIT_WRAPPER))
 		return append_leaf(walk, task, type->name);
 	/* one that holds itself costs as little as it shows */
-	if (walk->nwrappers++ >= MAX_FRAMES) {
+	if (walk->nwrappers++ >= bound(walk, FRAMES_A_TASK)) {
 		task->flags |= CS_TASKF_CHAIN_CUT;
 		return 0;
 	}
@@ -502,19 +447,123 @@ static int find_links(struct cs_walk *walk, struct cs_walk_task *task)
 	return 0;
 }
 
-/* Who waits for whom in other ways than by an await: that is told by the waiter's own fields. */
-static int find_all_links(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-			  const struct cs_asyncio *asyncio)
+/* Who waits for tasks first to end in other ways than by an await: that is told by the waiter's own fields. */
+static int find_all_links(struct cs_walk *walk, size_t first, size_t end)
 {
 	int err = 0;
 
-	cs_waiters_begin(&walk->waiters, ctx, asyncio, &walk->types, &walk->keys);
-	for (size_t i = 0; i < walk->ntasks && !err; i++) {
+	for (size_t i = first; i < end && !err; i++) {
 		struct cs_walk_task *task = &walk->tasks[i];
 
 		if (task->state && task->state != CS_TASK_DONE &&
 		    (task->callback0 || task->callbacks))
 			err = find_links(walk, task);
+	}
+	return err;
+}
+
+/* Ask for all that tasks first to end were read from, past what is cached. Returns 0 or -ENOMEM. */
+static int want_again(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, size_t first,
+		      size_t end)
+{
+	uint32_t size = ctx->interp->info.off.task_size;
+
+	if (!walk->again && cs_mem_new(ctx->interp->pid, &walk->again))
+		return -ENOMEM;
+	cs_mem_forget(walk->again);
+	for (size_t i = first; i < end; i++) {
+		const struct cs_walk_task *task = &walk->tasks[i];
+		uint32_t at = task->first;
+
+		if (!task->state)
+			continue;
+		cs_mem_want(walk->again, task->addr, size);
+		for (; at != NO_FRAME; at = walk->frames[at].next)
+			cs_mem_want(walk->again, walk->frames[at].coro, CS_CORO_CHUNK);
+		for (uint32_t k = 0; k < task->nlinks; k++)
+			cs_mem_want(walk->again, walk->links[task->link_at + k].waiter, size);
+	}
+	cs_mem_fetch(walk->again);
+	return 0;
+}
+
+/* Is a task of which nothing but its own fields matters as it was? */
+static bool is_same_waiter(struct cs_walk *walk, const struct cs_pyobj_ctx *before,
+			   const struct cs_pyobj_ctx *after, const struct cs_asyncio *asyncio,
+			   uint64_t task)
+{
+	struct cs_walk_task then = {.addr = task}, now = {.addr = task};
+
+	read_own(walk, before, asyncio, &then);
+	read_own(walk, after, asyncio, &now);
+	return then.state && now.state && then.bytes == now.bytes;
+}
+
+/*
+ * Is all that this task was read from as it was? Then it has not run in between, so that the names and objects that it and its coroutines
+ * refer to were theirs all the time. A task that waits for it is read before the way to it and after: it has waited for the same all the while.
+ */
+static bool is_same(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		    const struct cs_asyncio *asyncio, const struct cs_walk_task *task)
+{
+	const struct cs_pyobj_ctx again = {ctx->interp, walk->again};
+	struct cs_walk_task now = {.addr = task->addr};
+	struct cs_coro coro;
+
+	read_own(walk, &again, asyncio, &now);
+	if (!now.state || now.bytes != task->bytes)
+		return false;
+	for (uint32_t at = task->first; at != NO_FRAME; at = walk->frames[at].next) {
+		if (cs_coro_read(&again, walk->frames[at].coro, &coro) ||
+		    coro.digest != walk->frames[at].digest)
+			return false;
+	}
+	for (uint32_t k = 0; k < task->nlinks; k++) {
+		if (!is_same_waiter(walk, ctx, &again, asyncio,
+				    walk->links[task->link_at + k].waiter))
+			return false;
+	}
+	return true;
+}
+
+/* Read tasks first to end again and drop those that have changed. Returns 0 or -ENOMEM. */
+static int check_block(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		       const struct cs_asyncio *asyncio, size_t first, size_t end)
+{
+	uint32_t ndropped = walk->ndropped;
+	int err = want_again(walk, ctx, first, end);
+
+	for (size_t i = first; i < end && !err; i++) {
+		struct cs_walk_task *task = &walk->tasks[i];
+
+		if (!task->state || is_same(walk, ctx, asyncio, task))
+			continue;
+		task->state = 0;
+		ndropped++;
+	}
+	walk->ndropped = ndropped;
+	return err;
+}
+
+/* Returns 0 or -ENOMEM. */
+static int read_all_blocks(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+			   const struct cs_asyncio *asyncio, const struct cs_walk_plan *plan)
+{
+	int err = 0;
+
+	cs_waiters_begin(&walk->waiters, ctx, asyncio, &walk->types, &walk->keys);
+	for (size_t at = 0; !err && at < walk->ntasks; at += CS_WALK_BLOCK) {
+		size_t end = walk->ntasks - at < CS_WALK_BLOCK ? walk->ntasks : at + CS_WALK_BLOCK;
+
+		if (cs_mem_trim(ctx->mem, KEEP_PAGES))
+			cs_waiters_forget(&walk->waiters);
+		err = read_block(walk, ctx, asyncio, at, end);
+		if (!err)
+			err = find_all_links(walk, at, end);
+		if (!err && !walk->twice)
+			walk->twice = !plan->quiet(plan->arg);
+		if (!err && walk->twice)
+			err = check_block(walk, ctx, asyncio, at, end);
 	}
 	return err;
 }
@@ -528,32 +577,25 @@ static void want_fixed(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	for (unsigned int i = 0; i < asyncio->nmodules; i++)
 		for (unsigned int k = 0; k < asyncio->modules[i].nsets; k++)
 			cs_mem_want(ctx->mem, asyncio->modules[i].sets[k], off->set_table + 8);
-	/* where tasks are chained together, the last reading knows best where they lie */
-	for (size_t i = 0; off->task_node && i < walk->ntasks; i++)
-		cs_mem_want(ctx->mem, walk->tasks[i].addr, off->task_size);
 	cs_types_begin(&walk->types, ctx);
 	cs_mem_fetch(ctx->mem);
 }
 
 int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-		 const struct cs_asyncio *asyncio)
+		 const struct cs_asyncio *asyncio, const struct cs_walk_plan *plan)
 {
-	int err = 0;
+	int err;
 
 	cs_mem_renew(ctx->mem);
 	cs_pytask_begin(&walk->keys);
 	want_fixed(walk, ctx, asyncio);
 	walk->ntasks = walk->nframes = walk->nwrappers = walk->nlinks = walk->texts.len = 0;
-	walk->ndropped = 0;
-	for (unsigned int i = 0; !err && i < asyncio->nmodules; i++)
-		err = read_sets(walk, ctx, asyncio, &asyncio->modules[i]);
-	if (!err)
-		err = read_lists(walk, ctx);
+	err = cs_entries_read(&walk->entries, ctx, asyncio);
+	walk->ndropped = walk->entries.nleft;
 	if (err)
 		return err;
-	for (size_t at = 0; !err && at < walk->ntasks; at += CS_WALK_BLOCK)
-		err = read_block(walk, ctx, asyncio, at,
-				 walk->ntasks - at < CS_WALK_BLOCK ? walk->ntasks
-								   : at + CS_WALK_BLOCK);
-	return err ? err : find_all_links(walk, ctx, asyncio);
+	cs_share_begin(plan->share, walk->entries.n);
+	err = choose(walk, ctx, asyncio, plan->share);
+	walk->twice = plan->twice || !plan->quiet(plan->arg);
+	return err ? err : read_all_blocks(walk, ctx, asyncio, plan);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One reading of all asyncio tasks of a process, level by level: the sets, the weak references in them, the
- * tasks, their coroutines, what these await, and so on. Whether the process changed meanwhile is the caller's
- * business; every object's type is checked, so that what was torn is dropped and counted.
+ * One reading of the asyncio tasks of a process, or of a share of them: the sets and lists, the weak references in them, then some hundred
+ * tasks at a time, their coroutines, what these await, and so on. Every object's type is checked.
+ *
+ * A process that was at rest throughout is read once. From the moment on at which it was not, each block of tasks is read twice, the second
+ * time right after the first, and what is not the same in both is dropped and counted.
  */
 #pragma once
 
@@ -12,8 +14,10 @@
 #include <stdint.h>
 
 #include "core/buf.h"
+#include "python/entries.h"
 #include "python/objects.h"
 #include "python/pytask.h"
+#include "python/share.h"
 #include "python/types.h"
 #include "python/waiters.h"
 
@@ -37,6 +41,8 @@ struct cs_walk_task {
 struct cs_walk_frame {
 	struct cs_py_frame frame;
 	uint32_t next;
+	uint64_t coro;   /* whose frame it is */
+	uint64_t digest; /* of what it was read from */
 };
 
 /* A weak reference up to the address of its object; tasks are read in one piece too (CS_TASK_CHUNK). */
@@ -51,7 +57,9 @@ struct cs_walk {
 	struct cs_walk_frame *frames;
 	size_t nframes, frames_cap;
 	size_t nwrappers; /* steps of all chains that were no frame */
-	uint64_t *refs;   /* set entries: weak references, or tasks */
+	struct cs_entries entries;
+	uint64_t *refs;   /* entries to be read: weak references, or tasks */
+	uint32_t nunread; /* entries that were not this pass's share */
 	size_t nrefs, refs_cap;
 	uint32_t active[CS_WALK_BLOCK]; /* tasks whose chains are being followed */
 	struct cs_task_link *links;     /* who waits, in other ways than by an await */
@@ -61,14 +69,25 @@ struct cs_walk {
 	struct cs_types types;      /* met in this reading */
 	struct cs_pytask_keys keys; /* likewise */
 	struct cs_waiters waiters;
+	struct cs_mem *again; /* for the second reading; NULL until there is one */
+	bool twice;           /* some blocks were read twice */
+};
+
+/* How to read. */
+struct cs_walk_plan {
+	struct cs_share *share; /* how many tasks, and which: the reading begins a pass of it */
+	bool twice;             /* every block */
+	/* Has nothing run in the process since the reading began? Asked after each block, until it says no. */
+	bool (*quiet)(void *arg);
+	void *arg;
 };
 
 void cs_walk_free(struct cs_walk *walk);
 
 /*
- * Read all tasks, with an empty cache to begin with. The caller has made sure that the layout's tasks and weak
+ * Read tasks, with an empty cache to begin with. The caller has made sure that the layout's tasks and weak
  * references fit into their chunks. Returns 0, -EFAULT or -EINVAL (the sets themselves cannot
  * be read), -ESRCH, -EPERM or -ENOMEM.
  */
 int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-		 const struct cs_asyncio *asyncio);
+		 const struct cs_asyncio *asyncio, const struct cs_walk_plan *plan);

@@ -17,6 +17,7 @@
 struct cs_graph {
 	struct cs_task *tasks; /* by address; each holds one reference */
 	uint32_t pass;
+	uint32_t whole; /* serial of the last pass that was not over a share */
 	uint64_t visit;
 };
 
@@ -149,6 +150,7 @@ static struct cs_task *new_task(struct cs_graph *graph, uint64_t addr)
 		return NULL;
 	task->addr = addr;
 	task->refs = 1;
+	task->born = graph->pass + 1;
 	HASH_ADD(hh, graph->tasks, addr, sizeof(task->addr), task);
 	return task;
 }
@@ -213,9 +215,15 @@ int cs_graph_update(struct cs_graph *graph, uint64_t ts_ns, const struct cs_even
 	/* It tells of the task that was there before this one. */
 	if (task && ts_ns < task->created_ns)
 		return 0;
+	if (event->state == CS_TASK_DONE) {
+		if (task && (!task->coro || task->coro == event->coro))
+			retire(graph, task);
+		return 0;
+	}
 	task = task_at(graph, event->task, event->coro);
 	if (!task)
 		return -ENOMEM;
+	task->changed = graph->pass + 1;
 	task->state = event->state;
 	task->flags = event->flags;
 	task->waiter = event->waiter;
@@ -238,6 +246,11 @@ const char *cs_graph_leaf(const struct cs_task *task)
 
 bool cs_graph_alive(const struct cs_graph *graph, const struct cs_task *task)
 {
+	return task->pass && task->pass >= graph->whole && !task->finished;
+}
+
+bool cs_graph_listed(const struct cs_graph *graph, const struct cs_task *task)
+{
 	return task->pass == graph->pass && !task->finished;
 }
 
@@ -247,14 +260,30 @@ static bool comes_first(const struct cs_task *a, const struct cs_task *b)
 	return a->created_ns != b->created_ns ? a->created_ns < b->created_ns : a->addr < b->addr;
 }
 
-/* The other alive task that this one waits for, or NULL. */
+/*
+ * The other alive task that this one waits for, or NULL. When this one was last read, the other must have been there: at its address there may
+ * have been another before.
+ */
 static struct cs_task *awaited_by(const struct cs_graph *graph, const struct cs_task *task)
 {
 	struct cs_task *awaited = task->waiter ? cs_graph_find(graph, task->waiter) : NULL;
 
-	if (!awaited || awaited == task || !cs_graph_alive(graph, awaited))
+	if (!awaited || awaited == task || !cs_graph_alive(graph, awaited) ||
+	    awaited->born > task->pass)
 		return NULL;
 	return awaited;
+}
+
+/* The other alive task that a link of this one names, or NULL: also if it has gone on since this one was last read. */
+static struct cs_task *linked_by(const struct cs_graph *graph, const struct cs_task *task,
+				 const struct cs_task_link *link)
+{
+	struct cs_task *waiter = cs_graph_find(graph, link->waiter);
+
+	if (!waiter || waiter == task || !cs_graph_alive(graph, waiter) ||
+	    waiter->changed > task->pass)
+		return NULL;
+	return waiter;
 }
 
 int cs_graph_each_wait(const struct cs_graph *graph,
@@ -272,11 +301,10 @@ int cs_graph_each_wait(const struct cs_graph *graph,
 			err = fn(ctx, &wait);
 		wait.awaited = task;
 		for (uint32_t i = 0; i < task->nlinks && !err; i++) {
-			wait.waiter = cs_graph_find(graph, task->links[i].waiter);
+			wait.waiter = linked_by(graph, task, &task->links[i]);
 			wait.how = task->links[i].how;
 			wait.probable = task->links[i].flags & CS_LINKF_PROBABLE;
-			if (wait.waiter && wait.waiter != task &&
-			    cs_graph_alive(graph, wait.waiter))
+			if (wait.waiter)
 				err = fn(ctx, &wait);
 		}
 	}
@@ -373,6 +401,8 @@ void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks
 	struct cs_task *task, *tmp;
 
 	graph->pass++;
+	if (kind != CS_PASS_SHARE)
+		graph->whole = graph->pass;
 	for (uint32_t i = 0; i < n; i++) {
 		task = cs_graph_find(graph, tasks[i]);
 		if (task && task->created_ns <= ts_ns)
@@ -381,8 +411,8 @@ void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks
 	HASH_ITER (hh, graph->tasks, task, tmp) {
 		if (task->pass == graph->pass)
 			task->missed = 0;
-		else if (kind != CS_PASS_PARTIAL && task->created_ns <= ts_ns &&
-			 ++task->missed >= needed)
+		else if (kind != CS_PASS_PARTIAL && kind != CS_PASS_SHARE &&
+			 task->created_ns <= ts_ns && ++task->missed >= needed)
 			retire(graph, task);
 	}
 	link_awaiters(graph);

@@ -56,12 +56,14 @@ struct cs_task {
 	bool probable;
 	uint32_t nawaiters;
 	/*
-	 * As of the last pass: it waits for no other task that is alive. The time of one that does is shown at that
+	 * As of the last pass: it waits for no other task that is known to be alive. The time of one that does is shown at that
 	 * other task; in a circle of tasks that await each other the first stands for all.
 	 */
 	bool is_leaf;
 	unsigned int missed; /* passes since the last that listed it */
 	uint32_t pass;       /* serial of the last pass that listed it */
+	uint32_t born;       /* of the first one that could have listed it */
+	uint32_t changed;    /* of the one to which its last record belongs */
 	uint64_t visit;      /* of the last walk along links: ends cycles */
 	UT_hash_handle hh;
 };
@@ -93,6 +95,7 @@ enum cs_pass_kind {
 	CS_PASS_INSTANT = 1, /* they have finished: it saw one true instant */
 	CS_PASS_PER_TASK =
 		2, /* they have finished if the next pass does not list them either: the process ran meanwhile */
+	CS_PASS_SHARE = 3, /* nothing: they were not read, and live as they were last known */
 };
 
 /*
@@ -105,9 +108,12 @@ void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks
 /* The task at this address, or NULL. */
 struct cs_task *cs_graph_find(const struct cs_graph *graph, uint64_t addr);
 
-/* Call fn for every wait between two tasks that the last pass listed. It returns 0 to go on. Returns what it returned. */
+/* Call fn for every wait between two tasks that are alive. It returns 0 to go on. Returns what it returned. */
 int cs_graph_each_wait(const struct cs_graph *graph,
 		       int (*fn)(void *ctx, const struct cs_wait *wait), void *ctx);
+
+/* Listed by the last pass: one that was not read in it is alive, but its time is in others' weight. */
+bool cs_graph_listed(const struct cs_graph *graph, const struct cs_task *task);
 
 /* "gather", "TaskGroup" and so on, as asyncio calls it. */
 const char *cs_wait_how_text(enum cs_wait_how how);
@@ -115,7 +121,7 @@ const char *cs_wait_how_text(enum cs_wait_how how);
 /* What the innermost coroutine awaits, by type name, unless it is an ordinary future, which tells nothing: then NULL. */
 const char *cs_graph_leaf(const struct cs_task *task);
 
-/* Listed by the last pass. */
+/* Listed by the last pass over all tasks, or by one over a share since, and not known to have finished. */
 bool cs_graph_alive(const struct cs_graph *graph, const struct cs_task *task);
 
 /* Who stands directly above, by the rule of the design: awaiter, else creator. */
@@ -128,6 +134,6 @@ struct cs_task *cs_graph_parent(const struct cs_task *task, enum cs_link *ret_li
 uint32_t cs_graph_lineage(struct cs_graph *graph, struct cs_task *task, struct cs_task **out,
 			  uint32_t max, bool *ret_cut);
 
-/* Iterate the tasks listed by the last pass, in no particular order. fn returns 0 to go on. */
+/* Iterate the tasks that are alive, in no particular order. fn returns 0 to go on. */
 int cs_graph_each(const struct cs_graph *graph, int (*fn)(void *ctx, struct cs_task *task),
 		  void *ctx);

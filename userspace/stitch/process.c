@@ -22,6 +22,7 @@ struct cs_process *cs_process_get(struct cs_process **processes, uint32_t pid)
 	if (!process)
 		return NULL;
 	process->pid = pid;
+	process->every = 1;
 	if (cs_graph_new(&process->graph)) {
 		free(process);
 		return NULL;

@@ -22,6 +22,7 @@ struct cs_process {
 	uint32_t pid;
 	struct cs_rest rest; /* not handed out yet */
 	bool passed;         /* there was a pass */
+	uint32_t every;      /* of which each listed task stands for so many */
 	struct cs_graph *graph;
 	struct cs_thread *threads;
 	struct cs_process_code *codes;

@@ -114,6 +114,7 @@ static int stitch_thread_in_tree(struct cs_stitch *stitch, struct cs_process *pr
 		.ts_ns = stitch->now_ns,
 		.weight_ns = weight_ns,
 		.count = 1,
+		.tasks = 1,
 		.on_cpu = stack->origin == CS_ORIGIN_CPU,
 	};
 	struct cs_task *task = NULL, *origin = NULL;
@@ -245,8 +246,9 @@ static int stitch_suspended(struct cs_stitch *stitch, struct cs_process *process
 		.root_tid = task->tid,
 		.suspended = true,
 		.ts_ns = span->ts_ns,
-		.weight_ns = span->weight_ns,
-		.count = span->count,
+		.weight_ns = span->weight_ns * process->every,
+		.count = span->count * process->every,
+		.tasks = process->every,
 		.task_id = task->addr,
 		.task_name = task->name,
 	};
@@ -292,7 +294,8 @@ static int visit_leaf(void *ctx, struct cs_task *task)
 {
 	const struct leaves *leaves = ctx;
 
-	if (task->state == CS_TASK_RUNNING || !task->is_leaf)
+	if (task->state == CS_TASK_RUNNING || !task->is_leaf ||
+	    !cs_graph_listed(leaves->process->graph, task))
 		return 0;
 	return stitch_leaf(leaves->stitch, leaves->process, task, &leaves->span);
 }
@@ -331,12 +334,14 @@ static void add_rest(struct cs_process *process, uint64_t ts_ns, uint64_t weight
 static void feed_pass(struct cs_process *process, const struct cs_event *event)
 {
 	const struct cs_event_pass *pass = &event->pass;
-	enum cs_pass_kind kind = pass->ndropped                         ? CS_PASS_PARTIAL
+	enum cs_pass_kind kind = pass->every > 1                        ? CS_PASS_SHARE
+				 : pass->ndropped                       ? CS_PASS_PARTIAL
 				 : pass->coherence == CS_COHERENT_QUIET ? CS_PASS_INSTANT
 									: CS_PASS_PER_TASK;
 
 	cs_graph_pass(process->graph, event->ts_ns, pass->tasks, pass->ntasks, kind);
 	process->passed = true;
+	process->every = pass->every;
 	add_rest(process, event->ts_ns, pass->weight_ns);
 }
 

@@ -45,6 +45,8 @@ struct cs_stitched {
 	uint64_t ts_ns;          /* when it was last seen so */
 	uint64_t weight_ns;      /* time before that which it stands for, of `count` looks */
 	uint32_t count;
+	uint32_t
+		tasks; /* that it stands for: of more than one if only a share was read; all their time and looks */
 	enum cs_tree tree;
 	bool on_cpu, suspended;
 	uint64_t task_id; /* of the leaf task, 0: none */

@@ -578,8 +578,14 @@ static void test_pass(void **state)
 	assert_int_equal(event.pass.ndropped, 5);
 	assert_int_equal(event.pass.coherence, CS_COHERENT_PER_TASK);
 	assert_int_equal(event.pass.ntasks, 2);
+	assert_int_equal(event.pass.every, 1); /* older captures say nothing */
 	assert_memory_equal(event.pass.tasks, tasks, sizeof(tasks));
 	check_cuts(&wire_buf);
+	wire->every = CS_MAX_TASKS + 1;
+	check_bad(&wire_buf);
+	wire->every = 7;
+	check_good(&wire_buf);
+	assert_int_equal(event.pass.every, 7);
 	wire->ntasks = 3;
 	check_bad(&wire_buf);
 	wire->ntasks = UINT32_MAX;

@@ -48,7 +48,7 @@ static void world_begin(struct world *world, int minor)
 /* Watch the tasks in the slots of a set of weak references. */
 static void world_watch(struct world *world, const uint64_t *tasks, size_t n, size_t nslots)
 {
-	uint64_t refs[64];
+	uint64_t refs[128];
 
 	for (size_t i = 0; i < n; i++) {
 		refs[i] = made_object(&world->made, world->made.type_weakref, 64);
@@ -631,11 +631,116 @@ static void what_has_not_run_is_not_read_again(void **state)
 	world_end(&world);
 }
 
+/* Is this task in the last pass? */
+static bool is_listed(const struct world *world, uint64_t task)
+{
+	const struct cs_ev_pass *pass = pass_record(world);
+
+	for (uint32_t i = 0; i < pass->ntasks; i++) {
+		if (pass->tasks[i] == task)
+			return true;
+	}
+	return false;
+}
+
+/* Of more tasks than it may read a pass reads a share; those of a cycle are all. One that is gone is told when it would have been read. */
+static void of_many_a_share_is_read(void **state)
+{
+	enum { TASKS = 60, MOST = 20 };
+	uint64_t tasks[TASKS];
+	unsigned int listed[TASKS] = {0}, ndone = 0;
+	struct world world;
+
+	world_begin(&world, 13);
+	for (int i = 0; i < TASKS; i++)
+		tasks[i] = made_task(&world, made_suspended(&world, made_leaf(&world)),
+				     made_int(&world.made, i), 0);
+	world_watch(&world, tasks, TASKS, 128);
+	cs_tasks_limit(world.tasks, MOST);
+	assert_int_equal(world_pass(&world), 0);
+	assert_int_equal(world.result.ntasks, TASKS);
+	assert_int_equal(world.result.nunread, 0);
+	assert_int_equal(pass_record(&world)->every, 1);
+	for (int pass = 0; pass < 3; pass++) {
+		assert_int_equal(world_pass(&world), 0);
+		assert_int_equal(pass_record(&world)->every, 3);
+		assert_int_equal(world.result.ntasks + world.result.nunread, TASKS);
+		/* all are known */
+		assert_int_equal(pass_record(&world)->hdr.size, world.out.len);
+		for (int i = 0; i < TASKS; i++)
+			listed[i] += is_listed(&world, tasks[i]);
+	}
+	for (int i = 0; i < TASKS; i++)
+		assert_int_equal(listed[i], 1);
+	/* its coroutine ends */
+	made_put(&world.made, tasks[7], world.made.interp.info.off.task_coro, 0);
+	for (int pass = 0; pass < 3; pass++) {
+		assert_int_equal(world_pass(&world), 0);
+		if (!task_record(&world, tasks[7]))
+			continue;
+		assert_int_equal(task_record(&world, tasks[7])->state, CS_TASK_DONE);
+		assert_false(is_listed(&world, tasks[7]));
+		ndone++;
+	}
+	assert_int_equal(ndone, 1);
+	world_end(&world);
+}
+
+/* One that has left the set is told after two cycles without it, and only once. */
+static void what_left_is_told_later(void **state)
+{
+	enum { TASKS = 30, MOST = 10, CYCLE = 3 };
+	uint64_t tasks[TASKS], table, key, slot;
+	int left_at = -1, told_at = -1, ntold = 0;
+	struct world world;
+
+	world_begin(&world, 13);
+	for (int i = 0; i < TASKS; i++)
+		tasks[i] = made_task(&world, made_suspended(&world, made_leaf(&world)),
+				     made_int(&world.made, i), 0);
+	world_watch(&world, tasks, TASKS, 64);
+	cs_tasks_limit(world.tasks, MOST);
+	for (int pass = 0; pass < 6 * CYCLE; pass++) {
+		assert_int_equal(world_pass(&world), 0);
+		if (task_record(&world, tasks[3]) && pass) {
+			assert_int_equal(task_record(&world, tasks[3])->state, CS_TASK_DONE);
+			told_at = pass;
+			ntold++;
+		}
+		if (left_at < 0 && is_listed(&world, tasks[3]) && pass) {
+			cs_mem_forget(world.made.ctx.mem);
+			assert_int_equal(
+				cs_mem_read_u64(world.made.ctx.mem,
+						world.asyncio.modules[0].sets[0] +
+							world.made.interp.info.off.set_table,
+						&table),
+				0);
+			for (slot = table;; slot += sizeof(struct cs_pyset_slot)) {
+				cs_mem_read_u64(world.made.ctx.mem, slot, &key);
+				if (key &&
+				    !cs_mem_read_u64(
+					    world.made.ctx.mem,
+					    key + world.made.interp.info.off.weakref_object,
+					    &key) &&
+				    key == tasks[3])
+					break;
+			}
+			made_put(&world.made, slot, 8, UINT64_MAX); /* its hash: removed */
+			left_at = pass;
+		}
+	}
+	assert_int_equal(ntold, 1);
+	assert_in_range(told_at - left_at, CYCLE + 1, 3 * CYCLE);
+	world_end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_chain_becomes_a_record),
 		cmocka_unit_test(only_changes_are_written),
+		cmocka_unit_test(of_many_a_share_is_read),
+		cmocka_unit_test(what_left_is_told_later),
 		cmocka_unit_test(links_are_part_of_the_record),
 		cmocka_unit_test(states_come_from_the_outermost_coroutine),
 		cmocka_unit_test(generators_are_followed_in_an_await_only),

@@ -345,7 +345,7 @@ static void a_reading_has_a_budget(void **state)
 	made_look(&waits, tasks[0]);
 	assert_int_equal(waits.n, 1);
 	/* all tasks that are read may have such a way */
-	assert_true((whole - waits.waiters.left) * CS_MAX_TASKS < whole);
+	assert_true((whole - waits.waiters.left) * 4ull * CS_PASS_TASKS < whole);
 	waits.waiters.left = whole - waits.waiters.left;
 	made_look(&waits, tasks[1]);
 	assert_int_equal(waits.n, 1);

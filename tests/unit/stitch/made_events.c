@@ -225,6 +225,24 @@ void made_pass(struct made_stitch *made, uint64_t ts_ns, uint32_t ndropped, cons
 		.ts_ns = ts_ns,
 		.pass = {.weight_ns = PASS_NS,
 			 .ndropped = ndropped,
+			 .every = 1,
+			 .coherence = CS_COHERENT_QUIET,
+			 .tasks = tasks,
+			 .ntasks = n},
+	};
+
+	feed(made, &event);
+	assert_int_equal(cs_stitch_settle(made->stitch, NULL), 0);
+}
+
+void made_share(struct made_stitch *made, uint64_t ts_ns, uint32_t every, const uint64_t *tasks,
+		uint32_t n)
+{
+	struct cs_event event = {
+		.kind = CS_EV_PASS,
+		.ts_ns = ts_ns,
+		.pass = {.weight_ns = PASS_NS,
+			 .every = every,
 			 .coherence = CS_COHERENT_QUIET,
 			 .tasks = tasks,
 			 .ntasks = n},

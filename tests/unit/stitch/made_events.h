@@ -96,6 +96,13 @@ void made_pass(struct made_stitch *made, uint64_t ts_ns, uint32_t ndropped, cons
 	made_pass(made, ts_ns, ndropped, (const uint64_t[]){__VA_ARGS__}, \
 		  sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
+/* A pass that read one task of so many. */
+void made_share(struct made_stitch *made, uint64_t ts_ns, uint32_t every, const uint64_t *tasks,
+		uint32_t n);
+#define MADE_SHARE(made, ts_ns, every, ...)                             \
+	made_share(made, ts_ns, every, (const uint64_t[]){__VA_ARGS__}, \
+		   sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+
 /* The thread has this name in Python. */
 void made_thread(struct made_stitch *made, const char *name);
 

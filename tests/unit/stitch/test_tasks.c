@@ -48,6 +48,58 @@ static void test_await(void **state)
 }
 
 /* Only the task that waits for no other task gets the pass's time; one that merely made another is one. */
+/* Of a share each task stands for others, too; those that were not read neither have time of their own nor are gone. */
+static void test_share(void **state)
+{
+	struct made_stitch *made = base(state);
+	uint64_t before = made->sum_ns;
+
+	MADE_TASK(made, .task = A, .name = "A", .frames = "xy", .waiter = B);
+	MADE_TASK(made, .task = B, .name = "B", .frames = "z", .waiter = FUTURE);
+	MADE_PASS(made, 10, 0, A, B);
+	made_expect(made, "r L <A> x y <B> z\n");
+	MADE_SHARE(made, 20, 5, A); /* it waits for B, as far as is known */
+	made_expect(made, "");
+	MADE_SHARE(made, 30, 5, B);
+	made_expect(made, "r L <A> x y <B> z\n");
+	assert_int_equal(made->last.tasks, 5);
+	assert_int_equal(made->last.count, 5);
+	assert_int_equal(made->last.weight_ns, 50);
+	assert_int_equal(made->sum_ns - before, 10 + 50);
+	/* it was read as finished, or not met in a whole cycle */
+	MADE_TASK(made, .task = A, .state = CS_TASK_DONE);
+	MADE_SHARE(made, 40, 5, B);
+	made_expect(made, "r L <B> z\n");
+	MADE_PASS(made, 50, 0, B);
+	made_expect(made, "r L <B> z\n");
+	assert_int_equal(made->last.tasks, 1);
+}
+
+/* What was last known of a task that was not read is believed only as far as it fits what was read since. */
+static void test_share_is_not_stale(void **state)
+{
+	struct made_stitch *made = base(state);
+
+	/* A waits for B in a gather; then A goes on, which is met, and B is not */
+	MADE_TASK(made, .task = A, .name = "A", .frames = "x", .waiter = FUTURE);
+	MADE_TASK(made, .task = B, .name = "B", .frames = "z", .waiter = FUTURE,
+		  .links = {{.waiter = A, .how = CS_WAIT_GATHER}});
+	MADE_PASS(made, 10, 0, A, B);
+	made_expect(made, "r L <A> x <B> z\n");
+	MADE_SHARE(made, 20, 2, A);
+	made_expect(made, "");
+	MADE_TASK(made, .task = A, .name = "A", .frames = "y", .waiter = FUTURE);
+	MADE_SHARE(made, 30, 2, A);
+	made_expect(made, "r L <A> y\n");
+	/* C waits for what was at an address where there is another task now */
+	MADE_TASK(made, .task = C, .name = "C", .frames = "w", .waiter = B);
+	MADE_SHARE(made, 40, 2, C);
+	made_expect(made, "");
+	MADE_TASK(made, .task = B, .coro = 77, .name = "D", .frames = "v", .waiter = FUTURE);
+	MADE_SHARE(made, 50, 2, B);
+	made_expect(made, "r L <D> v\n");
+}
+
 /* A pass that holds again and again is one sample, handed out before anything changes. */
 static void test_pass_again(void **state)
 {
@@ -347,6 +399,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_await),
 		TEST(test_pass_again),
+		TEST(test_share),
+		TEST(test_share_is_not_stale),
 		TEST(test_created),
 		TEST(test_ghost),
 		TEST(test_incomplete_pass),
