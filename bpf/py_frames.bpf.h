@@ -17,9 +17,11 @@
 #include "walk.bpf.h"
 
 /* The smallest page of all architectures. */
-#define CS_FRAME_PAGE 4096
+#define CS_FRAME_PAGE      4096
+/* To a task's root there are few frames that lie one below the other: asyncio's create_task and the like. */
+#define CS_CREATION_WINDOW 384
 /* Copies of a code object's bytecode that are believed in: one a thread. */
-#define CS_MAX_TLBC   65536
+#define CS_MAX_TLBC        65536
 
 static __always_inline void py_frame_match_task(struct cs_walk *w, __u32 index)
 {
@@ -42,6 +44,8 @@ static __always_inline long py_frame_read(struct cs_walk *w, struct task_struct 
 {
 	__u64 size = w->chunk_size;
 
+	if (w->to_root && below > CS_CREATION_WINDOW)
+		below = CS_CREATION_WINDOW;
 	if (below > CS_FRAME_WINDOW - CS_FRAME_CHUNK)
 		below = CS_FRAME_WINDOW - CS_FRAME_CHUNK;
 	if (size > CS_FRAME_CHUNK)
@@ -54,18 +58,21 @@ static __always_inline long py_frame_read(struct cs_walk *w, struct task_struct 
 
 /*
  * Have w->frame in the window. The page it begins in is mapped, so reading down to the page's start misses nothing that
- * the frame alone would not; and only a frame just below the last ones lies on a stack, not in a generator.
+ * the frame alone would not; and only a frame just below the last ones lies on a stack, not in a generator. Who creates a task is asyncio's
+ * own function: that one, too.
  */
 static __always_inline long py_frame_fetch(struct cs_walk *w, struct task_struct *task)
 {
 	__u64 at = w->frame - w->window_at;
+	bool below;
 
 	if (at < CS_FRAME_WINDOW && at + w->chunk_size <= w->window_bytes) {
 		w->chunk_at = at;
 		return 0;
 	}
-	if (w->window_bytes && w->window_at - w->frame < CS_FRAME_WINDOW &&
-	    !w->traits.frame_is_object && !py_frame_read(w, task, w->frame & (CS_FRAME_PAGE - 8)))
+	below = w->window_bytes ? w->window_at - w->frame < CS_FRAME_WINDOW : w->to_root;
+	if (below && !w->traits.frame_is_object &&
+	    !py_frame_read(w, task, w->frame & (CS_FRAME_PAGE - 8)))
 		return 0;
 	return py_frame_read(w, task, 0);
 }

@@ -70,14 +70,82 @@ static __always_inline void py_stack_walk(struct cs_walk *w, struct task_struct 
 	}
 	if (w->frame && !py_task_first(w, task))
 		CS_REPEAT_TASK(w, task, slot);
-	if (w->to_root && !w->ncandidates) {
-		w->ev.status = CS_STATUS_COMPLETE;
-		return;
-	}
 	/* Overwritten by the step that ends the walk; it stays if the steps run out: a cycle. */
 	w->ev.status = CS_STATUS_TRUNCATED;
 	CS_REPEAT_FRAME(w, task, slot);
 	py_frames_finish(w);
 	py_work_origin(w, task);
 	py_task_name(w, task, &w->ev.running);
+}
+
+/*
+ * Is the task that created last in this thread still in the same step? Then it creates again, since no other task runs before a context is left. (A
+ * thread may have got a new state that counts from the beginning: so the task is looked at.)
+ */
+static __always_inline bool py_stack_same_creator(struct cs_walk *w, struct task_struct *task)
+{
+	__u64 coro = 0;
+
+	return w->creator_ver && w->creator_ver == w->ev.creator.context_ver &&
+	       !CS_READ(task, &coro, sizeof(coro), w->candidate_task[0] + w->off.task_coro) &&
+	       coro == w->candidate_coro[0];
+}
+
+/* The task found is the one that creates: remember it, and its name. */
+static __always_inline void py_stack_name_creator(struct cs_walk *w, struct task_struct *task)
+{
+	py_task_name(w, task, &w->ev.running);
+	w->creator_name_kind = w->ev.running.name_kind;
+	w->creator_name_cut = w->ev.running.name_cut;
+	w->creator_name_bytes = w->ev.running.name_bytes;
+	w->candidate_task[0] = w->ev.running.task;
+	w->candidate_coro[0] = w->ev.running.coro;
+	w->candidate_frame[0] = w->frame;
+	w->ncandidates = 1;
+}
+
+/*
+ * As py_stack_walk, but only the task that w->tstate runs, and the frames down to its root. again: the last walk in w was of the same thread's
+ * creation, too: in one step a task often makes several.
+ */
+static __always_inline void py_stack_creator(struct cs_walk *w, struct task_struct *task,
+					     __u32 slot, bool again)
+{
+	bool same;
+
+	w->slot = slot;
+	w->to_root = 1;
+	w->ev.tstate = w->tstate;
+	if (!w->tstate) {
+		w->ev.status = CS_STATUS_NO_TSTATE;
+		w->creator_ver = 0;
+		return;
+	}
+	py_thread_context(w);
+	same = again && py_stack_same_creator(w, task);
+	w->creator_ver = 0;
+	if (py_thread_frame(w, task)) {
+		w->ev.status = CS_STATUS_UNREADABLE_TSTATE;
+		return;
+	}
+	if (!same) {
+		w->ncandidates = 0;
+		if (w->frame && !py_task_first(w, task))
+			CS_REPEAT_TASK(w, task, slot);
+	}
+	if (!w->ncandidates) {
+		w->ev.status = CS_STATUS_COMPLETE;
+		return;
+	}
+	w->ev.status = CS_STATUS_TRUNCATED;
+	CS_REPEAT_FRAME(w, task, slot);
+	py_frames_finish(w);
+	if (!w->ev.running.task)
+		return;
+	if (!same)
+		py_stack_name_creator(w, task);
+	w->ev.running.name_kind = w->creator_name_kind;
+	w->ev.running.name_cut = w->creator_name_cut;
+	w->ev.running.name_bytes = w->creator_name_bytes;
+	w->creator_ver = w->ev.creator.context_ver;
 }

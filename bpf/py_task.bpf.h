@@ -19,6 +19,7 @@
 #define CS_TPFLAGS_UNICODE  (1ull << 28)
 #define CS_DICT_GENERAL     0  /* DICT_KEYS_GENERAL of pycore_dict.h: keys of any type */
 #define CS_DICT_ENTRY       24 /* sizeof(PyDictKeyEntry): hash, key, value */
+#define CS_KEYS_HEAD        64 /* of PyDictKeysObject: before its indices, which begin at 32 or 40 */
 
 /* Add a task whose root frame may lie on this stack. */
 static __always_inline void py_task_candidate(struct cs_walk *w, struct task_struct *task,
@@ -39,32 +40,50 @@ static __always_inline void py_task_candidate(struct cs_walk *w, struct task_str
 	w->ncandidates = n + 1;
 }
 
-/* Where a dict's entries begin behind its keys' head; 0 if it is none that _asyncio makes. */
-static __always_inline __u64 py_task_indices(struct cs_walk *w, struct task_struct *task,
-					     __u64 keys)
+/* A word of the head of a dict's keys, which is in the window, at a masked offset. */
+static __always_inline __u64 py_task_keys_u64(const struct cs_walk *w, __u32 offset)
 {
-	__u64 size = 0;
-	__u8 kind = 0, log2_bytes = 0;
+	return *(const __u64 *)(w->window + (offset & (CS_KEYS_HEAD - 8)));
+}
+
+static __always_inline __u8 py_task_keys_u8(const struct cs_walk *w, __u32 offset)
+{
+	return w->window[offset & (CS_KEYS_HEAD - 1)];
+}
+
+/* Where a dict's entries begin behind its keys' head, which is in the window; 0 if it is none that _asyncio makes. */
+static __always_inline __u64 py_task_indices(const struct cs_walk *w)
+{
+	__u64 size;
+	__u8 log2_bytes;
 
 	if (w->traits.keys_by_size) {
 		/* one, two or four bytes an index: DK_IXSIZE of Objects/dict-common.h and dictobject.c */
-		if (CS_READ(task, &size, sizeof(size), keys + w->off.keys_size) ||
-		    size > CS_MAX_DICT_INDICES)
+		size = py_task_keys_u64(w, w->off.keys_size);
+		if (size > CS_MAX_DICT_INDICES)
 			return 0;
 		return size <= 0xff ? size : size <= 0xffff ? 2 * size : 4 * size;
 	}
-	if (CS_READ(task, &kind, sizeof(kind), keys + w->off.keys_kind) || kind != CS_DICT_GENERAL)
-		return 0;
-	if (CS_READ(task, &log2_bytes, sizeof(log2_bytes), keys + w->off.keys_log2_index_bytes) ||
-	    log2_bytes > 16)
+	log2_bytes = py_task_keys_u8(w, w->off.keys_log2_index_bytes);
+	if (py_task_keys_u8(w, w->off.keys_kind) != CS_DICT_GENERAL || log2_bytes > 16)
 		return 0;
 	return 1ull << (log2_bytes & 31);
+}
+
+/* Read the head of a dict's keys into the window. 0 or an error. */
+static __always_inline long py_task_keys(struct cs_walk *w, struct task_struct *task, __u64 keys)
+{
+	__u64 size = w->off.keys_indices;
+
+	if (size > CS_KEYS_HEAD)
+		size = CS_KEYS_HEAD;
+	return CS_READ(task, w->window, size, keys);
 }
 
 /* Find the dict's entries. Returns 0, or 1 if there is nothing to look at. */
 static __always_inline int py_task_first(struct cs_walk *w, struct task_struct *task)
 {
-	__u64 keys = 0, nentries = 0, dict = w->current_tasks, running = 0, indices;
+	__u64 keys = 0, nentries, dict = w->current_tasks, running = 0, indices;
 
 	if (w->off.tstate_running_task) {
 		/* the thread says itself what it runs */
@@ -74,11 +93,13 @@ static __always_inline int py_task_first(struct cs_walk *w, struct task_struct *
 			py_task_candidate(w, task, running);
 		return 1;
 	}
-	if (!dict || CS_READ(task, &keys, sizeof(keys), dict + w->off.dict_keys) || !keys)
+	if (!dict || CS_READ(task, &keys, sizeof(keys), dict + w->off.dict_keys) || !keys ||
+	    py_task_keys(w, task, keys))
 		return 1;
-	indices = py_task_indices(w, task, keys);
-	if (!indices || CS_READ(task, &nentries, sizeof(nentries), keys + w->off.keys_nentries))
+	indices = py_task_indices(w);
+	if (!indices)
 		return 1;
+	nentries = py_task_keys_u64(w, w->off.keys_nentries);
 	w->entries = keys + w->off.keys_indices + indices;
 	w->nentries = nentries > CS_MAX_CURRENT_TASKS ? CS_MAX_CURRENT_TASKS : nentries;
 	return 0;

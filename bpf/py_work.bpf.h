@@ -92,7 +92,7 @@ static __always_inline void py_work_origin(struct cs_walk *w, struct task_struct
 {
 	__u64 future, waiter, coro = 0;
 
-	if (!w->work_item || w->to_root || w->ev.running.task)
+	if (!w->work_item || w->ev.running.task)
 		return;
 	future = py_work_future(w, task);
 	waiter = future ? py_work_waiter(w, task, future) : 0;

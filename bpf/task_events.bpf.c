@@ -35,6 +35,8 @@ struct task_events_state {
 	volatile __u64 owner;  /* pid_tgid of the thread that uses it; 0: free */
 	__u64 tstate_pid_tgid; /* the thread of the last creation here, and its state */
 	__u64 tstate;
+	__u64 mm, since_ns; /* of the description of its process that the walk has */
+	__u32 generation;
 	struct cs_walk walk;
 };
 
@@ -97,15 +99,33 @@ __noinline int task_events_meet_code(__u32 slot)
 	CS_REPEAT(CS_FRAME_STEPS / CS_FRAME_BATCH, task_events_frame_step(slot))
 #include "py_stack.bpf.h"
 
-static __always_inline void walk_python(struct task_events_state *s, __u32 slot, __u64 pid_tgid)
+/* Was the last creation in this scratch one of the same thread, and is what is known of its process the same? */
+static __always_inline bool is_again(const struct task_events_state *s,
+				     const struct cs_proc_info *info, __u64 pid_tgid)
+{
+	return s->tstate_pid_tgid == pid_tgid && s->generation == info->generation &&
+	       s->since_ns == info->since_ns && s->mm == info->mm;
+}
+
+static __always_inline void walk_python(struct task_events_state *s, __u32 slot,
+					const struct cs_proc_info *info, __u64 pid_tgid)
 {
 	struct cs_walk *w = &s->walk;
+	bool again = is_again(s, info, pid_tgid);
 
+	if (!again) {
+		walk_describe(w, info, pid_tgid >> 32);
+		s->tstate = 0;
+	}
+	walk_start(w, info, info->since_ns ? bpf_ktime_get_ns() : 0);
 	w->thread_pointer = core_current_thread_pointer();
-	py_stack_thread(w, NULL, slot, s->tstate_pid_tgid == pid_tgid ? s->tstate : 0);
+	py_stack_thread(w, NULL, slot, s->tstate);
+	py_stack_creator(w, NULL, slot, again && s->tstate == w->tstate);
 	s->tstate_pid_tgid = pid_tgid;
 	s->tstate = w->tstate;
-	py_stack_walk(w, NULL, slot);
+	s->generation = info->generation;
+	s->since_ns = info->since_ns;
+	s->mm = info->mm;
 }
 
 static __always_inline void record_creation(struct pt_regs *ctx, struct task_events_state *s,
@@ -115,16 +135,15 @@ static __always_inline void record_creation(struct pt_regs *ctx, struct task_eve
 	s->owner = pid_tgid;
 	walk_record(&s->walk, CS_EV_TASK_CREATED, 0);
 	s->walk.ev.subject = PT_REGS_PARM1(ctx);
-	bpf_get_current_comm(s->walk.ev.comm, sizeof(s->walk.ev.comm));
-	walk_begin(&s->walk, info, pid_tgid >> 32, info->since_ns ? bpf_ktime_get_ns() : 0);
-	s->walk.to_root = 1;
-	walk_python(s, slot, pid_tgid);
-	if (s->owner != pid_tgid)
+	walk_python(s, slot, info, pid_tgid);
+	if (s->owner != pid_tgid) {
 		count(pid_tgid >> 32, CS_COUNTER_CREATES_NESTED);
-	else if (emit_stack(&s->walk, pid_tgid, 0))
+		s->tstate_pid_tgid = 0; /* what it holds is of both */
+	} else if (emit_stack(&s->walk, pid_tgid, 0)) {
 		count(pid_tgid >> 32, CS_COUNTER_CREATES_RING_FULL);
-	else
+	} else {
 		count(pid_tgid >> 32, CS_COUNTER_CREATES);
+	}
 	s->owner = 0;
 }
 

@@ -78,6 +78,10 @@ struct cs_walk {
 	__u64 candidate_task[CS_MAX_CURRENT_TASKS];
 	__u64 candidate_coro[CS_MAX_CURRENT_TASKS];
 	__u64 candidate_frame[CS_MAX_CURRENT_TASKS];
+	/* the last creation's step; 0: none. Its task is the only candidate, with its name still in the record: */
+	__u32 creator_ver;
+	__u32 creator_name_bytes;
+	__u8 creator_name_kind, creator_name_cut;
 
 	/* code objects, kept from walk to walk: which were met, and as what */
 	__u64 met_salt; /* keeps processes apart in met[] */
@@ -155,9 +159,9 @@ static __always_inline __u32 walk_tstate_size(const struct cs_py_offsets *off)
 	return walk_max(last, off->tstate_context_ver) + 8;
 }
 
-/* Prepare for a thread of this process; now_ns is the time, to tell how old the process is. */
-static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_info *info,
-				       __u32 tgid, __u64 now_ns)
+/* Note what is known of this process. It holds for all walks of its threads, until it is described anew. */
+static __always_inline void walk_describe(struct cs_walk *w, const struct cs_proc_info *info,
+					  __u32 tgid)
 {
 	w->off = info->off;
 	w->traits = info->traits;
@@ -166,15 +170,25 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 	w->gil = info->gil;
 	w->work = info->work;
 	w->tgid = tgid;
+	w->met_salt =
+		((__u64)tgid << 40) ^ (info->since_ns << 8); /* another program, other objects */
+	w->code_size = cs_code_check_size(&w->off);
+	w->unusual = w->traits.frame_is_object || w->traits.lasti_kind != CS_LASTI_POINTER ||
+		     (w->off.code_tlbc && w->off.frame_tlbc_index);
+	w->code_mask = ~(__u64)(__u16)w->traits.executable_mask;
+	w->chunk_size = walk_chunk_size(&w->off);
+	w->tstate_size = walk_tstate_size(&w->off);
+}
+
+/* Prepare for a thread of the process that was described; now_ns is the time, to tell how old the process is. */
+static __always_inline void walk_start(struct cs_walk *w, const struct cs_proc_info *info,
+				       __u64 now_ns)
+{
 	w->interp = 0;
 	w->tstate = 0;
 	w->searched = 0;
 	w->entries = 0;
 	w->nentries = 0;
-	w->ncandidates = 0;
-	w->met_salt =
-		((__u64)tgid << 40) ^ (info->since_ns << 8); /* another program, other objects */
-	w->code_size = cs_code_check_size(&w->off);
 	w->young = info->since_ns && now_ns - info->since_ns < CS_YOUNG_NS;
 	w->exact = (info->flags & CS_PROC_CHECK_ALL) || w->young;
 	w->to_root = 0;
@@ -183,14 +197,18 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 	w->root_index = CS_NO_INDEX;
 	w->work_item = 0;
 	w->nseen = 0;
-	w->unusual = w->traits.frame_is_object || w->traits.lasti_kind != CS_LASTI_POINTER ||
-		     (w->off.code_tlbc && w->off.frame_tlbc_index);
-	w->code_mask = ~(__u64)(__u16)w->traits.executable_mask;
 	w->window_at = 0;
 	w->window_bytes = 0;
 	w->in_generator = 0;
-	w->chunk_size = walk_chunk_size(&w->off);
-	w->tstate_size = walk_tstate_size(&w->off);
+}
+
+/* Both, for a walk that has nothing in common with the last one. */
+static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_info *info,
+				       __u32 tgid, __u64 now_ns)
+{
+	walk_describe(w, info, tgid);
+	walk_start(w, info, now_ns);
+	w->ncandidates = 0;
 }
 
 /* Start an empty record. */

@@ -351,6 +351,75 @@ static void test_to_root(void **state)
 	}
 }
 
+/* A creation; again: after another one of the same thread. */
+static void walk_creation(struct fixture *f, bool again)
+{
+	walk_host.to_root = true;
+	walk_host.again = again;
+	walk_thread(f->w, f->py, f->tstate);
+	walk_host.to_root = walk_host.again = false;
+	assert_int_equal(f->w->ev.status, CS_STATUS_COMPLETE);
+}
+
+static void expect_creator(struct fixture *f, const char *name, unsigned int most_reads)
+{
+	assert_int_equal(f->w->ev.running.task, f->task);
+	assert_int_equal(f->w->ev.running.coro, f->coro);
+	assert_int_equal(f->w->ev.nframes, 2);
+	assert_int_equal(f->w->ev.running.name_kind, CS_NAME_LATIN1);
+	assert_int_equal(f->w->ev.running.name_bytes, strlen(name));
+	assert_memory_equal(f->w->ev.running.name, name, strlen(name));
+	assert_in_range(f->py->reads, 1, most_reads);
+}
+
+/* In one step the creator is not looked for again; the frames are walked. In the next one it is. */
+static void test_creates_again(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		const struct cs_py_offsets *off = &f.py->info.off;
+		uint64_t other = made_task(f.py, f.coro, made_str(f.py, "other", 5, 1, true));
+
+		made_run_task(f.py, f.tstate, f.task);
+		made_put_u64(f.py, f.tstate + off->tstate_context_ver, 7);
+		walk_creation(&f, false);
+		expect_creator(&f, "fetch", 32);
+		made_put_u64(f.py, f.tstate + off->tstate_frame, 0);
+		made_set_frame(f.py, f.tstate,
+			       made_frame(f.py, made_coro_frame(f.py, f.coro), 0x5013, 0, 0));
+		made_put_u64(f.py, f.task + off->task_name, MADE_NOWHERE); /* not read */
+		memset(f.w->met, 0xff, sizeof(f.w->met));
+		walk_creation(&f, true);
+		expect_creator(&f, "fetch", 12);
+		assert_int_equal(f.w->frames[0].code, 0x5013 & f.w->code_mask);
+		/* a thread's new state counts from the beginning: another task has the same coroutine's address */
+		made_put_u64(f.py, f.task + off->task_coro, 0);
+		made_run_task(f.py, f.tstate, other);
+		f.w->current_tasks = f.py->info.current_tasks; /* it is made anew */
+		f.task = other;
+		walk_creation(&f, true);
+		expect_creator(&f, "other", 32);
+		/* the next step */
+		made_put_u64(f.py, f.tstate + off->tstate_context_ver, 9);
+		made_put_u64(f.py, f.task + off->task_name, made_str(f.py, "third", 5, 1, true));
+		walk_creation(&f, true);
+		expect_creator(&f, "third", 32);
+		/* another thread in between */
+		made_put_u64(f.py, f.task + off->task_name, made_str(f.py, "forth", 5, 1, true));
+		walk_creation(&f, false);
+		expect_creator(&f, "forth", 32);
+		/* nobody creates, then somebody */
+		made_set_frame(f.py, f.tstate, made_frames(f.py, 2, 0x5000));
+		walk_creation(&f, true);
+		assert_int_equal(f.w->ev.running.task, 0);
+		assert_int_equal(f.w->ev.running.name_kind, CS_NAME_NONE);
+		made_set_frame(f.py, f.tstate,
+			       made_frame(f.py, made_coro_frame(f.py, f.coro), 0x5003, 0, 0));
+		walk_creation(&f, true);
+		expect_creator(&f, "forth", 32);
+	}
+}
+
 /* No task runs in the process: nobody is the creator, and no frame is read. */
 static void test_to_root_without_candidates(void **state)
 {
@@ -400,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_torn_names),
 		cmocka_unit_test(test_to_root),
+		cmocka_unit_test(test_creates_again),
 		cmocka_unit_test(test_to_root_without_candidates),
 		cmocka_unit_test(test_to_root_of_another_thread),
 	};

@@ -16,6 +16,7 @@ static struct {
 	unsigned int nseen; /* code objects told of */
 	bool ring_full;
 	bool to_root;     /* as a task's creation is walked */
+	bool again;       /* ... after another one of the same thread */
 	__u64 seen_bytes; /* of text of the last one */
 } walk_host;
 
@@ -67,11 +68,16 @@ static inline void walk_thread(struct cs_walk *w, struct made_python *py, __u64 
 	py->dst_allowed = walk_dst_allowed;
 	py->dst_ctx = w;
 	py->reads = 0;
-	walk_record(w, CS_EV_STACK, 1000);
-	walk_begin(w, &py->info, py->tgid, py->now_ns);
-	w->to_root = walk_host.to_root;
+	walk_record(w, walk_host.to_root ? CS_EV_TASK_CREATED : CS_EV_STACK, 1000);
+	if (walk_host.to_root && walk_host.again)
+		walk_start(w, &py->info, py->now_ns);
+	else
+		walk_begin(w, &py->info, py->tgid, py->now_ns);
 	w->thread_pointer = MADE_THREAD_POINTER;
 	py_stack_thread(w, task, 0, known);
-	py_stack_walk(w, task, 0);
+	if (walk_host.to_root)
+		py_stack_creator(w, task, 0, walk_host.again);
+	else
+		py_stack_walk(w, task, 0);
 	w->ev.hdr.size = sizeof(w->ev) + w->ev.nframes * sizeof(struct cs_py_frame);
 }
