@@ -106,10 +106,21 @@ def test_watched():
     live.check("what stood there before is at least so old",
                all(not task["age_exact"] and not task["waited_exact"] and 1.7 - LOOKS < task["age"] < ended - began and
                    task["creator"] is None and task["waited"] == task["age"] for task in standing), standing)
-    # its next future may lie where the last one did, so that a look misses the change
+    # test_next_wait: only two whole waits between two looks look like none
     live.check("one that wakes up again and again has not waited since the beginning",
                tasks["napper"]["waited_exact"] and tasks["napper"]["waited"] < 1, tasks["napper"])
     live.check("the text says it", "created at spawn (" in text and ">=" in text and " (finished)" in text, text)
+
+
+def test_next_wait():
+    """What tells that a task has waited without a break: what it waits for next never lies where the last such thing did."""
+    package = live.run([live.PYTHONS, "--package", live.INTERPRETER, "uvloop"]) if live.INTERPRETER else None
+    for arguments in [[]] + ([[package.out.strip()]] if package and not package.code else []):
+        done = live.run([live.interpreter(), str(live.TARGETS / "next_wait.py"), *arguments])
+        live.check("the program ends", not done.code, done)
+        found = json.loads(done.out)
+        live.check("it is elsewhere", all(one == 0 for one, _ in found.values()), (arguments, found))
+        live.check("though memory is used again at once", any(two for _, two in found.values()), (arguments, found))
 
 
 def test_several():
@@ -182,4 +193,4 @@ def test_usage():
         live.check("it is one line", live.one_line(done), done)
 
 
-live.main(test_one_look, test_watched, test_several, test_other_namespaces, test_ends_of_watching, test_usage)
+live.main(test_one_look, test_watched, test_next_wait, test_several, test_other_namespaces, test_ends_of_watching, test_usage)

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Since when each task of one process has been what it is now: fed with the process's events in
- * order, asked after the last. What began before the first event is only known to be older. A look
- * sees a task at moments: a wait that ended and began anew between two looks, at the same place
- * and for a future at the same address, counts as one unless the task was met running in between.
+ * order, asked after the last. What began before the first event is only known to be older.
+ *
+ * A look sees a task at moments. A wait that follows another one is seen to be another one, even at
+ * the same place: the Handle that resumes the task holds the future that is done until the step is
+ * over, and in that step the next future is made, elsewhere (Lib/asyncio/events.py and
+ * Modules/_asynciomodule.c of 3.8 to 3.15, and uvloop; test_next_wait of tests/live/ps.py). Only the
+ * one after that may lie where the first did. So no wait is told to be longer than it is unless,
+ * between every two looks of that time, the task waited two times or more, at the same place, and no
+ * sample met it running: waits that are longer than a look's interval are told as they are.
  */
 #pragma once
 
