@@ -18,6 +18,7 @@ import live
 LOOP = sys.argv[3] if len(sys.argv) > 3 else "asyncio"
 INTERVAL = 1 / live.RATE_HZ
 HOLD = re.compile(r"(?m)^coroscope:   (\d+) ms \((\d+) (?:to (\d+)|or more)\)( if it was one step)?(?:, (\d+) off the CPU)?, at ([\d.]+) s, (?:task ([^,]+)|a callback), thread [^:]*: (.*)$")
+STRETCHES = re.compile(r"(?m)^coroscope: (\d+) stretches of as long, ([\d.]+) s in all, may be steps or not")
 LAG = re.compile(r"(?m)^coroscope: event loop in thread .*? ([\d.]+)% of ([\d.]+) s.*; what becomes ready (?:then )?waits (less than )?(\d+) ms \(p50\), (less than )?(\d+) ms \(p99\)")
 
 # Times in seconds; most: None without a bound; sure: that it was one step; off: off the CPU, None if it is not told; task: None for a callback.
@@ -189,7 +190,9 @@ def test_yields():
     live.check("and not for the time of those beside it", abs(one.time - held) < 3 * INTERVAL and one.sure, one)
     live.check("the slow one", "burns" in one.stack or "burn " in one.stack, one)
     live.check("of this task", one.task == "yielder", one)
-    live.check("which leaves no stretch that cannot be told", "may be steps or not" not in said, said)
+    untold = STRETCHES.search(said)
+    # a step's handle may lie where the last sampled one's did, by chance even ten times in a row; uvloop has none to look at
+    live.check("most of what it yielded is told", LOOP == "uvloop" or not untold or float(untold.group(2)) < 0.3, said)
 
 
 def test_refused():
