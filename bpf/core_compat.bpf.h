@@ -33,6 +33,22 @@ static __always_inline bool core_user_mode(const bpf_user_pt_regs_t *regs)
 	return (regs->cs & 3) == 3;
 }
 
+/* Kernel stacks of x86-64; nothing lies above the registers before FRED (6.9), which comes with the helper below. */
+#define CORE_STACK_BYTES 16384
+#define CORE_PT_REGS     168
+
+/*
+ * Where the running thread entered the kernel from user space: its registers, saved at the top of its kernel stack. The helper came
+ * in 5.15 (commit dd6e10fbd9fb).
+ */
+static __always_inline const struct pt_regs___kernel *core_user_regs(void)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return (const void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), stack) +
+	       (CORE_STACK_BYTES - CORE_PT_REGS);
+}
+
 /* Context switches so far, voluntary and not: unchanged means that the thread has not run. */
 static __always_inline __u64 core_switches(struct task_struct *task)
 {

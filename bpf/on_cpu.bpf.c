@@ -17,7 +17,19 @@
 #define CS_MEET_CODE(w, task)         on_cpu_meet_code(0)
 int on_cpu_meet_code(__u32 slot);
 
+#define CS_UNWIND_READ(dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
+#define CS_UNWIND_PROC(s)              bpf_map_lookup_elem(&native_procs, &(s)->tgid)
+#define CS_UNWIND_TABLE(file)          bpf_map_lookup_elem(&native_files, &(file))
+#define CS_UNWIND_WORD(table, i)       native_word_of(table, i)
+#include "native_maps.bpf.h"
+
+static __always_inline const __u64 *native_word_of(void *table, __u32 i)
+{
+	return bpf_map_lookup_elem(table, &i);
+}
+
 #include "emit.bpf.h"
+#include "native_unwind.bpf.h"
 #include "py_frames.bpf.h"
 #include "py_task.bpf.h"
 #include "py_thread.bpf.h"
@@ -97,6 +109,76 @@ __noinline int on_cpu_meet_code(__u32 slot)
 	CS_REPEAT(CS_FRAME_STEPS / CS_FRAME_BATCH, on_cpu_frame_step(slot))
 #include "py_stack.bpf.h"
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cs_native);
+} on_cpu_native_scratch SEC(".maps");
+
+/* Guarded by on_cpu_state.busy. */
+static __always_inline struct cs_native *on_cpu_native_state(__u32 slot)
+{
+	return bpf_map_lookup_elem(&on_cpu_native_scratch, &slot);
+}
+
+__noinline int on_cpu_native_rule(__u32 slot)
+{
+	struct cs_native *s = on_cpu_native_state(slot);
+
+	return s ? native_rule(s) : 0;
+}
+
+__noinline int on_cpu_native_step(__u32 slot)
+{
+	__u32 info = on_cpu_native_rule(slot);
+	struct cs_native *s = on_cpu_native_state(slot);
+
+	return s ? native_step(s, info) : 1;
+}
+
+/* Push the record. 0 or an error. */
+static __always_inline long emit_native(struct cs_native *s, __u64 pid_tgid)
+{
+	__u64 n = s->ev.n;
+
+	asm volatile("" : "+r"(n)); /* as in emit_stack */
+	if (n > CS_MAX_NATIVE_FRAMES)
+		return -1;
+	s->ev.hdr.kind = CS_EV_NATIVE;
+	s->ev.hdr.pid = pid_tgid >> 32;
+	s->ev.hdr.tid = (__u32)pid_tgid;
+	s->ev.hdr.size = sizeof(s->ev) + n * 8;
+	return bpf_ringbuf_output(&ring, &s->ev, sizeof(s->ev) + n * 8, BPF_RB_NO_WAKEUP);
+}
+
+/* The native frames of the interrupted thread, as a record before its stack's. */
+static __always_inline void walk_native(struct bpf_perf_event_data *ctx, struct cs_walk *w,
+					__u64 pid_tgid, bool user)
+{
+	struct cs_native *s = on_cpu_native_state(0);
+	const struct pt_regs___kernel *regs;
+
+	if (!s)
+		return;
+	if (user) {
+		native_begin(s, pid_tgid >> 32, PT_REGS_IP(&ctx->regs), PT_REGS_SP(&ctx->regs),
+			     PT_REGS_FP(&ctx->regs));
+	} else {
+		regs = core_user_regs();
+		native_begin(s, pid_tgid >> 32, BPF_CORE_READ(regs, ip), BPF_CORE_READ(regs, sp),
+			     BPF_CORE_READ(regs, bp));
+	}
+	for (__u32 i = 0; i <= CS_MAX_NATIVE_FRAMES; i++)
+		if (on_cpu_native_step(0))
+			break;
+	__builtin_memcpy(s->ev.entries, w->runs, sizeof(s->ev.entries));
+	s->ev.hdr.ts_ns = w->ev.hdr.ts_ns = bpf_ktime_get_ns();
+	count(pid_tgid >> 32, emit_native(s, pid_tgid)             ? CS_COUNTER_NATIVE_RING_FULL
+			      : s->ev.status == CS_STATUS_COMPLETE ? CS_COUNTER_NATIVE_STACKS
+								   : CS_COUNTER_NATIVE_INCOMPLETE);
+}
+
 static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
 {
 	__u32 index = (__u32)pid_tgid & (CS_TSTATE_CACHE - 1);
@@ -142,6 +224,8 @@ static __always_inline void take_sample(struct bpf_perf_event_data *ctx, struct 
 	} else if (info && (info->flags & CS_PROC_UNSUPPORTED)) {
 		w->ev.status = CS_STATUS_UNSUPPORTED;
 	}
+	if (config.native && w->ev.user_ip)
+		walk_native(ctx, w, pid_tgid, user);
 	if (!user)
 		kernel = bpf_get_stack(ctx, emit_kernel_room(w), sizeof(w->kernel), 0);
 	if (emit_stack(w, pid_tgid, kernel))

@@ -19,6 +19,7 @@
 #include "core_compat.bpf.h"
 #include "emit.bpf.h"
 #include "maps.bpf.h"
+#include "native_maps.bpf.h"
 
 char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
 
@@ -122,6 +123,8 @@ int BPF_PROG(proc_fork, struct task_struct *parent, struct task_struct *child)
 
 	if (tgid == child_tgid)
 		return 0;
+	if (config.native)
+		native_fork(tgid, child_tgid);
 	row = bpf_map_lookup_elem(&procs, &tgid);
 	if (!row || !(row->flags & CS_PROC_FOLLOW))
 		return 0;
@@ -143,6 +146,8 @@ int BPF_PROG(proc_exec, struct task_struct *task)
 	struct cs_proc_info *row = bpf_map_lookup_elem(&procs, &tgid);
 	struct cs_ev_hdr hdr = {};
 
+	if (config.native)
+		native_forget(tgid);
 	if (!row) {
 		if (!config.discover || !is_chosen(task))
 			return 0;
@@ -170,10 +175,12 @@ int BPF_PROG(proc_exit, struct task_struct *task)
 	__u32 tgid = pid_tgid >> 32;
 	struct cs_ev_hdr hdr = {};
 
-	if (!bpf_map_lookup_elem(&procs, &tgid))
-		return 0;
 	/* The last thread of the group: do_exit() has taken it off signal->live before this tracepoint. */
-	if (BPF_CORE_READ(task, signal, live.counter) == 0)
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	if (config.native)
+		native_forget(tgid);
+	if (bpf_map_lookup_elem(&procs, &tgid))
 		emit_event(&hdr, sizeof(hdr), CS_EV_EXIT, pid_tgid, BPF_RB_NO_WAKEUP);
 	return 0;
 }

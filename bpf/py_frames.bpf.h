@@ -171,12 +171,33 @@ static __always_inline bool py_frame_cycles(struct cs_walk *w, __u32 n)
 	return false;
 }
 
+/*
+ * Did native code call the last frame taken? Where C code has frames of its own, the next one is such a frame, or there is none.
+ * Where it has not, a frame says so itself in the byte before its owner (is_entry). Frames that are objects all are: each
+ * Python call is a call of the interpreter's loop.
+ */
+static __always_inline void py_frame_entry(struct cs_walk *w, bool python)
+{
+	__u32 last = w->nseen - 1;
+	bool entry = !python;
+
+	if (w->traits.frame_is_object)
+		entry = python;
+	else if (w->traits.owner_skip == 255)
+		entry = python &&
+			w->window[(w->chunk_at + w->off.frame_owner - 1) & (CS_FRAME_WINDOW - 1)];
+	if (entry && last < CS_MAX_PY_FRAMES)
+		w->runs[last / 64 & (CS_MAX_PY_FRAMES / 64 - 1)] |= 1ull << (last & 63);
+}
+
 /* One step: 0 go on, 1 stop with w->ev.status set. */
 static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *task)
 {
 	__u32 n = w->nseen;
+	bool python;
 
 	if (!w->frame) {
+		py_frame_entry(w, false);
 		/* A generator runs on top of its caller: without one it was just being entered or left. */
 		w->ev.status = w->in_generator ? CS_STATUS_TORN : CS_STATUS_COMPLETE;
 		return 1;
@@ -189,8 +210,10 @@ static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *
 		w->ev.status = CS_STATUS_UNREADABLE_FRAME;
 		return 1;
 	}
-	if (py_frame_is_python(w))
+	python = py_frame_is_python(w);
+	if (python)
 		py_frame_record(w, task, n);
+	py_frame_entry(w, python);
 	if (w->to_root && w->ev.running.task) {
 		w->ev.status = CS_STATUS_COMPLETE;
 		return 1;

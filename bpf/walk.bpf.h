@@ -94,6 +94,8 @@ struct cs_walk {
 
 	/* frames */
 	__u32 nseen; /* Python frames so far */
+	/* which of the newest frames native code called: bits, see struct cs_ev_native */
+	__u64 runs[CS_MAX_PY_FRAMES / 64];
 	__u32 to_root; /* only what the running task does is asked for: the walk ends at its root frame */
 	__u32 unusual; /* frames are objects, or their positions are not simply addresses in the code object */
 	__u64 code_mask; /* bits of a reference to a code object that are its address */
@@ -214,6 +216,7 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 /* Start an empty record. */
 static __always_inline void walk_record(struct cs_walk *w, enum cs_ev_kind kind, __u64 weight_ns)
 {
+	__builtin_memset(w->runs, 0, sizeof(w->runs));
 	w->ev.hdr.kind = kind;
 	w->ev.hdr.flags = 0;
 	w->ev.hdr.ts_ns = 0;

@@ -13,6 +13,11 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+/* The kernel's own names; struct pt_regs is what its user-space header calls the same thing. */
+struct pt_regs___kernel {
+	unsigned long ip, sp, bp;
+};
+
 struct thread_struct {
 	unsigned long fsbase; /* x86-64 */
 };
@@ -83,6 +88,7 @@ struct task_struct {
 	__u64 start_time;
 	char comm[16];
 	struct mm_struct *mm;
+	void *stack;
 	const struct cred *cred;
 	struct signal_struct *signal;
 	struct thread_struct thread;

@@ -20,6 +20,6 @@ struct cs_config {
 	__u32 cgroup_level; /* depth of that cgroup: 1 is a child of the root */
 	__u32 no_idle;      /* 1: the wall clock leaves out sleeping threads */
 	__u32 follow; /* 1: whoever descends from a chosen process is watched, whatever it becomes */
-	__u32 pad;
+	__u32 native; /* 1: native frames too */
 };
 CS_ASSERT_SIZE(struct cs_config, 72);

@@ -33,7 +33,8 @@ enum cs_ev_kind {
 	CS_EV_CODE_SEEN = 6,    /* struct cs_ev_code_seen: stands before the stack that met it */
 	CS_EV_FORK = 7,         /* struct cs_ev_fork: a watched process has a child */
 	CS_EV_FILE = 8,         /* struct cs_ev_file: a program that nobody has looked at */
-	CS_EV_ORIGIN = 9, /* struct cs_ev_origin: stands before the stack that it belongs to */
+	CS_EV_ORIGIN = 9,  /* struct cs_ev_origin: stands before the stack that it belongs to */
+	CS_EV_NATIVE = 12, /* struct cs_ev_native: stands before the stack that it belongs to */
 	/* from the collector */
 	CS_EV_CAPTURE = 16, /* struct cs_ev_capture: first record: how this capture was made */
 	CS_EV_PROCESS = 17, /* struct cs_ev_process */
@@ -46,6 +47,7 @@ enum cs_ev_kind {
 	CS_EV_END = 24,     /* struct cs_ev_end: last record; without it the capture is partial */
 	CS_EV_PASS_AGAIN =
 		26,        /* struct cs_ev_pass_again: nothing ran since the process's last pass */
+	CS_EV_SYMBOL = 28, /* struct cs_ev_symbol: the function at one address of a process */
 	CS_EV_THREAD = 25, /* struct cs_ev_thread: a thread's name in Python, from here on */
 };
 
@@ -143,6 +145,22 @@ struct cs_ev_origin {
 	struct cs_running_task waiter;
 };
 CS_ASSERT_SIZE(struct cs_ev_origin, 112);
+
+/* The native frames of the stack of the same thread with the same time, which follows. */
+struct cs_ev_native {
+	struct cs_ev_hdr hdr;
+	__u16 n;
+	__u8 status; /* enum cs_status: how the walk ended */
+	__u8 pad[5];
+	/*
+	 * Of the stack's Python frames, as they are in it: bit i of word i / 64 says that native code called frames[i], so
+	 * that it begins a run of the interpreter's loop, and the frame behind it another one.
+	 */
+	__u64 entries[CS_MAX_PY_FRAMES / 64];
+	/* Newest first: where each frame executes; of a caller, within its call. */
+	__u64 addresses[];
+};
+CS_ASSERT_SIZE(struct cs_ev_native, 64);
 
 struct cs_ev_same {
 	struct cs_ev_hdr hdr;
@@ -348,6 +366,22 @@ struct cs_ev_ksym {
 	char name[];
 };
 CS_ASSERT_SIZE(struct cs_ev_ksym, 40);
+
+/* hdr.pid is the process. Holds until the next one for the address, or until it execs. Without a name it only tells the flags. */
+enum cs_symbol_flags {
+	CS_SYMBOL_EVAL = 1 << 0,        /* the loop that runs Python frames */
+	CS_SYMBOL_INTERPRETER = 1 << 1, /* in the interpreter's file */
+	CS_SYMBOL_LIBC = 1 << 2,        /* in the C library, where programs and threads begin */
+};
+
+struct cs_ev_symbol {
+	struct cs_ev_hdr hdr; /* flags: enum cs_symbol_flags */
+	__u64 addr;           /* as it occurs in a native stack */
+	__u32 name_len;
+	__u32 pad;
+	char name[];
+};
+CS_ASSERT_SIZE(struct cs_ev_symbol, 40);
 
 struct cs_ev_stats {
 	struct cs_ev_hdr hdr;

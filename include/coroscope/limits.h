@@ -14,6 +14,12 @@
 #define CS_MAX_DEPTH         4096
 /* Kernel frames of one stack: PERF_MAX_STACK_DEPTH is 127, system calls stay below 40 in practice. */
 #define CS_MAX_KERNEL_FRAMES 64
+/* Native frames of one stack; deeper ones are cut at the root and marked. */
+#define CS_MAX_NATIVE_FRAMES 256
+/* Pieces of code of one process, those of one file that follow each other taken as one: 8 KiB a process. */
+#define CS_MAX_NATIVE_MAPS   504
+/* Files with an unwind table. */
+#define CS_MAX_NATIVE_FILES  4096
 /* One read per thread state: its thread id and frame lie below it in every supported layout. */
 #define CS_TSTATE_CHUNK      256
 /* Of an interpreter frame: the furthest field used of any supported layout ends below it. */

@@ -15,7 +15,11 @@
 	X(NO_TSTATE, 5, "the thread has no Python thread state")                             \
 	X(TORN, 6, "the thread ran while it was being read, or its stack was just changing") \
 	X(UNSUPPORTED, 7, "this interpreter is not supported")                               \
-	X(CUT, 8, "deeper than the frame limit: frames in the middle are left out")
+	X(CUT, 8, "deeper than the frame limit: frames in the middle are left out")          \
+	X(NATIVE_NOT_YET, 16, "the process's code was not known yet")                        \
+	X(NATIVE_NO_CODE, 17, "the caller is in no code that is known")                      \
+	X(NATIVE_NO_RULE, 18, "there is no unwind information for the caller")               \
+	X(NATIVE_UNREADABLE, 19, "the stack could not be read")
 
 enum cs_status {
 #define X(name, id, text) CS_STATUS_##name = id,
@@ -71,7 +75,10 @@ enum cs_status {
 	X(ORIGINS_RING_FULL, 35, 1,                                                                \
 	  "links from a worker thread to its task lost: ring buffer full")                         \
 	X(TASKS_UNREAD, 36, 0,                                                                     \
-	  "tasks not read by a pass, for which others stand: there were too many")
+	  "tasks not read by a pass, for which others stand: there were too many")                 \
+	X(NATIVE_STACKS, 37, 0, "native stacks down to their root")                                \
+	X(NATIVE_INCOMPLETE, 38, 0, "native stacks that end before their root")                    \
+	X(NATIVE_RING_FULL, 39, 1, "native stacks lost: ring buffer full")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,

@@ -42,6 +42,20 @@ static struct {
 	struct cs_proc_info rows[MAX_ROWS];
 	unsigned int n;
 } rows;
+/* Lists of code, by process. */
+static struct {
+	__u32 keys[MAX_ROWS];
+	struct cs_native_proc lists[MAX_ROWS];
+} natives;
+
+static struct cs_native_proc *code_of(__u32 tgid)
+{
+	for (unsigned int i = 0; i < MAX_ROWS; i++)
+		if (natives.keys[i] == tgid)
+			return &natives.lists[i];
+	return NULL;
+}
+
 static struct {
 	struct cs_file_id id;
 	struct cs_file_info info;
@@ -66,6 +80,8 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 {
 	if (map == (void *)&procs)
 		return row_of(*(const __u32 *)key);
+	if (map == (void *)&native_procs)
+		return code_of(*(const __u32 *)key);
 	if (map == (void *)&proc_counters)
 		return &own_counts;
 	if (map == (void *)&counters)
@@ -81,6 +97,12 @@ long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 fl
 {
 	struct cs_proc_info *row = row_of(*(const __u32 *)key);
 
+	if (map == (void *)&native_procs) {
+		natives.keys[MAX_ROWS - 1] = *(const __u32 *)key;
+		memcpy(&natives.lists[MAX_ROWS - 1], value,
+		       offsetof(struct cs_native_proc, mappings));
+		return 0;
+	}
 	if (map == (void *)&proc_counters)
 		return 0;
 	assert_ptr_equal(map, &procs);
@@ -98,6 +120,12 @@ long bpf_map_delete_elem(void *map, const void *key)
 {
 	struct cs_proc_info *row = row_of(*(const __u32 *)key);
 
+	if (map == (void *)&native_procs) {
+		for (unsigned int i = 0; i < MAX_ROWS; i++)
+			if (natives.keys[i] == *(const __u32 *)key)
+				natives.keys[i] = 0;
+		return 0;
+	}
 	assert_ptr_equal(map, &procs);
 	if (row)
 		rows.keys[row - rows.rows] = 0;
@@ -438,6 +466,30 @@ static void test_exit(void **state)
 	assert_int_equal(nevents, 0);
 }
 
+/* What is known of a process's code is its child's too, and nobody's after its end or in another program. */
+static void test_native_code(void **state)
+{
+	memset(&natives, 0, sizeof(natives));
+	natives.keys[0] = SHELL;
+	natives.lists[0].n = 3;
+	do_fork();                   /* and goes on as the child */
+	assert_null(code_of(CHILD)); /* not asked for */
+	kernel.task.tgid = SHELL;
+	set_config((struct cs_config){.native = 1});
+	rows.n = 0; /* watched or not */
+	do_fork();
+	assert_int_equal(code_of(CHILD)->n, 3);
+	proc_exec(&kernel.task);
+	assert_null(code_of(CHILD));
+	kernel.task.tgid = SHELL;
+	kernel.signal.live.counter = 1;
+	proc_exit(&kernel.task); /* of one of its threads */
+	assert_non_null(code_of(SHELL));
+	kernel.signal.live.counter = 0;
+	proc_exit(&kernel.task);
+	assert_null(code_of(SHELL));
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -445,7 +497,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_fork),      TEST(test_exec_known),     TEST(test_files_not_known),
 		TEST(test_selection), TEST(test_chosen_no_more), TEST(test_table_full),
-		TEST(test_exit),
+		TEST(test_exit),      TEST(test_native_code),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

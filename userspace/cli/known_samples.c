@@ -103,6 +103,7 @@ void cs_known_samples_heed(struct cs_known_samples *known, const struct cs_event
 	case CS_EV_STACK:
 	case CS_EV_SAME:
 	case CS_EV_ORIGIN:
+	case CS_EV_NATIVE:
 	case CS_EV_TASK_CREATED:
 	case CS_EV_TASK:
 	case CS_EV_PASS:

@@ -99,6 +99,12 @@ static const char *status_mark(enum cs_status status)
 		return "[unsupported Python]";
 	case CS_STATUS_TORN:
 		return "[torn]";
+	case CS_STATUS_NATIVE_NOT_YET:
+		return "[code not known yet]";
+	case CS_STATUS_NATIVE_NO_CODE:
+		return "[no known code]";
+	case CS_STATUS_NATIVE_NO_RULE:
+		return "[no unwind information]";
 	default:
 		return "[unreadable]";
 	}

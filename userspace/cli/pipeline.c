@@ -3,6 +3,7 @@
 #include "cli/pipeline.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -312,6 +313,21 @@ static int note_view(struct pipeline *p)
 	return cs_profile_note(p->profile, cs_buf_str(&p->text));
 }
 
+static int note_natives(struct pipeline *p)
+{
+	struct cs_natives_told told = cs_stitch_natives(p->stitch);
+
+	if (!told.left_out)
+		return 0;
+	p->text.len = 0;
+	if (cs_buf_printf(&p->text,
+			  "%" PRIu64 " of %" PRIu64
+			  " Python stacks are without their native frames: the two did not match",
+			  told.left_out, told.left_out + told.matched))
+		return -ENOMEM;
+	return cs_profile_note(p->profile, cs_buf_str(&p->text));
+}
+
 static int run(struct pipeline *p, const char *bytes, size_t len)
 {
 	struct cs_profile_meta *meta = cs_profile_meta_mut(p->profile);
@@ -337,6 +353,8 @@ static int run(struct pipeline *p, const char *bytes, size_t len)
 		err = feed_all(p, bytes, len);
 	if (!err)
 		err = note_view(p);
+	if (!err)
+		err = note_natives(p);
 	if (!err)
 		cs_loop_health_finish(p->health, p->last_ns);
 	if (!err)

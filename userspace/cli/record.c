@@ -172,6 +172,7 @@ static int run_session(const struct cs_record_options *options, struct cs_spool 
 		.async = options->async,
 		.selection = options->selection,
 		.no_iterator = options->no_iterator,
+		.native = options->native,
 		.command = command_line,
 	};
 	_cleanup_(cs_session_freep) struct cs_session *session = NULL;

@@ -23,6 +23,7 @@ enum {
 	KEY_IDLE,
 	KEY_NO_IDLE,
 	KEY_ASYNC,
+	KEY_NATIVE,
 };
 
 static const struct argp_option argp_options[] = {
@@ -42,6 +43,8 @@ static const struct argp_option argp_options[] = {
 	{"async", KEY_ASYNC, "off|running|all", 0,
 	 "asyncio's tasks: none; those that run; suspended ones too (default)", 2},
 	{"gil", 'g', NULL, 0, "only threads that hold the interpreter's lock", 2},
+	{"native", KEY_NATIVE, "off|on", 0,
+	 "whole native stacks of what runs without Python frames (default off)", 2},
 	{"duration", 'd', "TIME", 0,
 	 "how long: 30, 30s, 5m (default: until Ctrl-C or the target's end)", 2},
 	{"exit-status", KEY_EXIT_STATUS, NULL, 0, "exit with COMMAND's status", 4},
@@ -75,6 +78,13 @@ static enum cs_async parse_async(const char *arg)
 			return (enum cs_async)i;
 	}
 	cs_usage_error("no '--async %s': off, running or all", arg);
+}
+
+static bool parse_native(const char *arg)
+{
+	if (strcmp(arg, "on") && strcmp(arg, "off"))
+		cs_usage_error("no '--native %s': off or on", arg);
+	return !strcmp(arg, "on");
 }
 
 /* What contradicts itself is said, not guessed. */
@@ -152,6 +162,9 @@ static bool parse_sampling(struct cs_record_options *options, int key, char *arg
 		return true;
 	case 'g':
 		options->only_gil = true;
+		return true;
+	case KEY_NATIVE:
+		options->native = parse_native(arg);
 		return true;
 	case 'd':
 		if (cs_parse_duration(arg, &options->duration_ns))

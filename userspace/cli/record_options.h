@@ -23,6 +23,7 @@ struct cs_record_options {
 	uint32_t rate_hz;
 	uint64_t duration_ns; /* 0: until interrupted */
 	bool exit_status, quiet, no_iterator;
+	bool native; /* native frames too */
 	bool idle, no_idle, only_gil;
 	enum cs_async async;
 	size_t ring_bytes;

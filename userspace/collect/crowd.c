@@ -82,6 +82,8 @@ static int add_target(struct cs_crowd *crowd, pid_t pid, bool python_only, bool 
 		cs_files_learn(crowd->files, &target->interp);
 	HASH_ADD_INT(crowd->targets, pid, target);
 	TAKE_PTR(target);
+	if (crowd->natives)
+		cs_natives_poke(crowd->natives, pid);
 	return 0;
 }
 
@@ -120,6 +122,8 @@ static int add_if_chosen(struct cs_crowd *crowd, pid_t pid)
 		return 0;
 	if (!cs_selection_chooses(&crowd->selection, pid))
 		return 0;
+	if (crowd->natives)
+		cs_natives_poke(crowd->natives, pid);
 	return hard_error(add_target(crowd, pid, all, false));
 }
 
@@ -161,12 +165,22 @@ int cs_crowd_add_children(struct cs_crowd *crowd)
 	return each_process(crowd, add_if_child);
 }
 
+/* Code was mapped by a process that is sampled. */
+static void on_code(struct cs_crowd *crowd, pid_t pid, bool watched)
+{
+	if (!crowd->natives || (!watched && !crowd->all_processes))
+		return;
+	cs_natives_poke(crowd->natives, pid);
+	crowd->poked = true;
+}
+
 /* Something was mapped: by a target that is no Python yet or waits for asyncio, or by a process that may have become one. */
 static void on_mapped(void *ctx, pid_t pid, const char *path)
 {
 	struct cs_crowd *crowd = ctx;
 	struct cs_target *target = cs_crowd_find(crowd, pid);
 
+	on_code(crowd, pid, target != NULL);
 	if (target && target->interp.state != CS_INTERP_READY && cs_py_binary_is_named(path))
 		cs_target_poke(target, cs_now_ns());
 	else if (target && target->interp.state == CS_INTERP_READY && !target->tasks &&
@@ -242,12 +256,22 @@ static int meet_child(struct cs_crowd *crowd, const struct cs_target *parent,
 	return err == -ENOMEM ? err : 0;
 }
 
+/* Its code is another's now: what is known of it may be either's. */
+static void forget_code(struct cs_crowd *crowd, pid_t pid)
+{
+	if (!crowd->natives)
+		return;
+	cs_natives_forget(crowd->natives, pid);
+	cs_natives_poke(crowd->natives, pid);
+}
+
 int cs_crowd_heed(struct cs_crowd *crowd, const struct cs_ev_hdr *record)
 {
 	struct cs_target *target = cs_crowd_find(crowd, (pid_t)record->pid);
 
 	switch (record->kind) {
 	case CS_EV_EXEC:
+		forget_code(crowd, (pid_t)record->pid);
 		if (target)
 			start_over(crowd, target);
 		else

@@ -13,17 +13,19 @@
 #include "collect/files.h"
 #include "collect/mapped.h"
 #include "collect/names.h"
+#include "collect/natives.h"
 #include "collect/probes.h"
 #include "collect/selection.h"
 #include "collect/target.h"
 #include "core/buf.h"
 
 struct cs_crowd {
-	struct cs_probes *probes;  /* borrowed */
-	struct cs_names *names;    /* borrowed */
-	struct cs_files *files;    /* owned */
-	struct cs_mapped *mapped;  /* owned; NULL if the kernel does not tell */
-	struct cs_target *targets; /* owned; a uthash table by pid */
+	struct cs_probes *probes;   /* borrowed */
+	struct cs_names *names;     /* borrowed */
+	struct cs_natives *natives; /* borrowed; NULL: native frames are not asked for */
+	struct cs_files *files;     /* owned */
+	struct cs_mapped *mapped;   /* owned; NULL if the kernel does not tell */
+	struct cs_target *targets;  /* owned; a uthash table by pid */
 	bool all_processes, subprocesses;
 	bool no_asyncio; /* tasks are not asked for */
 	struct cs_selection selection;

@@ -122,6 +122,7 @@ static void configure(struct cs_config *config, const struct cs_probes_options *
 	config->follow = options->follow;
 	config->want_gil = options->want_gil;
 	config->no_idle = options->no_idle;
+	config->native = options->native;
 	if (!selection)
 		return;
 	config->by_user = selection->by_user;
@@ -248,6 +249,14 @@ void cs_probes_stop_clock(struct cs_probes *probes)
 	for (int i = 0; probes->clocks && i < probes->nclocks; i++)
 		bpf_link__destroy(probes->clocks[i]);
 	free(TAKE_PTR(probes->clocks));
+}
+
+struct cs_native_maps cs_probes_native_maps(const struct cs_probes *probes)
+{
+	return (struct cs_native_maps){
+		.files_fd = bpf_map__fd(probes->skel->maps.native_files),
+		.procs_fd = bpf_map__fd(probes->skel->maps.native_procs),
+	};
 }
 
 int cs_probes_wake_fd(const struct cs_probes *probes)

@@ -28,6 +28,7 @@ struct cs_probes_options {
 	bool no_idle;  /* ... but leave out sleeping threads */
 	bool want_gil; /* tell in each stack whether its thread held the GIL */
 	bool discover; /* processes that begin a program are chosen by `selection` */
+	bool native;   /* native frames of CPU samples too */
 	bool follow;   /* children of watched processes are watched */
 	const struct cs_selection *selection; /* may be NULL */
 };
@@ -46,6 +47,12 @@ static inline void cs_probes_freep(struct cs_probes **probes)
 /* Begin and end the CPU clock on all CPUs. Returns 0 or -errno. */
 int cs_probes_start_clock(struct cs_probes *probes);
 void cs_probes_stop_clock(struct cs_probes *probes);
+
+/* The maps `native_files` and `native_procs`; descriptors are the probes'. */
+struct cs_native_maps {
+	int files_fd, procs_fd;
+};
+struct cs_native_maps cs_probes_native_maps(const struct cs_probes *probes);
 
 /* A descriptor that becomes readable when the kernel side has something that cannot wait for the next turn. */
 int cs_probes_wake_fd(const struct cs_probes *probes);

@@ -146,6 +146,21 @@ int cs_record_ksym(struct cs_buf *out, uint64_t ts_ns, uint64_t addr, const char
 	return 0;
 }
 
+int cs_record_symbol(struct cs_buf *out, uint64_t ts_ns, pid_t pid, uint64_t addr, const char *name,
+		     unsigned int flags)
+{
+	size_t len = strnlen(name, CS_MAX_NAME);
+	struct cs_ev_symbol *ev = cs_record_begin(out, CS_EV_SYMBOL, ts_ns, pid, sizeof(*ev), len);
+
+	if (!ev)
+		return -ENOMEM;
+	ev->hdr.flags = (uint16_t)flags;
+	ev->addr = addr;
+	ev->name_len = (uint32_t)len;
+	memcpy(ev->name, name, len);
+	return 0;
+}
+
 int cs_record_mapping(struct cs_buf *out, uint64_t ts_ns, pid_t pid, uint64_t start, uint64_t end,
 		      uint64_t offset, const char *path)
 {

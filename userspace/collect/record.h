@@ -28,5 +28,7 @@ int cs_record_stats(struct cs_buf *out, uint64_t ts_ns, pid_t pid,
 		    const uint64_t counters[CS_COUNTER_MAX_]);
 int cs_record_end(struct cs_buf *out, uint64_t ts_ns, enum cs_end_reason reason);
 int cs_record_ksym(struct cs_buf *out, uint64_t ts_ns, uint64_t addr, const char *name);
+int cs_record_symbol(struct cs_buf *out, uint64_t ts_ns, pid_t pid, uint64_t addr, const char *name,
+		     unsigned int flags);
 int cs_record_mapping(struct cs_buf *out, uint64_t ts_ns, pid_t pid, uint64_t start, uint64_t end,
 		      uint64_t offset, const char *path);

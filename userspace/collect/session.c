@@ -12,6 +12,7 @@
 #include "collect/crowd.h"
 #include "collect/due.h"
 #include "collect/names.h"
+#include "collect/natives.h"
 #include "collect/probes.h"
 #include "collect/record.h"
 #include "collect/thread_names.h"
@@ -34,6 +35,7 @@ struct cs_session {
 	struct cs_spool *spool; /* borrowed */
 	struct cs_probes *probes;
 	struct cs_names *names;
+	struct cs_natives *natives; /* NULL: not asked for */
 	struct cs_crowd crowd;
 	struct cs_buf fresh;  /* this turn's records: what the ring held, then the passes */
 	struct cs_buf passes; /* over tasks; taken before the ring is drained, written after it */
@@ -52,6 +54,15 @@ static uint64_t turn_length(uint64_t interval_ns)
 	return interval_ns > TURN_MAX_NS ? TURN_MAX_NS : interval_ns;
 }
 
+static int begin_natives(struct cs_session *session)
+{
+	struct cs_native_maps maps = cs_probes_native_maps(session->probes);
+	int err = cs_natives_new(maps.files_fd, maps.procs_fd, &session->natives);
+
+	session->crowd.natives = session->natives;
+	return err;
+}
+
 int cs_session_new(const struct cs_session_options *options, struct cs_spool *spool,
 		   struct cs_session **ret, char **ret_log)
 {
@@ -62,6 +73,7 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 		.wall = options->mode == CS_MODE_WALL && !options->no_iterator,
 		.no_idle = options->no_idle,
 		.want_gil = options->only_gil,
+		.native = options->native,
 		.discover = options->all_processes || cs_selection_given(&options->selection),
 		.follow = options->subprocesses,
 		.selection = &options->selection,
@@ -83,6 +95,8 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 		err = cs_probes_load(&probes, &session->probes, ret_log);
 	if (!err)
 		err = cs_crowd_init(&session->crowd, session->probes, session->names);
+	if (!err && options->native)
+		err = begin_natives(session);
 	if (err)
 		return err;
 	session->visit = (struct cs_visit){
@@ -104,6 +118,7 @@ void cs_session_free(struct cs_session *session)
 	cs_crowd_clear(&session->crowd);
 	cs_probes_free(session->probes);
 	cs_names_free(session->names);
+	cs_natives_free(session->natives);
 	cs_due_free(session->due);
 	cs_buf_free(&session->fresh);
 	cs_buf_free(&session->passes);
@@ -132,6 +147,8 @@ int cs_session_start(struct cs_session *session)
 
 	cs_names_load_kernel(session->names);
 	cs_crowd_watch_mappings(&session->crowd);
+	if (session->natives) /* before the clocks start: the first sample has its stack */
+		cs_natives_turn(session->natives, cs_now_ns());
 	err = cs_probes_watch_processes(session->probes);
 	if (!err)
 		err = cs_record_capture(
@@ -199,8 +216,14 @@ static int flush_now_and_then(struct cs_session *session)
 static int write_fresh(struct cs_session *session)
 {
 	struct cs_names_lost lost = {0};
-	int err = cs_names_for(session->names, session->crowd.targets, &session->fresh, cs_now_ns(),
-			       &session->named, &lost);
+	int err = 0;
+
+	if (session->natives)
+		err = cs_natives_name(session->natives, &session->fresh, cs_now_ns(),
+				      &session->crowd.ahead);
+	if (!err)
+		err = cs_names_for(session->names, session->crowd.targets, &session->fresh,
+				   cs_now_ns(), &session->named, &lost);
 
 	session->own[CS_COUNTER_CODES_UNREADABLE] += lost.unreadable;
 	session->own[CS_COUNTER_FRAMES_STALE] += lost.stale;
@@ -305,6 +328,8 @@ int cs_session_turn(struct cs_session *session)
 		err = write_fresh(session);
 	if (!err)
 		err = cs_crowd_bury(&session->crowd);
+	if (session->natives)
+		cs_natives_turn(session->natives, cs_now_ns());
 	schedule_next(session);
 	return err;
 }

@@ -33,6 +33,7 @@ struct cs_session_options {
 	bool subprocesses; /* children of the processes that are added are watched too */
 	bool no_idle;      /* wall mode without sleeping threads and suspended tasks */
 	enum cs_async async;
+	bool native;                   /* native frames of what runs */
 	bool only_gil;                 /* only samples of threads that hold the GIL */
 	struct cs_selection selection; /* if given: every process that it chooses */
 	bool no_iterator;    /* read sleeping threads from user space even if the kernel could */

@@ -375,7 +375,7 @@ int cs_target_describe(struct cs_target *target, uint64_t ts_ns, struct cs_buf *
 		if (ts_ns < target->since_ns + LINKING_NS)
 			target->described = false;
 		else if (target->asked_for)
-			note = "not a Python process: only its kernel stacks and addresses are shown";
+			note = "not a Python process: no Python frames to show";
 	}
 	if (interp->state == CS_INTERP_UNSUPPORTED) {
 		known.status = CS_STATUS_UNSUPPORTED;

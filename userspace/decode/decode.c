@@ -357,6 +357,29 @@ static int decode_ksym(struct record *rec, struct cs_event *ret)
 	return take_text(rec, wire->name_len, CS_MAX_NAME, &ret->ksym.name);
 }
 
+static int decode_symbol(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_symbol *wire = rec->fixed;
+
+	ret->symbol.addr = wire->addr;
+	ret->symbol.flags =
+		wire->hdr.flags & (CS_SYMBOL_EVAL | CS_SYMBOL_INTERPRETER | CS_SYMBOL_LIBC);
+	return take_text(rec, wire->name_len, CS_MAX_NAME, &ret->symbol.name);
+}
+
+static int decode_native(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_native *wire = rec->fixed;
+
+	if (wire->n > CS_MAX_NATIVE_FRAMES || !status_known(wire->status))
+		return -EBADMSG;
+	ret->native.status = wire->status;
+	ret->native.n = wire->n;
+	ret->native.entries = (const uint64_t *)wire->entries;
+	ret->native.addresses = take(rec, wire->n, sizeof(*ret->native.addresses));
+	return ret->native.addresses ? 0 : -EBADMSG;
+}
+
 static int decode_stats(struct record *rec, struct cs_event *ret)
 {
 	const struct cs_ev_stats *wire = rec->fixed;
@@ -402,6 +425,8 @@ static const struct {
 	[CS_EV_PASS_AGAIN] = {sizeof(struct cs_ev_pass_again), decode_pass_again},
 	[CS_EV_MAPPING] = {sizeof(struct cs_ev_mapping), decode_mapping},
 	[CS_EV_KSYM] = {sizeof(struct cs_ev_ksym), decode_ksym},
+	[CS_EV_SYMBOL] = {sizeof(struct cs_ev_symbol), decode_symbol},
+	[CS_EV_NATIVE] = {sizeof(struct cs_ev_native), decode_native},
 	[CS_EV_STATS] = {sizeof(struct cs_ev_stats), decode_stats},
 	[CS_EV_END] = {sizeof(struct cs_ev_end), decode_end},
 	[CS_EV_THREAD] = {sizeof(struct cs_ev_thread), decode_thread},

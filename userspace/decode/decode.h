@@ -101,6 +101,19 @@ struct cs_event_ksym {
 	struct cs_text name;
 };
 
+struct cs_event_symbol { /* of the process, by the address as a native stack has it */
+	uint64_t addr;
+	unsigned int flags; /* enum cs_symbol_flags */
+	struct cs_text name;
+};
+
+struct cs_event_native { /* the native frames of the thread's CS_EV_STACK of the same time, which follows */
+	enum cs_status status;
+	const uint64_t *addresses; /* n, newest first; of callers, within the call */
+	uint32_t n;
+	const uint64_t *entries; /* bits of the stack's Python frames: see struct cs_ev_native */
+};
+
 struct cs_event_stats {
 	const uint64_t *counters; /* n of them; missing ones are 0 */
 	uint32_t n;               /* at most CS_COUNTER_MAX_ */
@@ -122,6 +135,8 @@ struct cs_event {
 		struct cs_event_pass pass;
 		struct cs_event_mapping mapping;
 		struct cs_event_ksym ksym;
+		struct cs_event_symbol symbol;
+		struct cs_event_native native;
 		struct cs_event_stats stats;
 		struct cs_text thread_name; /* CS_EV_THREAD */
 		enum cs_end_reason end_reason;

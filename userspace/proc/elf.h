@@ -82,6 +82,15 @@ int cs_elf_eh_frame(struct cs_elf *elf, struct cs_elf_range *ret);
 /* From the first to the last byte of the file's executable segments. Returns 0 or -ENOENT. */
 int cs_elf_text(struct cs_elf *elf, struct cs_elf_range *ret);
 
+/* An executable segment, from the start of its first page, as the kernel maps it. */
+struct cs_elf_code {
+	uint64_t offset, offset_end; /* in the file */
+	uint64_t vaddr;              /* of `offset` */
+};
+
+/* The file's executable segments, at most `max`. Returns how many. */
+int cs_elf_code(struct cs_elf *elf, struct cs_elf_code *ret, size_t max);
+
 /* The linker's build id (NT_GNU_BUILD_ID), of at most `size` bytes. Returns its length, or -ENOENT. */
 #define CS_BUILD_ID_BYTES 32
 int cs_elf_build_id(struct cs_elf *elf, uint8_t *dst, size_t size);

@@ -92,6 +92,25 @@ int cs_elf_text(struct cs_elf *elf, struct cs_elf_range *ret)
 	return 0;
 }
 
+int cs_elf_code(struct cs_elf *elf, struct cs_elf_code *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < elf->nphdrs && n < max; i++) {
+		GElf_Phdr seg;
+		uint64_t in_page;
+
+		if (!cs_elf_segment(elf, i, &seg) || !(seg.p_flags & PF_X))
+			continue;
+		in_page = seg.p_offset & 4095;
+		if (seg.p_vaddr < in_page)
+			continue;
+		ret[n++] = (struct cs_elf_code){seg.p_offset - in_page, seg.p_offset + seg.p_filesz,
+						seg.p_vaddr - in_page};
+	}
+	return (int)n;
+}
+
 /* The build id among the notes at vaddr, or -ENOENT. */
 static int build_id_in(struct cs_elf *elf, uint64_t vaddr, uint64_t size, uint8_t *dst, size_t room)
 {

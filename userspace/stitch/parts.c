@@ -167,24 +167,81 @@ uint32_t cs_parts_oldest_first(const struct cs_event_stack *stack, uint32_t coun
 	return n;
 }
 
-void cs_parts_add_stack(struct cs_parts *parts, const struct cs_event_stack *stack, uint32_t count)
+static void add_native(struct cs_parts *parts, uint64_t addr)
+{
+	struct cs_part *part = cs_parts_add(parts, CS_PART_NATIVE);
+
+	if (part)
+		part->addr = addr;
+}
+
+/* Without the interpreter's own frames. */
+static void add_run(struct cs_parts *parts, const struct cs_process *process,
+		    const struct cs_thread *thread, struct cs_native_run run)
+{
+	for (uint32_t i = run.to; i-- > run.from;)
+		if (!(cs_process_native_flags(process, thread->native[i]) & CS_SYMBOL_INTERPRETER))
+			add_native(parts, thread->native[i]);
+}
+
+/* Is there more than how any Python program or thread begins: a program that has Python inside? */
+static bool is_embedded(const struct cs_process *process, const struct cs_thread *thread,
+			struct cs_native_run run)
+{
+	for (uint32_t i = run.from; i < run.to; i++)
+		if (!(cs_process_native_flags(process, thread->native[i]) &
+		      (CS_SYMBOL_INTERPRETER | CS_SYMBOL_LIBC)))
+			return true;
+	return false;
+}
+
+static void add_merged(struct cs_parts *parts, const struct cs_process *process,
+		       const struct cs_thread *thread, const struct cs_event_stack *stack,
+		       uint32_t count, const struct cs_merge *merge)
+{
+	if (count == stack->nframes && !parts->n && is_embedded(process, thread, merge->root))
+		add_run(parts, process, thread, merge->root);
+	for (uint32_t i = count; i-- > 0;) {
+		cs_parts_add_python(parts, &stack->frames[i]);
+		add_run(parts, process, thread, merge->calls[i]);
+	}
+}
+
+void cs_parts_add_stack(struct cs_parts *parts, const struct cs_process *process,
+			const struct cs_thread *thread, const struct cs_event_stack *stack,
+			uint32_t count, const struct cs_merge *merge)
 {
 	struct cs_py_frame frames[CS_MAX_PY_FRAMES + 1];
-	uint32_t n = cs_parts_oldest_first(stack, count, frames);
+	uint32_t n;
 
+	if (merge->known) {
+		add_merged(parts, process, thread, stack, count, merge);
+		return;
+	}
+	n = cs_parts_oldest_first(stack, count, frames);
 	for (uint32_t i = 0; i < n; i++)
 		cs_parts_add_python(parts, &frames[i]);
+}
+
+void cs_parts_add_native(struct cs_parts *parts, const struct cs_thread *thread,
+			 const struct cs_event_stack *stack, uint64_t ts_ns)
+{
+	if (stack->nframes || !stack->user_ip)
+		return;
+	if (thread->native_ns != ts_ns || !thread->nnative) {
+		add_native(parts, stack->user_ip);
+		return;
+	}
+	if (thread->native_status != CS_STATUS_COMPLETE)
+		cs_parts_add_status(parts, thread->native_status);
+	for (uint32_t i = thread->nnative; i-- > 0;)
+		add_native(parts, thread->native[i]);
 }
 
 void cs_parts_add_kernel(struct cs_parts *parts, const struct cs_event_stack *stack)
 {
 	struct cs_part *part;
 
-	if (!stack->nframes && stack->user_ip) {
-		part = cs_parts_add(parts, CS_PART_NATIVE);
-		if (part)
-			part->addr = stack->user_ip;
-	}
 	for (uint32_t i = stack->nkernel; i-- > 0;) {
 		part = cs_parts_add(parts, CS_PART_KERNEL);
 		if (part)

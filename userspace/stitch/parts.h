@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "decode/decode.h"
+#include "stitch/merge.h"
 #include "stitch/process.h"
 #include "stitch/stitch.h"
 
@@ -29,8 +30,16 @@ void cs_parts_add_frames(struct cs_parts *parts, const struct cs_frames *frames)
 void cs_parts_add_lineage(struct cs_parts *parts, struct cs_process *process, struct cs_task *leaf,
 			  uint32_t tid);
 
-/* The newest `count` Python frames of a stack, with a mark where some were left out; what lies above them. */
-void cs_parts_add_stack(struct cs_parts *parts, const struct cs_event_stack *stack, uint32_t count);
+/*
+ * The newest `count` Python frames of a stack, with a mark where some were left out, and the native frames that they called where
+ * that is known: the interpreter's own are left out. What lies above them.
+ */
+void cs_parts_add_stack(struct cs_parts *parts, const struct cs_process *process,
+			const struct cs_thread *thread, const struct cs_event_stack *stack,
+			uint32_t count, const struct cs_merge *merge);
+/* Its native frames, if it has no Python frames; `thread` may know more of them than the leaf. */
+void cs_parts_add_native(struct cs_parts *parts, const struct cs_thread *thread,
+			 const struct cs_event_stack *stack, uint64_t ts_ns);
 void cs_parts_add_kernel(struct cs_parts *parts, const struct cs_event_stack *stack);
 
 /* The newest `count` frames of a stack, oldest first, with a mark where some were left out. Returns how many: one more at most. */

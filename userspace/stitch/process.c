@@ -31,45 +31,71 @@ struct cs_process *cs_process_get(struct cs_process **processes, uint32_t pid)
 	return process;
 }
 
-void cs_process_free(struct cs_process **processes, struct cs_process *process)
+static void forget(struct cs_process_code **table)
 {
 	struct cs_process_code *code, *tmp;
 
-	HASH_DEL(*processes, process);
-	HASH_ITER (hh, process->codes, code, tmp) {
-		HASH_DEL(process->codes, code);
+	HASH_ITER (hh, *table, code, tmp) {
+		HASH_DEL(*table, code);
 		free(code);
 	}
+}
+
+void cs_process_free(struct cs_process **processes, struct cs_process *process)
+{
+	HASH_DEL(*processes, process);
+	forget(&process->codes);
+	forget(&process->natives);
 	cs_threads_free(&process->threads);
 	cs_graph_free(process->graph);
 	free(process);
 }
 
-unsigned int cs_process_code_flags(const struct cs_process *process, uint64_t addr)
+static unsigned int flags_of(struct cs_process_code *table, uint64_t addr)
 {
 	struct cs_process_code *code;
 
-	HASH_FIND(hh, process->codes, &addr, sizeof(addr), code);
+	HASH_FIND(hh, table, &addr, sizeof(addr), code);
 	return code ? code->flags : 0;
 }
 
-int cs_process_learn_code(struct cs_process *process, const struct cs_event_code *event)
+/* An address without flags needs no entry. Returns 0 or -ENOMEM. */
+static int learn(struct cs_process_code **table, uint64_t addr, unsigned int flags)
 {
-	unsigned int flags = event->flags & (CS_CODE_ASYNCIO | CS_CODE_LOOP);
 	struct cs_process_code *code;
 
-	HASH_FIND(hh, process->codes, &event->code, sizeof(event->code), code);
+	HASH_FIND(hh, *table, &addr, sizeof(addr), code);
 	if (!code && !flags)
 		return 0;
 	if (!code) {
 		code = calloc(1, sizeof(*code));
 		if (!code)
 			return -ENOMEM;
-		code->code = event->code;
-		HASH_ADD(hh, process->codes, code, sizeof(code->code), code);
+		code->code = addr;
+		HASH_ADD(hh, *table, code, sizeof(code->code), code);
 	}
 	code->flags = flags;
 	return 0;
+}
+
+unsigned int cs_process_code_flags(const struct cs_process *process, uint64_t addr)
+{
+	return flags_of(process->codes, addr);
+}
+
+int cs_process_learn_code(struct cs_process *process, const struct cs_event_code *event)
+{
+	return learn(&process->codes, event->code, event->flags & (CS_CODE_ASYNCIO | CS_CODE_LOOP));
+}
+
+unsigned int cs_process_native_flags(const struct cs_process *process, uint64_t addr)
+{
+	return flags_of(process->natives, addr);
+}
+
+int cs_process_learn_native(struct cs_process *process, const struct cs_event_symbol *event)
+{
+	return learn(&process->natives, event->addr, event->flags);
 }
 
 /* Index of the innermost frame, from newest-first index `from` on, that runs an event loop; n if none does. */

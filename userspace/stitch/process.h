@@ -26,7 +26,8 @@ struct cs_process {
 	struct cs_graph *graph;
 	struct cs_thread *threads;
 	struct cs_process_code *codes;
-	UT_hash_handle hh; /* by pid */
+	struct cs_process_code *natives; /* addresses of native code, likewise */
+	UT_hash_handle hh;               /* by pid */
 };
 
 /* Returns the process, made if new, or NULL without memory. */
@@ -38,6 +39,10 @@ unsigned int cs_process_code_flags(const struct cs_process *process, uint64_t ad
 
 /* Returns 0 or -ENOMEM. */
 int cs_process_learn_code(struct cs_process *process, const struct cs_event_code *event);
+
+/* enum cs_symbol_flags of an address in native stacks; learning returns 0 or -ENOMEM. */
+unsigned int cs_process_native_flags(const struct cs_process *process, uint64_t addr);
+int cs_process_learn_native(struct cs_process *process, const struct cs_event_symbol *event);
 
 /* Remember the frames below which this thread's tasks hang. Incomplete stacks have no root to remember. */
 void cs_process_learn_base(const struct cs_process *process, struct cs_thread *thread,

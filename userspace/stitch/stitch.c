@@ -17,6 +17,8 @@ struct cs_stitch {
 	unsigned int trees; /* to show; bits 1 << enum cs_tree */
 	struct cs_parts parts;
 	uint64_t now_ns; /* of the event that is being taken */
+	struct cs_natives_told natives;
+	struct cs_merge merge; /* of the stack that is being taken */
 };
 
 int cs_stitch_new(cs_stitch_fn *fn, void *ctx, struct cs_stitch **ret)
@@ -141,9 +143,28 @@ static int stitch_thread_in_tree(struct cs_stitch *stitch, struct cs_process *pr
 		/* the cut is at the root: what is missing is below everything that is there */
 		cs_parts_add_status(&stitch->parts, stack->status);
 	}
-	cs_parts_add_stack(&stitch->parts, stack, count);
+	cs_parts_add_stack(&stitch->parts, process, thread, stack, count, &stitch->merge);
+	cs_parts_add_native(&stitch->parts, thread, stack, ts_ns);
 	cs_parts_add_kernel(&stitch->parts, stack);
 	return emit(stitch, &sample);
+}
+
+static void merge_natives(struct cs_stitch *stitch, const struct cs_process *process,
+			  const struct cs_thread *thread, const struct cs_event_stack *stack,
+			  uint64_t ts_ns)
+{
+	cs_merge(process, thread, stack, ts_ns, &stitch->merge);
+	if (!stack->nframes || thread->native_ns != ts_ns || !thread->nnative)
+		return;
+	if (stitch->merge.known)
+		stitch->natives.matched++;
+	else
+		stitch->natives.left_out++;
+}
+
+struct cs_natives_told cs_stitch_natives(const struct cs_stitch *stitch)
+{
+	return stitch->natives;
 }
 
 /* One stack of one thread, taken at ts_ns, now or again. */
@@ -153,6 +174,7 @@ static int stitch_thread(struct cs_stitch *stitch, struct cs_process *process,
 {
 	int err = 0;
 
+	merge_natives(stitch, process, thread, stack, ts_ns);
 	for (stitch->parts.tree = 0; !err && stitch->parts.tree < CS_TREE_MAX_;
 	     stitch->parts.tree++) {
 		if (stitch->trees & 1u << stitch->parts.tree)
@@ -207,6 +229,22 @@ static int feed_origin(struct cs_process *process, const struct cs_event *event)
 	thread->origin_frame = event->origin.root_frame;
 	thread->origin_ns = event->ts_ns;
 	return cs_graph_running(process->graph, &event->origin, 0) ? 0 : -ENOMEM;
+}
+
+static int feed_native(struct cs_process *process, const struct cs_event *event)
+{
+	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+
+	if (!thread)
+		return -ENOMEM;
+	thread->native_ns = event->ts_ns;
+	thread->native_status = event->native.status;
+	thread->nnative = event->native.n;
+	if (event->native.n)
+		memcpy(thread->native, event->native.addresses,
+		       event->native.n * sizeof(*thread->native));
+	memcpy(thread->native_entries, event->native.entries, sizeof(thread->native_entries));
+	return 0;
 }
 
 static int feed_same(struct cs_stitch *stitch, struct cs_process *process,
@@ -358,6 +396,8 @@ int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 		return feed_stack(stitch, process, event);
 	case CS_EV_ORIGIN:
 		return feed_origin(process, event);
+	case CS_EV_NATIVE:
+		return feed_native(process, event);
 	case CS_EV_SAME:
 		return feed_same(stitch, process, event);
 	case CS_EV_TASK_CREATED:
@@ -374,6 +414,8 @@ int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 		return 0;
 	case CS_EV_CODE:
 		return cs_process_learn_code(process, &event->code);
+	case CS_EV_SYMBOL:
+		return cs_process_learn_native(process, &event->symbol);
 	case CS_EV_THREAD:
 		return feed_thread(process, event);
 	case CS_EV_EXEC:

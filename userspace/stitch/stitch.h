@@ -84,5 +84,11 @@ int cs_stitch_settle(struct cs_stitch *stitch, const struct cs_event *next);
 /* Take the next event of the capture, in order. Returns 0, -ENOMEM or what fn returned. */
 int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event);
 
+/* Python stacks whose native frames were there: shown among the Python frames, or left out as the two did not match. */
+struct cs_natives_told {
+	uint64_t matched, left_out;
+};
+struct cs_natives_told cs_stitch_natives(const struct cs_stitch *stitch);
+
 /* The tasks of a process as of its last pass, or NULL if there was none. */
 struct cs_graph *cs_stitch_graph(struct cs_stitch *stitch, uint32_t pid);

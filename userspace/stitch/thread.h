@@ -18,6 +18,12 @@ struct cs_thread {
 	/* The task that waits for what the thread does in its stack of this time, and the frame that called the job's function. */
 	uint64_t origin_task, origin_coro, origin_ns;
 	uint32_t origin_frame;
+	/* The native frames of its stack of this time, newest first. */
+	uint64_t native_ns;
+	uint64_t native[CS_MAX_NATIVE_FRAMES];
+	uint32_t nnative;
+	uint64_t native_entries[CS_MAX_PY_FRAMES / 64];
+	enum cs_status native_status;
 	uint64_t last_ns;            /* time of `last` */
 	struct cs_event_stack *last; /* owned, one block: the last wall stack, for CS_EV_SAME */
 	UT_hash_handle hh;

@@ -50,8 +50,16 @@ struct mapping {
 	uint32_t file; /* string of the profile: the path's last component */
 };
 
+/* The function at an address that occurs in native stacks. */
+struct symbol {
+	uint64_t addr;
+	uint32_t name; /* string of the profile */
+	UT_hash_handle hh;
+};
+
 struct process {
 	uint32_t pid;
+	struct symbol *symbols;
 	struct code *codes;
 	struct mapping *mappings; /* in order of arrival: the last one that fits is true */
 	size_t nmappings, mappings_cap;
@@ -84,11 +92,16 @@ static void code_free(struct code *code)
 
 static void process_free(struct process *process)
 {
+	struct symbol *symbol, *next_symbol;
 	struct code *code, *next;
 
 	HASH_ITER (hh, process->codes, code, next) {
 		HASH_DEL(process->codes, code);
 		code_free(code);
+	}
+	HASH_ITER (hh, process->symbols, symbol, next_symbol) {
+		HASH_DEL(process->symbols, symbol);
+		free(symbol);
 	}
 	free(process->mappings);
 	free(process);
@@ -262,6 +275,31 @@ static int feed_ksym(struct cs_symbols *symbols, const struct cs_event_ksym *eve
 	return 0;
 }
 
+static int feed_symbol(struct cs_symbols *symbols, uint32_t pid,
+		       const struct cs_event_symbol *event)
+{
+	struct process *process = event->name.len ? get_process(symbols, pid) : NULL;
+	_cleanup_free_ struct symbol *added = NULL;
+	struct symbol *symbol;
+
+	if (!process)
+		return event->name.len ? -ENOMEM : 0;
+	HASH_FIND(hh, process->symbols, &event->addr, sizeof(event->addr), symbol);
+	if (symbol)
+		return intern(symbols, event->name, &symbol->name);
+	added = calloc(1, sizeof(*added));
+	if (!added)
+		return -ENOMEM;
+	added->addr = event->addr;
+	if (intern(symbols, event->name, &added->name))
+		return -ENOMEM;
+	HASH_ADD(hh, process->symbols, addr, sizeof(added->addr), added);
+	if (!added->hh.tbl)
+		return -ENOMEM;
+	TAKE_PTR(added);
+	return 0;
+}
+
 int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
 {
 	struct process *process;
@@ -271,6 +309,8 @@ int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
 		return feed_code(symbols, event->pid, &event->code);
 	case CS_EV_MAPPING:
 		return feed_mapping(symbols, event->pid, &event->mapping);
+	case CS_EV_SYMBOL:
+		return feed_symbol(symbols, event->pid, &event->symbol);
 	case CS_EV_KSYM:
 		return feed_ksym(symbols, &event->ksym);
 	case CS_EV_EXEC:
@@ -371,13 +411,23 @@ int64_t cs_symbols_native(struct cs_symbols *symbols, uint32_t pid, uint64_t add
 {
 	const struct process *process = find_process(symbols, pid);
 	size_t i = process ? process->nmappings : 0;
+	struct cs_frame frame = {.kind = CS_FRAME_NATIVE, .address = addr};
 	const struct mapping *mapping = NULL;
 	_cleanup_buf_ struct cs_buf name = {0};
+	struct symbol *symbol = NULL;
 	int err;
+
+	if (process)
+		HASH_FIND(hh, process->symbols, &addr, sizeof(addr), symbol);
 
 	while (i-- > 0 && !mapping)
 		if (addr >= process->mappings[i].start && addr < process->mappings[i].end)
 			mapping = &process->mappings[i];
+	if (symbol) {
+		frame.name = symbol->name;
+		frame.file = mapping ? mapping->file : 0;
+		return cs_profile_frame(symbols->profile, &frame);
+	}
 	if (mapping && mapping->file)
 		err = cs_buf_printf(&name, "%s+0x%" PRIx64,
 				    cs_profile_str(symbols->profile, mapping->file),

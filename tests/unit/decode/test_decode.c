@@ -314,6 +314,50 @@ static void test_origin(void **state)
 	check_bad(&wire_buf);
 }
 
+static void test_native_and_symbol(void **state)
+{
+	const uint64_t addresses[] = {0x401000, 0x7f0000001234};
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_native, native, CS_EV_NATIVE);
+	RECORD(cs_ev_symbol, symbol, CS_EV_SYMBOL);
+
+	native->n = 2;
+	native->status = CS_STATUS_NATIVE_NO_RULE;
+	native->entries[3] = 5;
+	add(&native_buf, addresses, sizeof(addresses));
+	check_good(&native_buf);
+	assert_int_equal(event.native.status, CS_STATUS_NATIVE_NO_RULE);
+	assert_int_equal(event.native.n, 2);
+	assert_int_equal(event.native.entries[3], 5);
+	assert_memory_equal(event.native.addresses, addresses, sizeof(addresses));
+	check_cuts(&native_buf);
+	native->n = 3; /* more than there are */
+	check_bad(&native_buf);
+	native->n = 2;
+	native->status = 15; /* no such status */
+	check_bad(&native_buf);
+	native->status = CS_STATUS_COMPLETE;
+	add(&native_buf, (const uint64_t[CS_MAX_NATIVE_FRAMES]){0}, CS_MAX_NATIVE_FRAMES * 8);
+	native = (struct cs_ev_native *)native_buf.data;
+	native->n = CS_MAX_NATIVE_FRAMES;
+	check_good(&native_buf);
+	native->n = CS_MAX_NATIVE_FRAMES + 1; /* more than there may be */
+	check_bad(&native_buf);
+
+	symbol->hdr.flags = CS_SYMBOL_EVAL | 1 << 9; /* the latter is not known */
+	symbol->addr = 0x401000;
+	symbol->name_len = 4;
+	add(&symbol_buf, "main", 4);
+	check_good(&symbol_buf);
+	assert_int_equal(event.symbol.addr, 0x401000);
+	assert_int_equal(event.symbol.flags, CS_SYMBOL_EVAL);
+	check_text(event.symbol.name, "main");
+	check_cuts(&symbol_buf);
+	symbol->name_len = 9;
+	check_bad(&symbol_buf);
+}
+
 static void test_running_root_was_cut(void **state)
 {
 	_cleanup_free_ void *bytes = NULL;
@@ -724,6 +768,7 @@ int main(void)
 		cmocka_unit_test(test_stack_hostile),
 		cmocka_unit_test(test_running_name),
 		cmocka_unit_test(test_origin),
+		cmocka_unit_test(test_native_and_symbol),
 		cmocka_unit_test(test_running_root_was_cut),
 		cmocka_unit_test(test_small_kinds),
 		cmocka_unit_test(test_capture),

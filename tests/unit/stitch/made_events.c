@@ -190,6 +190,31 @@ void made_origin(struct made_stitch *made, const struct made_origin *origin)
 	feed(made, &event);
 }
 
+void made_native(struct made_stitch *made, uint64_t ts_ns, uint32_t n, enum cs_status status,
+		 uint64_t entries)
+{
+	static const uint64_t addresses[] = {0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27};
+	const uint64_t words[CS_MAX_PY_FRAMES / 64] = {entries};
+	struct cs_event event = {
+		.kind = CS_EV_NATIVE,
+		.ts_ns = ts_ns,
+		.tid = MADE_TID,
+		.native = {.status = status, .addresses = addresses, .n = n, .entries = words},
+	};
+
+	feed(made, &event);
+}
+
+void made_symbol(struct made_stitch *made, uint64_t addr, unsigned int flags)
+{
+	struct cs_event event = {
+		.kind = CS_EV_SYMBOL,
+		.symbol = {.addr = addr, .flags = flags, .name = text("f")},
+	};
+
+	feed(made, &event);
+}
+
 void made_task(struct made_stitch *made, const struct made_task *task)
 {
 	struct cs_py_frame frames[MAX_FRAMES];

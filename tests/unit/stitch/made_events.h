@@ -74,6 +74,16 @@ struct made_origin {
 void made_origin(struct made_stitch *made, const struct made_origin *origin);
 #define MADE_ORIGIN(made, ...) made_origin(made, &(const struct made_origin){__VA_ARGS__})
 
+/*
+ * The native frames of the thread's stack of this time: their addresses are 0x20 for the newest, 0x21, ... Bits of `entries`: which
+ * of its Python frames, counted from the newest, native code called.
+ */
+void made_native(struct made_stitch *made, uint64_t ts_ns, uint32_t n, enum cs_status status,
+		 uint64_t entries);
+
+/* What is known of a native address: enum cs_symbol_flags. */
+void made_symbol(struct made_stitch *made, uint64_t addr, unsigned int flags);
+
 struct made_task {
 	uint64_t task;
 	const char *name, *frames, *leaf; /* NULL: "" */

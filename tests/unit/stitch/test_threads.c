@@ -75,6 +75,27 @@ static void test_no_python(void **state)
 	made_expect(made, "\n");
 }
 
+static void test_native_frames(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	made_native(made, 5, 3, CS_STATUS_COMPLETE, 1);
+	MADE_STACK(made, .user_ip = 0x99, .nkernel = 1, .status = CS_STATUS_NOT_PYTHON, .ts_ns = 5);
+	made_expect(made, "n22 n21 n20 k10\n");
+	/* of another moment */
+	MADE_STACK(made, .user_ip = 0x99, .status = CS_STATUS_NOT_PYTHON, .ts_ns = 6);
+	made_expect(made, "n99\n");
+	made_native(made, 7, 2, CS_STATUS_NATIVE_NO_RULE, 1);
+	MADE_STACK(made, .user_ip = 0x99, .status = CS_STATUS_NOT_PYTHON, .ts_ns = 7);
+	made_expect(made, "[status] n21 n20\n");
+	made_native(made, 8, 0, CS_STATUS_NATIVE_NOT_YET, 1);
+	MADE_STACK(made, .user_ip = 0x99, .status = CS_STATUS_NOT_PYTHON, .ts_ns = 8);
+	made_expect(made, "n99\n");
+	made_native(made, 9, 3, CS_STATUS_COMPLETE, 1);
+	MADE_STACK(made, .frames = "rx", .user_ip = 0x99, .ts_ns = 9);
+	made_expect(made, "r x\n");
+}
+
 /* From the innermost loop on, asyncio's own frames up to the task are left out. */
 static void test_running(void **state)
 {
@@ -307,6 +328,7 @@ int main(void)
 		TEST(test_plain),
 		TEST(test_names),
 		TEST(test_no_python),
+		TEST(test_native_frames),
 		TEST(test_running),
 		TEST(test_running_with_parents),
 		TEST(test_truncated),

@@ -212,6 +212,32 @@ static void test_native(void **state)
 	check_native(f, 0x1010, "[0x1010]");
 }
 
+static void test_native_symbols(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_event symbol = {
+		.kind = CS_EV_SYMBOL, .pid = 1, .symbol = {.addr = 0x1010, .name = TEXT("qsort")}};
+	struct cs_event exec = {.kind = CS_EV_EXEC, .pid = 1};
+	const struct cs_frame *frame;
+
+	assert_int_equal(cs_symbols_feed(f->symbols, &symbol), 0);
+	check_native(f, 0x1010, "qsort");
+	check_native(f, 0x1011, "[0x1011]");
+	feed_mapping(f, 1, 0x1000, 0x3000, 0x200, TEXT("/usr/lib/libc.so.6"));
+	check_native(f, 0x1010, "qsort");
+	frame = frame_at(f, cs_symbols_native(f->symbols, 1, 0x1010));
+	assert_string_equal(cs_profile_str(f->profile, frame->file), "libc.so.6");
+	check_native(f, 0x1011, "libc.so.6+0x211");
+	/* another process's address is another one's */
+	check_name(f, frame_at(f, cs_symbols_native(f->symbols, 2, 0x1010)), CS_FRAME_NATIVE,
+		   "[0x1010]");
+	symbol.symbol.name = TEXT("main"); /* what was mapped there has changed */
+	assert_int_equal(cs_symbols_feed(f->symbols, &symbol), 0);
+	check_native(f, 0x1010, "main");
+	assert_int_equal(cs_symbols_feed(f->symbols, &exec), 0);
+	check_native(f, 0x1010, "[0x1010]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +248,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_latest_code_wins, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_kernel, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_native, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_native_symbols, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,10 +5,11 @@
 #include <linux/types.h>
 
 #define SEC(name)
-#define __weak            __attribute__((weak))
-#define __uint(name, val) int(*name)[val]
-#define __type(name, val) __typeof__(val) *name
-#define barrier()         asm volatile("" ::: "memory")
+#define __weak             __attribute__((weak))
+#define __uint(name, val)  int(*name)[val]
+#define __type(name, val)  __typeof__(val) *name
+#define __array(name, val) __typeof__(val) *name[]
+#define barrier()          asm volatile("" ::: "memory")
 
 struct task_struct;
 
@@ -20,5 +21,6 @@ __u64 bpf_ktime_get_ns(void);
 __u64 bpf_get_current_pid_tgid(void);
 struct task_struct *bpf_get_current_task_btf(void);
 __u64 bpf_get_current_task(void);
+long bpf_task_pt_regs(struct task_struct *task);
 __u64 bpf_get_current_ancestor_cgroup_id(int level);
 long bpf_get_current_comm(void *buf, __u32 size);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The native side of processes: which code is mapped where (told to the kernel side, which unwinds by it), and which function an
+ * address was in (told to the capture). A process is looked at when it maps code, or when a sample of it could not be unwound.
+ */
+#pragma once
+
+#include <coroscope/event.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "collect/unwind_files.h"
+#include "core/buf.h"
+
+struct cs_natives;
+
+/* The descriptors are of the maps `native_files` and `native_procs`, borrowed. Returns 0 or -ENOMEM. */
+int cs_natives_new(int files_fd, int procs_fd, struct cs_natives **ret);
+void cs_natives_free(struct cs_natives *natives); /* NULL is fine */
+static inline void cs_natives_freep(struct cs_natives **natives)
+{
+	cs_natives_free(*natives);
+}
+
+/* The process has mapped code: look at it at the next turn. */
+void cs_natives_poke(struct cs_natives *natives, pid_t pid);
+
+/* It has become another program, or is gone. */
+void cs_natives_forget(struct cs_natives *natives, pid_t pid);
+
+/*
+ * Name the addresses in fresh records by what is known of their processes, before that changes: append CS_EV_SYMBOL and
+ * CS_EV_MAPPING records to out. Returns 0 or -ENOMEM.
+ */
+int cs_natives_name(struct cs_natives *natives, const struct cs_buf *fresh, uint64_t now_ns,
+		    struct cs_buf *out);
+
+/* Once a turn, after the names: look at who was poked, or could not be unwound. */
+void cs_natives_turn(struct cs_natives *natives, uint64_t now_ns);
+
+struct cs_unwind_stats cs_natives_stats(const struct cs_natives *natives);

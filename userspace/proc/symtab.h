@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names of the functions of an ELF file by address: of its own symbol tables, and of the separate debug file that its build id
+ * names, if it has been stripped. Files are hostile: counts, names and addresses are checked.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proc/elf.h"
+
+struct cs_symtab;
+
+/* Returns 0 or -ENOMEM; without any symbol the table is empty. `elf` may be closed then. */
+int cs_symtab_load(struct cs_elf *elf, struct cs_symtab **ret);
+void cs_symtab_free(struct cs_symtab *symtab); /* NULL is fine */
+static inline void cs_symtab_freep(struct cs_symtab **symtab)
+{
+	cs_symtab_free(*symtab);
+}
+
+/* The function that holds this address of the file: its name (owned by the table), or NULL. */
+const char *cs_symtab_find(const struct cs_symtab *symtab, uint64_t vaddr);
+
+/* Is there a function of this name? Looks at all. */
+bool cs_symtab_has(const struct cs_symtab *symtab, const char *name);
+
+size_t cs_symtab_count(const struct cs_symtab *symtab);
