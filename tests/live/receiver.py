@@ -39,7 +39,7 @@ class Connection:
         self.began = time.monotonic()
 
     def body(self):
-        length = int(self.headers["content-length"])
+        length = int(self.headers.get("content-length", 0))
         while len(self.buffer) < length:
             self.receive()
         body, self.buffer = self.buffer[:length], self.buffer[length:]

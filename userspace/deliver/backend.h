@@ -6,6 +6,7 @@
 #pragma once
 
 #include "deliver/parcel.h"
+#include "deliver/transport.h"
 #include "export/process.h"
 #include "profile/profile.h"
 
@@ -27,7 +28,9 @@ struct cs_verdict_text {
 
 struct cs_backend {
 	const char *name;
-	const char *path; /* of the URL, if the user gives none */
+	const char *path;                /* of the URL, if the user gives none */
+	const struct cs_header *headers; /* of every request, besides the user's */
+	size_t nheaders;
 	/* Make the parcels of a profile, none if it has no samples. Returns 0, what put returned, or -errno. */
 	int (*pack)(const struct cs_profile *profile, const struct cs_pack_options *options,
 		    cs_pack_fn *put, void *ctx);

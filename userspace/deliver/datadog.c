@@ -194,8 +194,15 @@ static int pack(const struct cs_profile *profile, const struct cs_pack_options *
 	return err;
 }
 
+static const struct cs_header headers[] = {
+	{.name = "DD-EVP-ORIGIN", .text = "coroscope"},
+	{.name = "DD-EVP-ORIGIN-VERSION", .text = CS_VERSION},
+};
+
 const struct cs_backend cs_backend_datadog = {
 	.name = "datadog",
 	.path = "/profiling/v1/input",
+	.headers = headers,
+	.nheaders = ARRAY_SIZE(headers),
 	.pack = pack,
 };

@@ -20,6 +20,7 @@ struct kept {
 
 struct cs_sender {
 	const struct cs_sender_options *options;
+	struct cs_transport_options transport_options;
 	struct cs_transport *transport;
 	struct cs_parcels *spool; /* NULL: in memory */
 	struct kept *first, **end;
@@ -62,7 +63,10 @@ int cs_sender_new(const struct cs_sender_options *options, struct cs_sender **re
 		return -ENOMEM;
 	sender->options = options;
 	sender->end = &sender->first;
-	err = cs_transport_new(&options->transport, &sender->transport);
+	sender->transport_options = options->transport;
+	sender->transport_options.fixed = options->backend->headers;
+	sender->transport_options.nfixed = options->backend->nheaders;
+	err = cs_transport_new(&sender->transport_options, &sender->transport);
 	if (!err && options->spool)
 		err = cs_parcels_open(options->spool, &options->limits, &sender->spool);
 	if (err)

@@ -225,6 +225,8 @@ static int make_headers(const struct cs_transport_options *options, const struct
 		return -ENOMEM;
 	for (size_t i = 0; !err && i < options->nheaders; i++)
 		err = append_header(list, &options->headers[i], answer);
+	for (size_t i = 0; !err && i < options->nfixed; i++)
+		err = append_header(list, &options->fixed[i], answer);
 	return err;
 }
 

@@ -29,6 +29,8 @@ struct cs_transport_options {
 	const char *cert_file, *key_file;
 	const struct cs_header *headers;
 	size_t nheaders;
+	const struct cs_header *fixed; /* likewise: what such servers want of everybody */
+	size_t nfixed;
 	const char *user_agent;
 	uint64_t timeout_ns;               /* of a whole request; 0: 30 s */
 	const volatile sig_atomic_t *stop; /* once it is not 0 a request under way ends */
