@@ -19,7 +19,7 @@ def numbers(header, pattern, after=""):
     return {name: int(number) for name, number in re.findall(pattern, text[text.index(after):])}
 
 
-KINDS = numbers("event.h", r"\bCS_EV_(\w+) = (\d+),")
+KINDS = numbers("event.h", r"\bCS_EV_(\w+) =\s+(\d+),")
 ORIGINS = numbers("event.h", r"\bCS_ORIGIN_(\w+) = (\d+),")
 END_REASONS = numbers("event.h", r"\bCS_END_(\w+) = (\d+),")
 COUNTERS = numbers("status.h", r"\bX\((\w+), (\d+), ", after="#define CS_COUNTER(X)")
