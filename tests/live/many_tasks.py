@@ -17,6 +17,8 @@ PASS = struct.Struct("<QIIII")  # weight_ns, ntasks, ndropped, coherence, every
 SHARES = {"a": 0.7, "b": 0.2, "c": 0.1}  # by name; half of c's wait for a task in d(), where their time is
 SIGMAS = 5
 MEMORY_KB = 400_000
+# Passes may take 2% of a CPU. One over a share takes some 20 ms where the machine has nothing else to do, and up to 90 ms where it is busy (3.8).
+LEAST_RATE = 0.2
 
 
 def record(pid, path):
@@ -68,7 +70,7 @@ def test_100_000_tasks():
     live.check("of the size it should have", all(live.near(tasks, 1.05 * TASKS / every, 0.1) for _, _, tasks, every in shares), shares)
     length_s = (shares[-1][0] - shares[0][0]) / 1e9
     rate = (len(shares) - 1) / length_s
-    live.check(f"{rate:.1f} passes a second are held", rate > 0.5, [ts_ns for ts_ns, *_ in passes])
+    live.check(f"{rate:.2f} passes a second are held", rate > LEAST_RATE, [ts_ns for ts_ns, *_ in passes])
     check_shares(found, shares)
     expected = sum(weight_ns for _, weight_ns, _, _ in passes) / 1e9 * TASKS * live.RATE_HZ
     total = live.weight(found, lambda stack: stack.has("a") or stack.has("b") or stack.has("c"))
