@@ -9,7 +9,15 @@
 #include <linux/bpf.h>
 #include <linux/bpf_perf_event.h>
 #include <linux/types.h>
+#include <linux/version.h>
 #include <stdbool.h>
+
+/* Known to the kernel by its name and size, in values of maps; the build machine's headers may be older than 6.18. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+struct bpf_task_work {
+	__u64 opaque;
+} __attribute__((aligned(8)));
+#endif
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -25,6 +33,11 @@ struct thread_struct {
 typedef struct {
 	int counter;
 } atomic_t;
+
+/* In the type of a function that libbpf looks for: a mere declaration would not match. */
+struct bpf_map {
+	__u32 id;
+};
 
 struct signal_struct {
 	atomic_t live;

@@ -316,11 +316,12 @@ CS_ASSERT_SIZE(struct cs_ev_task, 72);
 enum cs_coherence {
 	CS_COHERENT_QUIET = 1,    /* the loop's thread was asleep throughout: one true instant */
 	CS_COHERENT_PER_TASK = 2, /* each task was read twice and had not changed */
+	CS_COHERENT_IN_TASK = 3,  /* the loop's thread itself copied it: one true instant */
 };
 
 struct cs_ev_pass {
-	struct cs_ev_hdr hdr;
-	__u64 weight_ns; /* time that each suspended task of this pass stands for */
+	struct cs_ev_hdr hdr; /* flags: us that the loop's thread stood still for it */
+	__u64 weight_ns;      /* time that each suspended task of this pass stands for */
 	__u32 ntasks;
 	__u32 ndropped;  /* tasks that changed or could not be read */
 	__u32 coherence; /* enum cs_coherence */

@@ -31,8 +31,8 @@ enum cs_status {
  * X(name, id, is it a loss, sentence): the accounts. CPU ticks: TICKS = SAMPLES + IDLE + OTHER + RING_FULL + NESTED,
  * counted in the kernel. The due ticks are those that fit into the time that the clock was on, on every CPU: due =
  * TICKS + IDLE_ASLEEP + MISSED, the last two settled in user space. Wall: WALL_THREADS = WALL_SAMPLES + WALL_SAME + WALL_RUNNING +
- * WALL_IDLE + WALL_TORN + WALL_RING_FULL. Passes over tasks: PASSES = PASSES_QUIET + PASSES_PER_TASK +
- * PASSES_FAILED, and the due ones are PASSES + PASSES_MISSED.
+ * WALL_IDLE + WALL_TORN + WALL_RING_FULL. Passes over tasks: PASSES = PASSES_QUIET + PASSES_IN_TASK +
+ * PASSES_PER_TASK + PASSES_FAILED, and the due ones are PASSES + PASSES_MISSED.
  */
 #define CS_COUNTER(X)                                                                              \
 	X(TICKS, 0, 0, "CPU ticks seen")                                                           \
@@ -78,7 +78,13 @@ enum cs_status {
 	  "tasks not read by a pass, for which others stand: there were too many")                 \
 	X(NATIVE_STACKS, 37, 0, "native stacks down to their root")                                \
 	X(NATIVE_INCOMPLETE, 38, 0, "native stacks that end before their root")                    \
-	X(NATIVE_RING_FULL, 39, 1, "native stacks lost: ring buffer full")
+	X(NATIVE_RING_FULL, 39, 1, "native stacks lost: ring buffer full")                         \
+	X(PASSES_IN_TASK, 40, 0, "passes over a copy made at one instant in the loop's thread")    \
+	X(INSTANTS, 41, 0, "such copies made")                                                     \
+	X(INSTANTS_LATE, 42, 0, "such copies not made: the thread did not come by in time")        \
+	X(INSTANTS_CUT, 43, 0,                                                                     \
+	  "such copies not finished: the loop would have been held for too long")                  \
+	X(INSTANTS_NS, 44, 0, "nanoseconds that loops were held by such copies")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,

@@ -12,7 +12,7 @@ import raw
 SUMS = {
     "TICKS": ("SAMPLES", "IDLE", "OTHER", "RING_FULL", "NESTED"),
     "WALL_THREADS": ("WALL_SAMPLES", "WALL_SAME", "WALL_RUNNING", "WALL_TORN", "WALL_RING_FULL"),
-    "PASSES": ("PASSES_QUIET", "PASSES_PER_TASK", "PASSES_FAILED"),
+    "PASSES": ("PASSES_QUIET", "PASSES_IN_TASK", "PASSES_PER_TASK", "PASSES_FAILED"),
 }
 DUE = re.compile(r"due ticks (\d+) = (\d+) samples \+ (\d+) idle \+ (\d+) of other processes \+ (\d+) missed \+ (\d+) lost")
 

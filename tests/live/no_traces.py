@@ -113,6 +113,24 @@ def test_kill():
     live.check("SIGKILL: it was killed", code == -signal.SIGKILL, code)
 
 
+def test_busy_loop():
+    """A loop that never rests is asked for copies of its memory: whoever asks may be killed at any moment of that."""
+    if "tasks are seen at one instant" not in live.run([live.COROSCOPE, "check"]).out:
+        raise live.Skip("this kernel makes no copies in a thread's own context: boot 6.18 or later")
+    with live.target(live.interpreter(), "rounds.py", 60, 60) as program:
+        for turn in range(5):
+            with recording("-p", program.pid, "-f", "collapsed") as process:
+                def objects(process=process):
+                    return held(process.pid)
+                live.until(lambda: "take_instant" in {name for key, name in existing().items() if key in objects()})
+                time.sleep(0.1 + turn * 0.013)
+                left = objects()
+                process.kill()
+                process.wait()
+            check_gone("SIGKILL beside a busy loop", left)
+        live.check("the busy loop goes on", program.poll() is None)
+
+
 def test_failure():
     """The profile cannot be written, after a whole capture."""
     with live.small_disk("4k") as full:
@@ -120,4 +138,4 @@ def test_failure():
         live.check("failed output: it failed", code == live.FAILURE, (code, err))
 
 
-live.main(test_duration, test_signals, test_kill, test_failure)
+live.main(test_duration, test_signals, test_kill, test_busy_loop, test_failure)

@@ -41,7 +41,7 @@ def check_nobodys(found):
 
 def print_coherence(total):
     due = total["PASSES"] + total["PASSES_MISSED"]
-    shares = {name: f"{total[name] / due:.1%}" for name in ("PASSES_QUIET", "PASSES_PER_TASK", "PASSES_FAILED", "PASSES_MISSED")}
+    shares = {name: f"{total[name] / due:.1%}" for name in ("PASSES_QUIET", "PASSES_IN_TASK", "PASSES_PER_TASK", "PASSES_FAILED", "PASSES_MISSED")}
     print(f"     of {due} due passes: {shares}")
     readings = total["TASKS"] + total["TASKS_DROPPED"]
     print(f"     of {readings} readings of tasks {total['TASKS_DROPPED']} ({total['TASKS_DROPPED'] / max(1, readings):.1%}) were lost as not coherent;"
@@ -59,7 +59,9 @@ def test_storm():
     live.check("not one task is below another than its own", not wrong, wrong.most_common(20))
     check_nobodys(found)
     live.check("most are seen below their own", made["right"] >= 0.99 * made.total() > live.RATE_HZ, made)
-    live.check("what could not be read coherently is counted", total["TASKS"] > 1000 and total["TASKS_DROPPED"] + total["PASSES_FAILED"] > 0, total)
+    # at one instant everything can be
+    live.check("what could not be read coherently is counted",
+               total["TASKS"] > 1000 and (total["TASKS_DROPPED"] + total["PASSES_FAILED"] > 0 or total["PASSES_PER_TASK"] < 10), total)
 
 
 if LONG:

@@ -32,7 +32,7 @@ def read(path):
                 file.seek(at)
                 total = raw.counters(raw.Record(kind, flags, ts_ns, pid, tid, file.read(size - raw.HEADER.size)))
     live.check("the capture is whole, and all its passes are accounted for", last == raw.KINDS["END"] and total and
-               total["PASSES"] == total["PASSES_QUIET"] + total["PASSES_PER_TASK"] + total["PASSES_FAILED"], total)
+               total["PASSES"] == sum(total["PASSES_" + kind] for kind in ("QUIET", "IN_TASK", "PER_TASK", "FAILED")), total)
     return total
 
 

@@ -15,6 +15,7 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "collect/instants.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "python/layout.h"
@@ -189,6 +190,15 @@ static void check_iterator(const struct cs_check_host *host, struct answer *answ
 			       "boot a kernel of 5.18 or later");
 }
 
+/* Nothing is missing without it: what is shown is as true, only less of it. */
+static void check_instants(const struct cs_check_host *host, struct answer *answer)
+{
+	answer_value(answer, "%s",
+		     host->instants ? "tasks are seen at one instant (bpf_task_work)"
+				    : "tasks are confirmed one by one (at one instant from Linux "
+				      "6.18 on)");
+}
+
 unsigned int cs_check_report_host(const struct cs_check_host *host, FILE *out)
 {
 	static const struct {
@@ -205,6 +215,7 @@ unsigned int cs_check_report_host(const struct cs_check_host *host, FILE *out)
 		{"memlock limit", check_memlock},
 		{"kptr_restrict", check_kptr},
 		{"wall clock", check_iterator},
+		{"busy event loops", check_instants},
 	};
 	unsigned int missing = 0;
 
@@ -376,6 +387,7 @@ int cs_cli_check(int argc, char **argv)
 	if (argp_parse(&argp, argc, argv, 0, NULL, &pid))
 		return CS_EXIT_USAGE;
 	cs_check_host_read("", &host);
+	host.instants = cs_instants_possible();
 	missing = cs_check_report_host(&host, stdout);
 	cs_check_report_versions(stdout);
 	if (pid)

@@ -167,6 +167,22 @@ static void print_share(const uint64_t *counters)
 			100.0 * (double)read / (double)(read + counters[CS_COUNTER_TASKS_UNREAD]));
 }
 
+/* How passes over suspended tasks were known to be true. */
+static void print_passes(const uint64_t *c)
+{
+	double percent = 100.0 / (double)(c[CS_COUNTER_PASSES] ? c[CS_COUNTER_PASSES] : 1);
+
+	if (!c[CS_COUNTER_PASSES])
+		return;
+	cs_info("passes over tasks %" PRIu64
+		": %.1f%% while the loop slept, %.1f%% copied at one instant, "
+		"%.1f%% confirmed task by task, %.1f%% given up",
+		c[CS_COUNTER_PASSES], (double)c[CS_COUNTER_PASSES_QUIET] * percent,
+		(double)c[CS_COUNTER_PASSES_IN_TASK] * percent,
+		(double)c[CS_COUNTER_PASSES_PER_TASK] * percent,
+		(double)c[CS_COUNTER_PASSES_FAILED] * percent);
+}
+
 /* Why it is less than was asked for, if it is. */
 static const char *ending(const struct cs_profile_meta *meta)
 {
@@ -204,6 +220,7 @@ void cs_output_summary(const struct cs_output *output, const struct cs_profile *
 			c[CS_COUNTER_SAMPLES], c[CS_COUNTER_IDLE] + c[CS_COUNTER_IDLE_ASLEEP],
 			c[CS_COUNTER_OTHER], c[CS_COUNTER_MISSED], lost);
 		print_share(c);
+		print_passes(c);
 		print_losses(c);
 	}
 	for (size_t i = 0; i < cs_profile_nnotes(profile); i++)

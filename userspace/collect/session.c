@@ -11,6 +11,7 @@
 
 #include "collect/crowd.h"
 #include "collect/due.h"
+#include "collect/instants.h"
 #include "collect/names.h"
 #include "collect/natives.h"
 #include "collect/probes.h"
@@ -42,6 +43,7 @@ struct cs_session {
 	struct cs_buf named;  /* fresh with the names that it needs */
 	uint64_t turn_ns;     /* length of a turn */
 	uint64_t last_ns, next_ns, flushed_ns;
+	struct cs_instants *instants; /* NULL: tasks are not asked for */
 	struct cs_visit visit;
 	struct cs_due *due;            /* NULL until the clock starts */
 	uint64_t own[CS_COUNTER_MAX_]; /* the collector's accounts */
@@ -97,10 +99,13 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 		err = cs_crowd_init(&session->crowd, session->probes, session->names);
 	if (!err && options->native)
 		err = begin_natives(session);
+	if (!err && options->async != CS_ASYNC_OFF)
+		err = cs_instants_new(session->visit.counters, &session->instants);
 	if (err)
 		return err;
 	session->visit = (struct cs_visit){
 		.probes = session->probes,
+		.instants = session->instants,
 		.all_processes = cs_crowd_discovers(&session->crowd),
 		.no_idle = options->no_idle,
 		.tasks_weigh = options->mode == CS_MODE_WALL && !options->no_idle &&
@@ -116,6 +121,7 @@ void cs_session_free(struct cs_session *session)
 	if (!session)
 		return;
 	cs_crowd_clear(&session->crowd);
+	cs_instants_free(session->instants);
 	cs_probes_free(session->probes);
 	cs_names_free(session->names);
 	cs_natives_free(session->natives);

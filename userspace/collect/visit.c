@@ -13,6 +13,8 @@
 #define MS          1000000ull
 /* How long one turn may wait, all processes together, for event loops to be asleep. */
 #define WAIT_NS     (2 * MS)
+/* ... and for copies of those that never are. */
+#define INSTANTS_NS (2 * MS)
 /* A pass over tasks that took d is not repeated before 50 d: 2% of a CPU for a process ... */
 #define PASS_BUDGET 50
 /* ... and 4% for all processes together: with n of them not before 25 n d. */
@@ -87,6 +89,18 @@ static int introduce_threads(struct cs_target *target, struct cs_buf *out)
 	return err;
 }
 
+static enum cs_counter pass_counter(enum cs_coherence coherence)
+{
+	switch (coherence) {
+	case CS_COHERENT_QUIET:
+		return CS_COUNTER_PASSES_QUIET;
+	case CS_COHERENT_IN_TASK:
+		return CS_COUNTER_PASSES_IN_TASK;
+	default:
+		return CS_COUNTER_PASSES_PER_TASK;
+	}
+}
+
 static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_t budget,
 		       uint64_t wait_ns, struct cs_buf *out)
 {
@@ -102,6 +116,8 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 	if (!target->introduced && introduce_threads(target, out))
 		return -ENOMEM;
 	cs_mem_forget(target->mem);
+	if (visit->instants)
+		cs_tasks_use_instants(target->tasks, cs_instants_source(visit->instants));
 	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, out, &result);
 	target->pass_at_ns = now + result.cpu_ns * budget;
 	visit->counters[CS_COUNTER_PASSES]++;
@@ -112,8 +128,7 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 		visit->counters[CS_COUNTER_PASSES_FAILED]++;
 		return err == -ENOMEM ? err : 0;
 	}
-	visit->counters[result.coherence == CS_COHERENT_QUIET ? CS_COUNTER_PASSES_QUIET
-							      : CS_COUNTER_PASSES_PER_TASK]++;
+	visit->counters[pass_counter(result.coherence)]++;
 	target->last_pass_ns = now;
 	return 0;
 }
@@ -127,6 +142,8 @@ int cs_visit_tasks(struct cs_visit *visit, struct cs_target *targets, struct cs_
 		budget += target->tasks ? PASS_SHARE : 0;
 	if (budget < PASS_BUDGET)
 		budget = PASS_BUDGET;
+	if (visit->instants)
+		cs_instants_turn(visit->instants, end + INSTANTS_NS);
 	HASH_ITER (hh, targets, target, tmp) {
 		uint64_t now = cs_now_ns();
 		int err = pass_target(visit, target, budget, now < end ? end - now : 0, out);

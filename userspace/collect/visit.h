@@ -10,12 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collect/instants.h"
 #include "collect/probes.h"
 #include "collect/target.h"
 #include "core/buf.h"
 
 struct cs_visit {
-	struct cs_probes *probes; /* borrowed */
+	struct cs_probes *probes;     /* borrowed */
+	struct cs_instants *instants; /* borrowed, or NULL: no copies are made */
 	bool all_processes;
 	bool no_idle;     /* sleeping threads are not asked for */
 	bool tasks_weigh; /* else suspended tasks are read for their tree only */

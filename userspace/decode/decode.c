@@ -326,7 +326,7 @@ static int decode_pass(struct record *rec, struct cs_event *ret)
 	const struct cs_ev_pass *wire = rec->fixed;
 
 	if (wire->ntasks > CS_MAX_TASKS || wire->every > CS_MAX_TASKS ||
-	    wire->coherence < CS_COHERENT_QUIET || wire->coherence > CS_COHERENT_PER_TASK)
+	    wire->coherence < CS_COHERENT_QUIET || wire->coherence > CS_COHERENT_IN_TASK)
 		return -EBADMSG;
 	ret->pass.weight_ns = wire->weight_ns;
 	ret->pass.ndropped = wire->ndropped;

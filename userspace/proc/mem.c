@@ -64,7 +64,8 @@ struct cs_mem {
 		uint64_t page;
 		const char *data;
 	} near[NEAR_PAGES];
-	uint64_t through[MAX_THROUGH]; /* page numbers: see cs_mem_renew */
+	const struct cs_mem_image *image; /* sealed: pages come from there */
+	uint64_t through[MAX_THROUGH];    /* page numbers: see cs_mem_renew */
 	uint32_t nthrough, renewed;
 };
 
@@ -235,6 +236,37 @@ static size_t merge_runs(const uint64_t *pages, size_t n, size_t limit, struct i
 	return i;
 }
 
+static int compare_image_page(const void *key, const void *item)
+{
+	uint64_t page = *(const uint64_t *)key, other = *(const uint64_t *)item >> PAGE_SHIFT;
+
+	return (page > other) - (page < other);
+}
+
+/* Take pages that all have entries from the image. One that it does not hold stays PAGE_WANTED. Returns 0 or -ENOMEM. */
+static int take_pages(struct cs_mem *mem, const uint64_t *pages, size_t n)
+{
+	const struct cs_mem_image *image = mem->image;
+
+	if (arena_reserve(mem, n))
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t *at =
+			bsearch(&pages[i], image->pages, image->n, sizeof(*at), compare_image_page);
+
+		if (!at)
+			continue;
+		if (*at & CS_MEM_UNREADABLE) {
+			*page_entry(mem, pages[i]) = PAGE_UNREADABLE;
+			continue;
+		}
+		memcpy(mem->arena + mem->arena_used * PAGE_BYTES,
+		       image->data + (size_t)(at - image->pages) * PAGE_BYTES, PAGE_BYTES);
+		*page_entry(mem, pages[i]) = (int32_t)++mem->arena_used;
+	}
+	return 0;
+}
+
 /*
  * Read ascending pages that all have entries. The kernel stops at the first page it cannot read: that one
  * is marked and reading resumes behind it. Batches shrink while that happens, so that a target full of
@@ -246,6 +278,8 @@ static int load_pages(struct cs_mem *mem, const uint64_t *pages, size_t n)
 	size_t limit = MAX_RUNS;
 	size_t i = 0;
 
+	if (mem->image)
+		return take_pages(mem, pages, n);
 	if (arena_reserve(mem, n))
 		return -ENOMEM;
 	while (i < n && !mem->err) {
@@ -307,6 +341,34 @@ void cs_mem_want(struct cs_mem *mem, uint64_t addr, size_t size)
 		mem->npages++;
 		*entry = PAGE_WANTED;
 	}
+}
+
+void cs_mem_seal(struct cs_mem *mem, const struct cs_mem_image *image)
+{
+	cs_mem_forget(mem);
+	mem->image = image;
+}
+
+void cs_mem_unseal(struct cs_mem *mem)
+{
+	mem->image = NULL;
+}
+
+size_t cs_mem_asked(const struct cs_mem *mem, uint64_t *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < mem->cap_groups; i++) {
+		const struct group *group = &mem->groups[i];
+
+		for (uint32_t k = 0; group->generation == mem->generation && k < GROUP_PAGES; k++) {
+			if (group->pages[k] == PAGE_UNKNOWN)
+				continue;
+			if (n++ < max)
+				ret[n - 1] = ((group->key << GROUP_SHIFT) + k) << PAGE_SHIFT;
+		}
+	}
+	return n;
 }
 
 static int compare_pages(const void *a, const void *b)

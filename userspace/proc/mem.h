@@ -36,6 +36,25 @@ void cs_mem_renew(struct cs_mem *mem);
 /* Forget if more than so many pages are cached: how a long reading stays small. Returns whether. */
 bool cs_mem_trim(struct cs_mem *mem, uint32_t pages);
 
+/* Pages as they all were at one instant. */
+struct cs_mem_image {
+	const uint64_t *
+		pages; /* their addresses, ascending; CS_MEM_UNREADABLE is added to that of one without bytes */
+	const char *data; /* n pages of 4,096 bytes, in the same order */
+	size_t n;
+};
+#define CS_MEM_UNREADABLE 1ull
+
+/*
+ * Forget, and until unsealed take every page from the image (borrowed) instead of the process: what it does not hold cannot be read.
+ * Unsealing keeps what was taken from it.
+ */
+void cs_mem_seal(struct cs_mem *mem, const struct cs_mem_image *image);
+void cs_mem_unseal(struct cs_mem *mem);
+
+/* The addresses of all pages asked for since the cache was forgotten, got or not: in no order, at most max. Returns how many there are. */
+size_t cs_mem_asked(const struct cs_mem *mem, uint64_t *ret, size_t max);
+
 /* Note that [addr, addr + size) will be read; absurd ranges are ignored (the read then fails). */
 void cs_mem_want(struct cs_mem *mem, uint64_t addr, size_t size);
 

@@ -191,6 +191,8 @@ static int append_pass(const struct cs_task_records *records, uint32_t ntasks, s
 	if (!ev)
 		return -ENOMEM;
 	ev->hdr = header(records, CS_EV_PASS, size);
+	ev->hdr.flags = (uint16_t)(records->held_ns / 1000 < UINT16_MAX ? records->held_ns / 1000
+									: UINT16_MAX);
 	ev->weight_ns = records->weight_ns;
 	ev->ntasks = ntasks;
 	ev->ndropped = walk->ndropped;

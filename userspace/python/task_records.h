@@ -23,6 +23,7 @@ struct cs_task_records {
 	struct cs_roster *roster; /* what the reader knows, brought up to date */
 	uint64_t ts_ns, weight_ns;
 	enum cs_coherence coherence;
+	uint64_t held_ns; /* so long the loop's thread stood still for it */
 };
 
 /* Is this task part of the pass? What was dropped has no state. */

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "python/instant.h"
 #include "python/loops.h"
 #include "python/quiet.h"
 #include "python/roster.h"
@@ -42,6 +43,8 @@
  * open files for each.
  */
 #define STILL_THREADS    32
+/* A copy that lacks something is made again so often at most. */
+#define COPY_TRIES       3
 /* The first pass, and one at rest, may read so many times what others read: at most a tenth of a second of work or two. */
 #define WHOLE_TIMES      8u
 /* A pass over a share should take no more CPU time than this, as long as it reads some thousand tasks. */
@@ -65,6 +68,8 @@ struct cs_tasks {
 	uint64_t whole_at_ns;    /* all of them, if the process is at rest, not before */
 	struct cs_roster roster; /* what the records said so far */
 	unsigned int restless;   /* passes in a row that found no rest */
+	bool in_task;            /* the last reading was of a copy made in the loop's thread */
+	struct cs_instant_reader instants;
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -128,7 +133,13 @@ void cs_tasks_free(struct cs_tasks *tasks)
 	cs_quiet_free(tasks->process);
 	cs_walk_free(&tasks->walk);
 	cs_roster_free(&tasks->roster);
+	cs_instant_reader_free(&tasks->instants);
 	free(tasks);
+}
+
+void cs_tasks_use_instants(struct cs_tasks *tasks, const struct cs_instant_source *source)
+{
+	tasks->instants.source = source;
 }
 
 void cs_tasks_limit(struct cs_tasks *tasks, uint32_t most)
@@ -164,6 +175,12 @@ static bool watch_loops(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 static bool is_quiet(void *arg)
 {
 	return cs_quiet_end(arg);
+}
+
+static bool is_copied(void *arg)
+{
+	(void)arg;
+	return true;
 }
 
 /* twice: it is not at rest, or not known whether. Returns what cs_walk_read returns. */
@@ -202,6 +219,59 @@ static int read_now(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, bool
 	return 0;
 }
 
+/* Read a copy. Returns 0, or an error if it lacks something that had to be read. */
+static int read_copy(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint32_t tid)
+{
+	const struct cs_walk_plan plan = {.share = &tasks->share, .quiet = is_copied};
+	int err = cs_instant_begin(&tasks->instants, ctx->mem, tid), lacking;
+
+	if (err)
+		return err;
+	err = cs_walk_read(&tasks->walk, ctx, &tasks->asyncio, &plan);
+	lacking = cs_instant_end(&tasks->instants, ctx->mem);
+	if (lacking)
+		return lacking < 0 ? lacking : -ENODATA;
+	return err;
+}
+
+/*
+ * Read a copy that the loop's own thread makes. With several loops that run there is no such instant: the others go on
+ * meanwhile. A copy that lacks something is made again, with it, until it is plain that too much changes.
+ */
+static int read_in_task(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
+{
+	uint32_t tids[CS_LOOPS_MAX], tid;
+	int err = -ENODATA;
+
+	if (!tasks->instants.source || !tasks->instants.pages.n ||
+	    cs_loops_tids(&tasks->loops, tids) != 1)
+		return -EAGAIN;
+	tid = tids[0];
+	for (int tries = 0; err == -ENODATA && tries < COPY_TRIES; tries++)
+		err = read_copy(tasks, ctx, tid);
+	if (err == -ENODATA)
+		cs_instant_rest(&tasks->instants);
+	if (err)
+		return err;
+	watch_loops(tasks, ctx);
+	return cs_loops_tids(&tasks->loops, tids) == 1 && tids[0] == tid ? 0 : -EAGAIN;
+}
+
+/* Of a process that is not at rest. Returns -EBUSY, or the walk's error. */
+static int read_restless(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
+{
+	int err;
+
+	tasks->in_task = !read_in_task(tasks, ctx);
+	if (tasks->in_task)
+		return -EBUSY;
+	err = read_now(tasks, ctx, true);
+	/* without room for what was learnt the next pass does without a copy, too */
+	if (err == -EBUSY && tasks->instants.source)
+		cs_instant_learn(&tasks->instants, ctx->mem);
+	return err;
+}
+
 /*
  * Find a reading that holds. It is begun when the process is at rest, or when that has been waited for in vain. One that holds only task by task
  * is good enough if there is no time for another. Returns 0, -EBUSY (task by task) or the walk's error.
@@ -216,10 +286,10 @@ static int read_tasks(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, ui
 		bool quiet = cs_quiet_begin(tasks->quiet);
 		bool last = now_ns() >= deadline;
 
-		if (quiet || (last && err == -EAGAIN))
-			err = read_now(tasks, ctx, !quiet);
+		if (quiet)
+			err = read_now(tasks, ctx, false);
 		if (err == -EAGAIN && last)
-			err = read_now(tasks, ctx, true);
+			err = read_restless(tasks, ctx);
 		if (err != -EAGAIN && (err != -EBUSY || last))
 			return err;
 		/* as long as this one took, the next one would take */
@@ -272,6 +342,7 @@ static int read_share(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, ui
 
 	set_share(tasks, at_rest);
 	tasks->still = false;
+	tasks->in_task = false;
 	err = read_tasks(tasks, ctx, patience(tasks, wait_ns));
 	tasks->restless = err == -EBUSY ? tasks->restless + 1 : 0;
 	return err;
@@ -301,13 +372,16 @@ static int pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, 
 	if (err && err != -EBUSY)
 		return err;
 	ret->nunread = tasks->walk.nunread;
-	ret->coherence = err ? CS_COHERENT_PER_TASK : CS_COHERENT_QUIET;
+	ret->coherence = !err             ? CS_COHERENT_QUIET
+			 : tasks->in_task ? CS_COHERENT_IN_TASK
+					  : CS_COHERENT_PER_TASK;
 	if (still) {
 		ret->ntasks = (uint32_t)tasks->roster.n;
 		ret->again = true;
 		return cs_task_records_again(&records, out);
 	}
-	records.ts_ns = tasks->walk_ns;
+	records.ts_ns = tasks->in_task ? tasks->instants.copy.began_ns : tasks->walk_ns;
+	records.held_ns = tasks->in_task ? tasks->instants.copy.held_ns : 0;
 	records.coherence = ret->coherence;
 	err = cs_task_records_write(&records, out, &ret->ntasks);
 	if (err)

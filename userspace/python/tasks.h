@@ -6,8 +6,9 @@
  *
  * Coherence: the caller's process keeps running. A pass is quiet if the loops' threads were off the CPU
  * for its whole length (/proc/PID/task/TID/syscall does not say "running", and the run count in
- * /proc/PID/task/TID/schedstat did not move: CS_COHERENT_QUIET); it waits up to wait_ns for such a moment. If one
- * runs all the same, every task read from then on is read twice and kept only if nothing changed in between (CS_COHERENT_PER_TASK).
+ * /proc/PID/task/TID/schedstat did not move: CS_COHERENT_QUIET); it waits up to wait_ns for such a moment. If none
+ * comes, it reads a copy that the loop's thread makes of its memory (CS_COHERENT_IN_TASK), where somebody has such copies made. Else, and
+ * from when on one runs all the same, every task is read twice and kept only if nothing changed in between (CS_COHERENT_PER_TASK).
  * Types are checked on every object; what fails is counted in ndropped, never guessed.
  *
  * If no thread of the process has run since the last quiet pass, its reading is taken again: see tasks.c.
@@ -19,6 +20,7 @@
 
 #include "core/buf.h"
 #include "proc/mem.h"
+#include "python/instant.h"
 #include "python/interp.h"
 
 struct cs_tasks; /* what is remembered of one process between passes */
@@ -30,6 +32,9 @@ static inline void cs_tasks_freep(struct cs_tasks **tasks)
 {
 	cs_tasks_free(*tasks);
 }
+
+/* From now on passes over loops that never rest may read copies from there (borrowed). */
+void cs_tasks_use_instants(struct cs_tasks *tasks, const struct cs_instant_source *source);
 
 struct cs_tasks_result {
 	uint32_t ntasks;

@@ -372,10 +372,10 @@ static void add_rest(struct cs_process *process, uint64_t ts_ns, uint64_t weight
 static void feed_pass(struct cs_process *process, const struct cs_event *event)
 {
 	const struct cs_event_pass *pass = &event->pass;
-	enum cs_pass_kind kind = pass->every > 1                        ? CS_PASS_SHARE
-				 : pass->ndropped                       ? CS_PASS_PARTIAL
-				 : pass->coherence == CS_COHERENT_QUIET ? CS_PASS_INSTANT
-									: CS_PASS_PER_TASK;
+	enum cs_pass_kind kind = pass->every > 1                           ? CS_PASS_SHARE
+				 : pass->ndropped                          ? CS_PASS_PARTIAL
+				 : pass->coherence == CS_COHERENT_PER_TASK ? CS_PASS_PER_TASK
+									   : CS_PASS_INSTANT;
 
 	cs_graph_pass(process->graph, event->ts_ns, pass->tasks, pass->ntasks, kind);
 	process->passed = true;

@@ -149,6 +149,14 @@ static void an_old_kernel_is_named(void **state)
 	assert_non_null(strstr(text, "MISSING kernel: 5.4.0-42-generic; "));
 }
 
+static void how_busy_loops_are_read_is_told(void **state)
+{
+	unsigned int missing;
+	_cleanup_free_ char *text = report_host(&missing);
+
+	assert_non_null(strstr(text, "ok      busy event loops: tasks are confirmed one by one"));
+}
+
 static void missing_btf_is_named(void **state)
 {
 	remove_file(BTF);
@@ -321,6 +329,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(nothing_is_missing_on_a_good_machine, good_machine),
 		cmocka_unit_test_setup(an_old_kernel_is_named, good_machine),
+		cmocka_unit_test_setup(how_busy_loops_are_read_is_told, good_machine),
 		cmocka_unit_test_setup(missing_btf_is_named, good_machine),
 		cmocka_unit_test_setup(only_the_strictest_lockdown_hurts, good_machine),
 		cmocka_unit_test_setup(without_capabilities_each_loss_is_named, good_machine),

@@ -637,7 +637,9 @@ static void test_pass(void **state)
 	wire->ntasks = 2;
 	wire->coherence = 0;
 	check_bad(&wire_buf);
-	wire->coherence = 3;
+	wire->coherence = CS_COHERENT_IN_TASK;
+	check_good(&wire_buf);
+	wire->coherence = CS_COHERENT_IN_TASK + 1;
 	check_bad(&wire_buf);
 	memset(cs_buf_extend(&wire_buf, (CS_MAX_TASKS + 1) * 8), 0, 8);
 	wire = (struct cs_ev_pass *)wire_buf.data;

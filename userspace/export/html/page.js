@@ -146,7 +146,7 @@ const ACCOUNTS = [
 	["visits to sleeping threads due", ["WALL_THREADS"],
 		["WALL_SAMPLES", "WALL_SAME", "WALL_RUNNING", "WALL_TORN", "WALL_RING_FULL"]],
 	["passes over tasks due", ["PASSES", "PASSES_MISSED"],
-		["PASSES_QUIET", "PASSES_PER_TASK", "PASSES_FAILED", "PASSES_MISSED"]],
+		["PASSES_QUIET", "PASSES_IN_TASK", "PASSES_PER_TASK", "PASSES_FAILED", "PASSES_MISSED"]],
 ];
 
 function accountLine([title, due, parts]) {
