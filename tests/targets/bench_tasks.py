@@ -2,7 +2,8 @@
 """bench_tasks.py KIND TASKS: TASKS tasks of five coroutines each, for tools/bench/tasks. KIND says what changes:
 
 asleep: nothing, all wait for ever. heartbeat: one more task wakes twenty times a second. changing: every task takes a step
-(and stops at another line, on another future) ten times a second, or as often as one thread can.
+(and stops at another line, on another future) ten times a second, or as often as one thread can. busy: one more task yields all the
+time, the others do not change: the loop never rests.
 
 Prints "ready", then in the busy kinds now and then: steps taken so far, CPU time and monotonic time in ns.
 """
@@ -65,13 +66,21 @@ async def change(gate):
         gate.say()
 
 
+async def yield_always(gate):
+    while True:
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        gate.steps += 1000
+        gate.say()
+
+
 async def main():
     kind, count = sys.argv[1], int(sys.argv[2])
     gate = Gate()
     tasks = [asyncio.create_task(first(gate), name=f"bench-{number}") for number in range(count)]
     await asyncio.sleep(0)
     if kind != "asleep":
-        tasks.append(asyncio.create_task({"heartbeat": beat, "changing": change}[kind](gate), name=kind))
+        tasks.append(asyncio.create_task({"heartbeat": beat, "changing": change, "busy": yield_always}[kind](gate), name=kind))
     print("ready", flush=True)
     await asyncio.gather(*tasks)
 

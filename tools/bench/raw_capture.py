@@ -9,7 +9,8 @@ INCLUDE = Path(__file__).resolve().parents[2] / "include" / "coroscope"
 HEADER = struct.Struct("<IHHQII")    # struct cs_ev_hdr
 STACK_COUNTS = struct.Struct("<HHB")  # nframes, nkernel, status of struct cs_ev_stack
 STACK_COUNTS_AT = 56
-PASS_TASKS_AT = 32                   # ntasks of struct cs_ev_pass
+PASS_COUNTS = struct.Struct("<III")  # ntasks, ndropped, coherence of struct cs_ev_pass
+PASS_COUNTS_AT = 32
 
 
 def header_numbers(name, pattern):
@@ -18,6 +19,7 @@ def header_numbers(name, pattern):
 
 
 KINDS = header_numbers("event.h", r"\bCS_EV_(\w+) =\s+(\d+),")
+IN_TASK = header_numbers("event.h", r"\bCS_COHERENT_(\w+) = (\d+),")["IN_TASK"]
 # status.h lists the ends of a walk first, then the accounts
 COUNTERS = {name: number for name, number in
             re.findall(r"X\((\w+), (\d+), ",
@@ -27,7 +29,8 @@ COUNTERS = {name: number for name, number in
 class RawCapture:
     """counters: the accounts of the whole capture. first_ns: of the first sample, on the monotonic clock, or
     None. frames: Python frames of the CPU samples, as a sorted list. created_frames: the same of creations.
-    passes: (moment in ns, tasks) of the passes over suspended tasks. samples: (moment in ns, process, Python frames) of each CPU
+    passes: (moment in ns, tasks) of the passes over suspended tasks. held_us: for how long each pass that was copied at one instant
+    held its loop. samples: (moment in ns, process, Python frames) of each CPU
     sample, execs: (moment in ns, process)."""
 
     def __init__(self, path):
@@ -35,7 +38,7 @@ class RawCapture:
         self.first_ns = None
         self.loaded_ns = None
         self.frames, self.created_frames, self.passes = [], [], []
-        self.samples, self.execs = [], []
+        self.samples, self.execs, self.held_us = [], [], []
         self.bytes = Path(path).stat().st_size
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             self._read(data)
@@ -59,7 +62,9 @@ class RawCapture:
             elif kind == KINDS["TASK_CREATED"]:
                 self.created_frames.append(STACK_COUNTS.unpack_from(data, at + STACK_COUNTS_AT)[0])
             elif kind == KINDS["PASS"]:
-                tasks_of[pid] = struct.unpack_from("<I", data, at + PASS_TASKS_AT)[0]
+                tasks_of[pid], _, coherence = PASS_COUNTS.unpack_from(data, at + PASS_COUNTS_AT)
+                if coherence == IN_TASK:
+                    self.held_us.append(flags)
                 self.passes.append((ts_ns, tasks_of[pid]))
             elif kind == KINDS["PASS_AGAIN"]:
                 self.passes.append((ts_ns, tasks_of.get(pid, 0)))

@@ -10,7 +10,7 @@ from statistics import median
 from machine import CPUS, TARGETS, Target, cpu_ns
 from recording import Recording
 
-KINDS = ("asleep", "heartbeat", "changing")
+KINDS = ("asleep", "heartbeat", "changing", "busy")
 RATE = 99
 AIM_RATE = 10  # passes a second that the aims speak of
 AIM_TASKS = 10_000
@@ -32,7 +32,8 @@ def without_passes(python, seconds):
 
 def passing(python, kind, tasks, seconds):
     """One capture. A dict: cpu (CPUs), passes and readings (a second), start_cpu_s, target_cpu (CPUs), the capture's size in
-    bytes a second, and the shares quiet, per_task and failed of the passes and lost of the readings. None: no pass was seen."""
+    bytes a second, the shares quiet, in_task, per_task and failed of the passes and lost of the readings, and for how long copies
+    held the loop (held_us, held_most_us; 0 without copies). None: no pass was seen."""
     with Target(python, TARGETS / "bench_tasks.py", kind, tasks, cpu=CPUS[-1]) as target, \
             Recording([target.pid], mode="wall", rate=RATE, cpu=CPUS[0]) as recording:
         recording.settle(SETTLE_S + tasks / TASKS_PER_SETTLE_S)
@@ -47,6 +48,8 @@ def passing(python, kind, tasks, seconds):
         return {"cpu": recording.capture_cpu_s / passed_s, "passes": len(read) / passed_s, "readings": sum(read) / passed_s,
                 "tasks_read": median(read), "start_cpu_s": recording.start_cpu_s, "target_cpu": target_ns / 1e9 / passed_s,
                 "quiet": counters["PASSES_QUIET"] / counters["PASSES"],
+                "in_task": counters["PASSES_IN_TASK"] / counters["PASSES"],
+                "held_us": median(raw.held_us or [0]), "held_most_us": max(raw.held_us, default=0),
                 "per_task": counters["PASSES_PER_TASK"] / counters["PASSES"],
                 "failed": counters["PASSES_FAILED"] / counters["PASSES"],
                 "lost": counters["TASKS_DROPPED"] / max(1, counters["TASKS_DROPPED"] + counters["TASKS"])}
