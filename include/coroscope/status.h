@@ -16,6 +16,7 @@
 	X(TORN, 6, "the thread ran while it was being read, or its stack was just changing") \
 	X(UNSUPPORTED, 7, "this interpreter is not supported")                               \
 	X(CUT, 8, "deeper than the frame limit: frames in the middle are left out")          \
+	X(NOT_SEEN, 9, "the frames of the event loop that runs the task were not seen yet")  \
 	X(NATIVE_NOT_YET, 16, "the process's code was not known yet")                        \
 	X(NATIVE_NO_CODE, 17, "the caller is in no code that is known")                      \
 	X(NATIVE_NO_RULE, 18, "there is no unwind information for the caller")               \

@@ -11,7 +11,8 @@ from truth_grammar import ANONYMOUS, Step
 
 # in order of weight: a stack counts under the first that it bears
 MARKS = {"[torn]": "torn", "[unreadable]": "unreadable", "[truncated]": "truncated", "[stale]": "stale",
-         "[tasks cut]": "other", "[unsupported Python]": "other", "[unknown]": "other", "[no Python thread]": "no Python"}
+         "[tasks cut]": "other", "[unsupported Python]": "other", "[unknown]": "other", "[not seen]": "other",
+         "[no Python thread]": "no Python"}
 # "left out": a deep stack, true but for the middle, which is marked; "no Python": the thread runs none, or not yet
 KINDS = ("true", "left out", "no Python", "truncated", "unreadable", "torn", "stale", "other", "impossible")
 NOT_TRUE = KINDS[3:]

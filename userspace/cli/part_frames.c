@@ -99,6 +99,8 @@ static const char *status_mark(enum cs_status status)
 		return "[unsupported Python]";
 	case CS_STATUS_TORN:
 		return "[torn]";
+	case CS_STATUS_NOT_SEEN:
+		return "[not seen]";
 	case CS_STATUS_NATIVE_NOT_YET:
 		return "[code not known yet]";
 	case CS_STATUS_NATIVE_NO_CODE:

@@ -33,8 +33,14 @@ void cs_parts_add_status(struct cs_parts *parts, enum cs_status status)
 		part->status = status;
 }
 
-static void add_base(struct cs_parts *parts, const struct cs_thread *thread)
+/* The frames of the thread's loop. A thread without number: nobody runs the task's loop. */
+static void add_base(struct cs_parts *parts, const struct cs_process *process, uint32_t tid)
 {
+	struct cs_thread *thread;
+
+	HASH_FIND(hh, process->threads, &tid, sizeof(tid), thread);
+	if (tid && (!thread || !thread->nbase))
+		cs_parts_add_status(parts, CS_STATUS_NOT_SEEN);
 	for (uint32_t i = 0; thread && i < thread->nbase; i++)
 		cs_parts_add_python(parts, &thread->base[i]);
 }
@@ -132,15 +138,12 @@ void cs_parts_add_lineage(struct cs_parts *parts, struct cs_process *process, st
 {
 	struct cs_task *tasks[CS_MAX_TASK_DEPTH];
 	enum cs_link link = CS_LINK_NONE;
-	struct cs_thread *thread;
 	bool cut;
 	uint32_t n = lineage(parts, process, leaf, tasks, CS_MAX_TASK_DEPTH, &cut);
 
 	if (!n)
 		return;
-	tid = tasks[n - 1]->tid ? tasks[n - 1]->tid : tid;
-	HASH_FIND(hh, process->threads, &tid, sizeof(tid), thread);
-	add_base(parts, thread);
+	add_base(parts, process, tasks[n - 1]->tid ? tasks[n - 1]->tid : tid);
 	if (cut)
 		cs_parts_add(parts, CS_PART_TASKS_CUT);
 	for (uint32_t i = n; i-- > 0;) {

@@ -110,6 +110,25 @@ static uint32_t innermost_loop(const struct cs_process *process, const struct cs
 	return i;
 }
 
+/*
+ * A loop that is not written in Python (uvloop) shows itself by what is the same, from the root on, when it sleeps and below a task
+ * that runs: nothing but what called it. Below a task that was begun eagerly there is also what began it.
+ */
+static bool is_called_alone(const struct cs_thread *thread, const struct cs_event_stack *stack,
+			    uint32_t from)
+{
+	const struct cs_event_stack *asleep = thread->last;
+
+	if (!stack->running.task || from >= stack->nframes || !asleep || asleep->running.task ||
+	    asleep->status != CS_STATUS_COMPLETE || asleep->nframes != stack->nframes - from)
+		return false;
+	for (uint32_t i = 0; i < asleep->nframes; i++)
+		if (asleep->frames[i].code != stack->frames[from + i].code ||
+		    asleep->frames[i].lasti != stack->frames[from + i].lasti)
+			return false;
+	return true;
+}
+
 void cs_process_learn_base(const struct cs_process *process, struct cs_thread *thread,
 			   const struct cs_event_stack *stack)
 {
@@ -119,6 +138,8 @@ void cs_process_learn_base(const struct cs_process *process, struct cs_thread *t
 	bool whole = stack->status == CS_STATUS_COMPLETE ||
 		     (stack->status == CS_STATUS_CUT && from > CS_LEAF_FRAMES);
 
+	if (whole && loop >= stack->nframes && is_called_alone(thread, stack, from))
+		loop = from;
 	if (loop >= stack->nframes || !whole)
 		return;
 	thread->nbase = stack->nframes - loop;

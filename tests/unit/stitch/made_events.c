@@ -42,6 +42,7 @@ static int append_part(struct cs_buf *out, const struct cs_part *part)
 		return cs_buf_printf(out, "[%s]",
 				     part->status == CS_STATUS_TRUNCATED          ? "truncated"
 				     : part->status == CS_STATUS_UNREADABLE_FRAME ? "unreadable"
+				     : part->status == CS_STATUS_NOT_SEEN         ? "not seen"
 										  : "status");
 	case CS_PART_TASKS_CUT:
 		return cs_buf_append_str(out, "[cut]");

@@ -254,7 +254,7 @@ static void test_several_waiters(void **state)
 				  .waiter = D);
 		MADE_TASK(made, .task = D, .name = "D", .frames = "z");
 		MADE_PASS(made, 10, 0, C, D, B, A);
-		made_expect(made, "<W> 1 <D*3> z\n");
+		made_expect(made, "[not seen] <W> 1 <D*3> z\n");
 	}
 }
 
@@ -380,14 +380,30 @@ static void test_not_shown(void **state)
 	made_expect(made, "r L <B> y\nr L <D> z\n");
 }
 
-/* A task of a thread whose loop was never seen still shows, without a base. */
+/* What called a loop that is not written in Python: the same when it sleeps and below a task that runs. */
+static void test_loop_in_c(void **state)
+{
+	struct made_stitch *made = *state;
+
+	MADE_TASK(made, .task = A, .name = "A", .frames = "x");
+	MADE_STACK(made, .frames = "m", .origin = CS_ORIGIN_WALL);
+	MADE_STACK(made, .frames = "mcx", .task = A, .root_frame = 0, .name = "A");
+	MADE_PASS(made, 10, 0, A);
+	made_expect(made,
+		    "m\n[not seen] <A> x\n[not seen] <A> x\n"); /* c began it, or called back */
+	MADE_STACK(made, .frames = "mx", .task = A, .root_frame = 0, .name = "A");
+	MADE_PASS(made, 20, 0, A);
+	made_expect(made, "m <A> x\nm <A> x\n");
+}
+
+/* A task of a thread whose loop was never seen still shows, and says that its base is missing. */
 static void test_unknown_loop(void **state)
 {
 	struct made_stitch *made = base(state);
 
 	MADE_TASK(made, .task = A, .name = "A", .frames = "x", .tid = 71);
 	MADE_PASS(made, 10, 0, A);
-	made_expect(made, "<A> x\n");
+	made_expect(made, "[not seen] <A> x\n");
 	assert_int_equal(made->last.tid, 71);
 	assert_string_equal(made->thread_name, "");
 }
@@ -418,6 +434,7 @@ int main(void)
 		TEST(test_how_the_chain_ended),
 		TEST(test_not_shown),
 		TEST(test_unknown_loop),
+		TEST(test_loop_in_c),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

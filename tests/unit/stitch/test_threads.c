@@ -60,7 +60,7 @@ static void test_names(void **state)
 	made_event(made, CS_EV_EXEC);
 	MADE_STACK(made, .frames = "x");
 	assert_string_equal(made->thread_name, "worker");
-	made_expect(made, "x\nx\n<A> y\nx\nx\n");
+	made_expect(made, "x\nx\n[not seen] <A> y\nx\nx\n");
 }
 
 static void test_no_python(void **state)
@@ -143,7 +143,7 @@ static void test_truncated(void **state)
 	made_expect(made, "[unreadable] x y\n");
 	MADE_STACK(made, .frames = "Lxy", .status = CS_STATUS_TRUNCATED, .task = A, .root_frame = 1,
 		   .name = "A");
-	made_expect(made, "<A> x y\n");
+	made_expect(made, "[not seen] <A> x y\n");
 	MADE_STACK(made, .frames = "rLxy", .task = A, .root_frame = 1, .name = "A");
 	made_expect(made, "r L <A> x y\n");
 	/* the base that was learned stays */
@@ -203,7 +203,8 @@ static void test_cut_creation(void **state)
 	MADE_TASK(made, .task = A, .name = "A", .frames = "x");
 	MADE_TASK(made, .task = B, .name = "B", .frames = "v");
 	MADE_PASS(made, 10, 0, A, B);
-	snprintf(expected, sizeof(expected), "<A> x\n<A> x y %s <B+> v\n", leaf);
+	snprintf(expected, sizeof(expected), "[not seen] <A> x\n[not seen] <A> x y %s <B+> v\n",
+		 leaf);
 	made_expect(made, expected);
 }
 
@@ -257,7 +258,7 @@ static void forget_by(void **state, enum cs_ev_kind kind)
 	made_expect(made, "");
 	MADE_STACK(made, .frames = "rLs");
 	MADE_STACK(made, .frames = "rLz", .task = B, .name = "B");
-	made_expect(made, "r L s\n<B> z\n");
+	made_expect(made, "r L s\n[not seen] <B> z\n");
 }
 
 static void test_exec(void **state)
@@ -291,7 +292,7 @@ static void test_code_replaced(void **state)
 
 	made_code(made, 'L', 0);
 	MADE_STACK(made, .frames = "rLx", .task = A, .name = "A");
-	made_expect(made, "<A> x\n");
+	made_expect(made, "[not seen] <A> x\n");
 }
 
 static void test_of_no_process(void **state)
