@@ -11,6 +11,7 @@ import re
 import links_known as known
 import live
 
+NOT_SHOWN = {None}  # below nothing
 # {task: (what CPython says is above it, why coroscope is right)}
 OTHERWISE = {
     "gather_handed_over.1": ({"gather_handed_over"}, "gather() notes the task that calls it; another one awaits what it returns"),
@@ -20,6 +21,10 @@ OTHERWISE = {
     "user_callback.1": ({None}, "the callback that wakes the waiter is not asyncio's, which notes nothing"),
     "user_method.1": ({None}, "likewise"),
     "other_loop": ({None}, "the waiter is on another loop: nothing is noted across them, and 3.14 shows one thread's tasks only"),
+    **{f"python_{task}": (theirs, "a task that is written in Python notes nothing, and is not shown")
+       for task, theirs in {"awaited.1": NOT_SHOWN, "awaited.2": {None}, "gathered.1": NOT_SHOWN, "gathered.2": {"python_gathered"},
+                            "gathered.4": NOT_SHOWN, "waited.0": NOT_SHOWN, "waited.1": NOT_SHOWN, "waited.2": NOT_SHOWN,
+                            "future.1": NOT_SHOWN}.items()},
 }
 TABLE_ROW = re.compile(r"\d+ +(0x\w+) +(\S+) +(\S+(?: -> \S+)*)? .* (0x\w+) *")
 TREE_LINE = re.compile(r"([│├└─ ]*)(\(T\))? +(\S+).*")

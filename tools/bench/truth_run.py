@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 
 from machine import TARGETS
-from raw_capture import HEADER, PASS_TASKS_AT
+from raw_capture import HEADER, PASS_COUNTS, PASS_COUNTS_AT
 from raw_capture import KINDS as RECORDS
 from recording import Recording
 from truth_grammar import Grammar
@@ -135,7 +135,7 @@ def clumps(path, rate):
                 break
             if kind in WEIGHTS:
                 (weight,) = struct.unpack_from("<Q", data, at + HEADER.size)
-                times = struct.unpack_from("<I", data, at + PASS_TASKS_AT)[0] if kind == RECORDS["PASS"] else 1
+                times = PASS_COUNTS.unpack_from(data, at + PASS_COUNTS_AT)[0] if kind == RECORDS["PASS"] else 1
                 sums[pid][0] += weight * times
                 sums[pid][1] += weight * weight * times
             at += size

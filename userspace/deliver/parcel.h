@@ -32,8 +32,8 @@ struct cs_parcel_header {
 	uint8_t bytes[64];
 };
 
-/* The parts of the file, borrowed from parcel and header. */
-void cs_parcel_write(const struct cs_parcel *parcel, struct cs_parcel_header *header,
+/* The parts of the file, borrowed from parcel and ret. */
+void cs_parcel_write(const struct cs_parcel *parcel, struct cs_parcel_header *ret,
 		     struct iovec parts[CS_PARCEL_PARTS]);
 
 /*

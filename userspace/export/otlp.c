@@ -251,14 +251,15 @@ static void add_resources(struct builder *b)
 static const char *counter_key(struct builder *b, enum cs_counter counter)
 {
 	const char *name = cs_counter_text(counter)->name;
-	const size_t prefix = strlen("coroscope.counter.");
-	char *key = cs_memory_get(&b->memory, prefix + strlen(name) + 1, 1);
+	static const char prefix[] = "coroscope.counter.";
+	char *key = cs_memory_get(&b->memory, sizeof(prefix) + strlen(name), 1), *end;
 
 	if (!key)
 		return "";
-	memcpy(key, "coroscope.counter.", prefix);
-	for (size_t i = 0; name[i]; i++)
-		key[prefix + i] = (char)tolower((unsigned char)name[i]);
+	end = stpcpy(key, prefix);
+	while (*name)
+		*end++ = (char)tolower((unsigned char)*name++);
+	*end = '\0';
 	return key;
 }
 

@@ -387,7 +387,7 @@ static void find_circles(struct cs_graph *graph)
 		if (!task || task->visit != graph->visit)
 			continue; /* it ends, or joins what was followed before */
 		first = task;
-		for (member = task->awaiter; member != task; member = member->awaiter)
+		for (member = task->awaiter; member && member != task; member = member->awaiter)
 			first = comes_first(member, first) ? member : first;
 		first->is_leaf = true;
 	}

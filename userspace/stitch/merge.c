@@ -29,7 +29,7 @@ static uint32_t find_loops(const struct cs_process *process, const struct cs_thr
 void cs_merge(const struct cs_process *process, const struct cs_thread *thread,
 	      const struct cs_event_stack *stack, uint64_t ts_ns, struct cs_merge *ret)
 {
-	uint16_t loops[CS_MAX_NATIVE_FRAMES];
+	uint16_t loops[CS_MAX_NATIVE_FRAMES] = {0};
 	uint32_t nloops, nruns = 0, run = 0, inner = 0;
 
 	*ret = (struct cs_merge){0};
