@@ -23,10 +23,9 @@ ALLOWED = {
     "symbolize": ("core", "decode", "profile"),
     "stitch": ("core", "decode", "profile", "symbolize"),
     "export": ("core", "profile"),
-    "cli": ("core", "proc", "unwind", "python", "collect", "decode", "profile", "symbolize", "stitch", "export"),
+    "deliver": ("core", "profile", "export"),
+    "cli": ("core", "proc", "unwind", "python", "collect", "decode", "profile", "symbolize", "stitch", "export", "deliver"),
 }
-ALLOWED["deliver"] = ("core", "profile", "export")
-ALLOWED["cli"] = ALLOWED.pop("cli") + ("deliver",)
 # The wire format: written by the kernel side and the live side, read by decode/ alone.
 # The walkers are plain C over a CS_READ macro; this one file runs them in user space.
 WALKER_HOME = "userspace/collect/walk_user.c"

@@ -50,7 +50,7 @@ struct mapping {
 	uint32_t file; /* string of the profile: the path's last component */
 };
 
-/* The function at an address that occurs in native stacks. */
+/* The function at an address that occurs in stacks: the kernel's, or a process's own. */
 struct symbol {
 	uint64_t addr;
 	uint32_t name; /* string of the profile */
@@ -66,16 +66,10 @@ struct process {
 	UT_hash_handle hh;
 };
 
-struct ksym {
-	uint64_t addr;
-	uint32_t name;
-	UT_hash_handle hh;
-};
-
 struct cs_symbols {
 	struct cs_profile *profile;
 	struct process *processes;
-	struct ksym *ksyms;
+	struct symbol *kernel;
 	bool first_lines;
 };
 
@@ -90,19 +84,25 @@ static void code_free(struct code *code)
 	free(code);
 }
 
+static void free_table(struct symbol *table)
+{
+	struct symbol *symbol, *next;
+
+	HASH_ITER (hh, table, symbol, next) {
+		HASH_DEL(table, symbol);
+		free(symbol);
+	}
+}
+
 static void process_free(struct process *process)
 {
-	struct symbol *symbol, *next_symbol;
 	struct code *code, *next;
 
 	HASH_ITER (hh, process->codes, code, next) {
 		HASH_DEL(process->codes, code);
 		code_free(code);
 	}
-	HASH_ITER (hh, process->symbols, symbol, next_symbol) {
-		HASH_DEL(process->symbols, symbol);
-		free(symbol);
-	}
+	free_table(process->symbols);
 	free(process->mappings);
 	free(process);
 }
@@ -122,7 +122,6 @@ int cs_symbols_new(struct cs_profile *profile, bool first_lines, struct cs_symbo
 void cs_symbols_free(struct cs_symbols *symbols)
 {
 	struct process *process, *next_process;
-	struct ksym *ksym, *next_ksym;
 
 	if (!symbols)
 		return;
@@ -130,10 +129,7 @@ void cs_symbols_free(struct cs_symbols *symbols)
 		HASH_DEL(symbols->processes, process);
 		process_free(process);
 	}
-	HASH_ITER (hh, symbols->ksyms, ksym, next_ksym) {
-		HASH_DEL(symbols->ksyms, ksym);
-		free(ksym);
-	}
+	free_table(symbols->kernel);
 	free(symbols);
 }
 
@@ -254,50 +250,37 @@ static int feed_mapping(struct cs_symbols *symbols, uint32_t pid,
 	return 0;
 }
 
-static int feed_ksym(struct cs_symbols *symbols, const struct cs_event_ksym *event)
+/* In a table whose addresses count: a name may come anew. */
+static int feed_symbol(struct cs_symbols *symbols, struct symbol **table, uint64_t addr,
+		       struct cs_text name)
 {
-	_cleanup_free_ struct ksym *added = NULL;
-	struct ksym *ksym;
+	_cleanup_free_ struct symbol *added = NULL;
+	struct symbol *symbol;
 
-	HASH_FIND(hh, symbols->ksyms, &event->addr, sizeof(event->addr), ksym);
-	if (ksym)
-		return intern(symbols, event->name, &ksym->name);
+	HASH_FIND(hh, *table, &addr, sizeof(addr), symbol);
+	if (symbol)
+		return intern(symbols, name, &symbol->name);
 	added = calloc(1, sizeof(*added));
 	if (!added)
 		return -ENOMEM;
-	added->addr = event->addr;
-	if (intern(symbols, event->name, &added->name))
+	added->addr = addr;
+	if (intern(symbols, name, &added->name))
 		return -ENOMEM;
-	HASH_ADD(hh, symbols->ksyms, addr, sizeof(added->addr), added);
+	HASH_ADD(hh, *table, addr, sizeof(added->addr), added);
 	if (!added->hh.tbl)
 		return -ENOMEM;
 	TAKE_PTR(added);
 	return 0;
 }
 
-static int feed_symbol(struct cs_symbols *symbols, uint32_t pid,
-		       const struct cs_event_symbol *event)
+static int feed_process_symbol(struct cs_symbols *symbols, uint32_t pid,
+			       const struct cs_event_symbol *event)
 {
 	struct process *process = event->name.len ? get_process(symbols, pid) : NULL;
-	_cleanup_free_ struct symbol *added = NULL;
-	struct symbol *symbol;
 
 	if (!process)
 		return event->name.len ? -ENOMEM : 0;
-	HASH_FIND(hh, process->symbols, &event->addr, sizeof(event->addr), symbol);
-	if (symbol)
-		return intern(symbols, event->name, &symbol->name);
-	added = calloc(1, sizeof(*added));
-	if (!added)
-		return -ENOMEM;
-	added->addr = event->addr;
-	if (intern(symbols, event->name, &added->name))
-		return -ENOMEM;
-	HASH_ADD(hh, process->symbols, addr, sizeof(added->addr), added);
-	if (!added->hh.tbl)
-		return -ENOMEM;
-	TAKE_PTR(added);
-	return 0;
+	return feed_symbol(symbols, &process->symbols, event->addr, event->name);
 }
 
 int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
@@ -310,9 +293,9 @@ int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
 	case CS_EV_MAPPING:
 		return feed_mapping(symbols, event->pid, &event->mapping);
 	case CS_EV_SYMBOL:
-		return feed_symbol(symbols, event->pid, &event->symbol);
+		return feed_process_symbol(symbols, event->pid, &event->symbol);
 	case CS_EV_KSYM:
-		return feed_ksym(symbols, &event->ksym);
+		return feed_symbol(symbols, &symbols->kernel, event->ksym.addr, event->ksym.name);
 	case CS_EV_EXEC:
 		process = find_process(symbols, event->pid);
 		if (process) {
@@ -395,15 +378,15 @@ unsigned int cs_symbols_code_flags(const struct cs_symbols *symbols, uint32_t pi
 int64_t cs_symbols_kernel(struct cs_symbols *symbols, uint64_t addr)
 {
 	struct cs_frame frame = {.kind = CS_FRAME_KERNEL, .address = addr};
-	const struct ksym *ksym;
+	const struct symbol *symbol;
 	char name[40];
 
-	HASH_FIND(hh, symbols->ksyms, &addr, sizeof(addr), ksym);
-	if (!ksym) {
+	HASH_FIND(hh, symbols->kernel, &addr, sizeof(addr), symbol);
+	if (!symbol) {
 		snprintf(name, sizeof(name), "[kernel+0x%" PRIx64 "]", addr);
 		return named_frame(symbols, CS_FRAME_KERNEL, addr, name);
 	}
-	frame.name = ksym->name;
+	frame.name = symbol->name;
 	return cs_profile_frame(symbols->profile, &frame);
 }
 
