@@ -91,6 +91,8 @@ int cs_page_list_add(struct cs_page_list *list, uint64_t *pages, size_t n, size_
 {
 	size_t nnew;
 
+	if (!n)
+		return 0;
 	qsort(pages, n, sizeof(*pages), compare_addresses);
 	nnew = renew(list, pages, n);
 	if (list->n + nnew > most)

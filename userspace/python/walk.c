@@ -144,7 +144,8 @@ static int choose(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	walk->nrefs = n;
 	if (!err)
 		err = pick(walk, share, 0);
-	qsort(walk->refs, walk->nrefs, sizeof(*walk->refs), compare_addresses);
+	if (walk->nrefs)
+		qsort(walk->refs, walk->nrefs, sizeof(*walk->refs), compare_addresses);
 	for (size_t i = 0; i < walk->nrefs && !err; i++) {
 		/* in two sets at once: an eager task that was suspended */
 		if (!i || walk->refs[i] != walk->refs[i - 1])
