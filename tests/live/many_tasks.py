@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""many_tasks.py COROSCOPE [INTERPRETER]: 100,000 tasks are more than a pass reads. It reads a share, without preference, and keeps its pace."""
+"""many_tasks.py COROSCOPE [INTERPRETER]: 100,000 tasks are more than a pass reads. It reads a share, without preference, to the capture's end."""
 import os
 import re
 import signal
@@ -17,8 +17,6 @@ PASS = struct.Struct("<QIIII")  # weight_ns, ntasks, ndropped, coherence, every
 SHARES = {"a": 0.7, "b": 0.2, "c": 0.1}  # by name; half of c's wait for a task in d(), where their time is
 SIGMAS = 5
 MEMORY_KB = 400_000
-# Passes may take 2% of a CPU. One over a share takes some 20 ms where the machine has nothing else to do, and up to 90 ms where it is busy (3.8).
-LEAST_RATE = 0.2
 
 
 def record(pid, path):
@@ -68,9 +66,9 @@ def test_100_000_tasks():
     live.check("the first pass reads all", passes[0][3] == 1 and passes[0][2] > TASKS, passes[:2])
     live.check("the others a share", len(shares) > 1 and all(7 <= every <= 60 for _, _, _, every in shares), passes[:5])
     live.check("of the size it should have", all(live.near(tasks, 1.05 * TASKS / every, 0.1) for _, _, tasks, every in shares), shares)
-    length_s = (shares[-1][0] - shares[0][0]) / 1e9
-    rate = (len(shares) - 1) / length_s
-    live.check(f"{rate:.2f} passes a second are held", rate > LEAST_RATE, [ts_ns for ts_ns, *_ in passes])
+    length_s = (passes[-1][0] - passes[0][0]) / 1e9
+    # how many fit into 2% of a CPU is the machine's matter: tools/bench/tasks
+    live.check(f"passes go on: {len(shares)} in {length_s:.1f} s", length_s > DURATION_S / 2, [ts_ns for ts_ns, *_ in passes])
     check_shares(found, shares)
     expected = sum(weight_ns for _, weight_ns, _, _ in passes) / 1e9 * TASKS * live.RATE_HZ
     total = live.weight(found, lambda stack: stack.has("a") or stack.has("b") or stack.has("c"))

@@ -380,23 +380,35 @@ int cs_elf_find_rodata(struct cs_elf *elf, const char *needle, char *dst, size_t
 	return -ENOENT;
 }
 
-int cs_elf_section(struct cs_elf *elf, const char *name, void *dst, size_t size)
+bool cs_elf_next_section(struct cs_elf *elf, const char *name, Elf_Scn **scn, GElf_Shdr *ret)
 {
-	Elf_Scn *scn = NULL;
 	size_t names;
 
 	if (elf_getshdrstrndx(elf->elf, &names))
-		return -ENOENT;
-	while ((scn = elf_nextscn(elf->elf, scn))) {
-		GElf_Shdr shdr;
+		return false;
+	while ((*scn = elf_nextscn(elf->elf, *scn))) {
 		const char *found;
+
+		if (!gelf_getshdr(*scn, ret))
+			continue;
+		found = elf_strptr(elf->elf, names, ret->sh_name);
+		if (found && !strcmp(found, name))
+			return true;
+	}
+	return false;
+}
+
+int cs_elf_section(struct cs_elf *elf, const char *name, void *dst, size_t size)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr shdr;
+
+	while (cs_elf_next_section(elf, name, &scn, &shdr)) {
 		Elf_Data *data;
 
-		if (!gelf_getshdr(scn, &shdr) || shdr.sh_type != SHT_PROGBITS ||
-		    shdr.sh_size != size)
+		if (shdr.sh_type != SHT_PROGBITS || shdr.sh_size != size)
 			continue;
-		found = elf_strptr(elf->elf, names, shdr.sh_name);
-		data = found && !strcmp(found, name) ? section_data(scn, &shdr) : NULL;
+		data = section_data(scn, &shdr);
 		if (!data || !data->d_buf || data->d_size != size)
 			continue;
 		memcpy(dst, data->d_buf, size);

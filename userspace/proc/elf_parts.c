@@ -12,19 +12,11 @@
 static int section_range(struct cs_elf *elf, const char *name, struct cs_elf_range *ret)
 {
 	Elf_Scn *scn = NULL;
-	size_t names;
+	GElf_Shdr shdr;
 
-	if (elf_getshdrstrndx(elf->elf, &names))
-		return -ENOENT;
-	while ((scn = elf_nextscn(elf->elf, scn))) {
-		GElf_Shdr shdr;
-		const char *found;
-
-		if (!gelf_getshdr(scn, &shdr) || !(shdr.sh_flags & SHF_ALLOC) || !shdr.sh_size ||
+	while (cs_elf_next_section(elf, name, &scn, &shdr)) {
+		if (!(shdr.sh_flags & SHF_ALLOC) || !shdr.sh_size ||
 		    (shdr.sh_type != SHT_PROGBITS && shdr.sh_type != SHT_X86_64_UNWIND))
-			continue;
-		found = elf_strptr(elf->elf, names, shdr.sh_name);
-		if (!found || strcmp(found, name))
 			continue;
 		*ret = (struct cs_elf_range){shdr.sh_addr, shdr.sh_size};
 		return 0;

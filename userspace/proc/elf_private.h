@@ -16,3 +16,6 @@ struct cs_elf {
 
 /* The i-th program header if it is a loaded segment whose numbers cannot wrap. */
 bool cs_elf_segment(struct cs_elf *elf, size_t i, GElf_Phdr *ret);
+
+/* The next section of this name after *scn, or the first after NULL: to *scn and *ret. False when there is none. */
+bool cs_elf_next_section(struct cs_elf *elf, const char *name, Elf_Scn **scn, GElf_Shdr *ret);

@@ -18,7 +18,7 @@
 struct symbol {
 	uint64_t start, size;
 	uint32_t name; /* offset into names */
-	bool global;
+	bool local;
 };
 
 struct cs_symtab {
@@ -63,7 +63,7 @@ static int add(struct cs_symtab *symtab, const GElf_Sym *sym, const char *name)
 		.start = sym->st_value,
 		.size = sym->st_size,
 		.name = (uint32_t)symtab->names.len,
-		.global = GELF_ST_BIND(sym->st_info) == STB_GLOBAL,
+		.local = GELF_ST_BIND(sym->st_info) == STB_LOCAL,
 	};
 	return cs_buf_append(&symtab->names, name, strnlen(name, MAX_NAME)) ||
 			       cs_buf_append(&symtab->names, "", 1)
@@ -135,7 +135,7 @@ static int add_debug_file(struct cs_symtab *symtab, struct cs_elf *elf)
 	return add_tables(symtab, debug, SHT_SYMTAB);
 }
 
-/* Names of one function: what programs call it, not what the library calls it inside. */
+/* Names of one function: what programs call it, not what the library calls it inside. In the C library the first is often weak. */
 static bool is_better(const struct cs_symtab *symtab, const struct symbol *a,
 		      const struct symbol *b)
 {
@@ -144,8 +144,8 @@ static bool is_better(const struct cs_symtab *symtab, const struct symbol *a,
 
 	if (!a->size != !b->size)
 		return a->size;
-	if (a->global != b->global)
-		return a->global;
+	if (a->local != b->local)
+		return b->local;
 	if (left_under != right_under)
 		return left_under < right_under;
 	return strcmp(left, right) < 0;
