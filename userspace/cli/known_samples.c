@@ -97,6 +97,11 @@ void cs_known_samples_add(struct cs_known_samples *known, uint32_t index)
 	*place(known) = (struct known){known->digest, index, known->age};
 }
 
+void cs_known_samples_forget(struct cs_known_samples *known)
+{
+	known->age++;
+}
+
 void cs_known_samples_heed(struct cs_known_samples *known, const struct cs_event *event)
 {
 	switch (event->kind) {
@@ -109,6 +114,6 @@ void cs_known_samples_heed(struct cs_known_samples *known, const struct cs_event
 	case CS_EV_PASS:
 		return; /* they tell of moments, and name only tasks and threads */
 	default:
-		known->age++;
+		cs_known_samples_forget(known);
 	}
 }

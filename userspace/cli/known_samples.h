@@ -23,3 +23,6 @@ void cs_known_samples_add(struct cs_known_samples *known, uint32_t index);
 
 /* After this event names may be others: then all is forgotten. */
 void cs_known_samples_heed(struct cs_known_samples *known, const struct cs_event *event);
+
+/* The profile is another one now: all is forgotten. */
+void cs_known_samples_forget(struct cs_known_samples *known);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A raw capture through all stages into a profile. */
+/* A raw capture through all stages, into one profile or one a period. */
 #include "cli/pipeline.h"
 
 #include <errno.h>
@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <uthash.h>
 
 #include "cli/known_samples.h"
 #include "cli/loop_text.h"
 #include "cli/part_frames.h"
+#include "cli/process_names.h"
 #include "cli/waiting.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
@@ -21,42 +21,38 @@
 #include "stitch/stitch.h"
 #include "symbolize/symbolize.h"
 
-struct process_name {
-	uint32_t pid;
-	char *name; /* owned */
-	UT_hash_handle hh;
-};
-
-struct pipeline {
-	struct cs_profile *profile;
-	const struct cs_view *view;
+struct cs_pipeline {
+	struct cs_profile *profile; /* of this period; owned */
+	const struct cs_view *view; /* borrowed */
+	struct cs_decoder *decoder;
 	struct cs_symbols *symbols;
 	struct cs_stitch *stitch;
 	struct cs_loop_health *health;
 	struct cs_known_samples *known;
 	struct cs_waiting *waiting; /* NULL: of no interest */
 	uint32_t sample;            /* that this event became; CS_HOLD_NO_STACK: none */
-	struct process_name *names;
+	struct cs_process_names names;
 	struct cs_part_frames parts;
 	struct cs_buf text; /* scratch for one note */
 	uint32_t *frames;   /* scratch for one stack */
 	size_t cap;
 	uint64_t first_ns, last_ns;
-	uint64_t shown_ns, hidden_ns; /* time in samples that the view shows, and does not */
+	uint64_t shown_ns, hidden_ns;       /* time in samples that the view shows, and does not */
+	uint64_t counters[CS_COUNTER_MAX_]; /* as of the last record of them */
+	uint64_t counted[CS_COUNTER_MAX_];  /* of these, in former periods */
 	bool ended;
 };
 
-static const char *process_name(const struct pipeline *p, const struct cs_stitched *sample)
+static const char *process_name(const struct cs_pipeline *p, const struct cs_stitched *sample)
 {
-	struct process_name *it;
+	const char *name = cs_process_names_find(&p->names, sample->pid);
 
-	HASH_FIND(hh, p->names, &sample->pid, sizeof(sample->pid), it);
-	if (it)
-		return it->name;
+	if (name)
+		return name;
 	return *sample->thread_name ? sample->thread_name : "process";
 }
 
-static int reserve_frames(struct pipeline *p, size_t n)
+static int reserve_frames(struct cs_pipeline *p, size_t n)
 {
 	uint32_t *frames;
 
@@ -70,12 +66,12 @@ static int reserve_frames(struct pipeline *p, size_t n)
 	return 0;
 }
 
-static int64_t intern(struct pipeline *p, const char *str)
+static int64_t intern(struct cs_pipeline *p, const char *str)
 {
 	return str ? cs_profile_string(p->profile, str, strlen(str)) : 0;
 }
 
-static int fill_labels(struct pipeline *p, const struct cs_stitched *sample,
+static int fill_labels(struct cs_pipeline *p, const struct cs_stitched *sample,
 		       struct cs_labels *labels)
 {
 	int64_t thread = intern(p, sample->thread_name), task = 0, origin = 0;
@@ -96,7 +92,7 @@ static int fill_labels(struct pipeline *p, const struct cs_stitched *sample,
 }
 
 /* A sample stands for the time up to its moment. */
-static int see_sample(struct pipeline *p, const struct cs_stitched *sample)
+static int see_sample(struct cs_pipeline *p, const struct cs_stitched *sample)
 {
 	uint64_t before_ns = sample->ts_ns > p->first_ns ? sample->ts_ns - p->first_ns : 0;
 	uint64_t own_ns = sample->weight_ns / sample->tasks;
@@ -113,7 +109,7 @@ static int see_sample(struct pipeline *p, const struct cs_stitched *sample)
 }
 
 /* A stack that is not known yet, by its names. */
-static int add_new_sample(struct pipeline *p, const struct cs_stitched *sample,
+static int add_new_sample(struct cs_pipeline *p, const struct cs_stitched *sample,
 			  const uint64_t values[CS_VALUE_MAX_])
 {
 	struct cs_labels labels;
@@ -149,7 +145,7 @@ static int add_sample(void *ctx, const struct cs_stitched *sample)
 {
 	uint64_t values[CS_VALUE_MAX_] = {sample->count, sample->on_cpu ? sample->weight_ns : 0,
 					  sample->weight_ns};
-	struct pipeline *p = ctx;
+	struct cs_pipeline *p = ctx;
 	bool main_tree = sample->tree == p->view->tree;
 	int64_t known;
 
@@ -170,41 +166,27 @@ static int add_sample(void *ctx, const struct cs_stitched *sample)
 
 static void add_slow(void *ctx, uint32_t sample, uint64_t ns)
 {
-	struct pipeline *p = ctx;
+	struct cs_pipeline *p = ctx;
 
 	cs_profile_add_value(p->profile, sample, CS_VALUE_SLOW_NS, ns);
 }
 
-static int learn_process(struct pipeline *p, const struct cs_event *event)
+/* What is to be said of a process, e.g. that its Python is not supported. */
+static int note_process(struct cs_pipeline *p, const struct cs_event *event)
 {
 	const struct cs_event_process *process = &event->process;
-	struct process_name *it;
-	char *name = strndup(process->comm.str, process->comm.len);
 
-	if (!name)
-		return -ENOMEM;
-	HASH_FIND(hh, p->names, &event->pid, sizeof(event->pid), it);
-	if (!it) {
-		it = calloc(1, sizeof(*it));
-		if (!it) {
-			free(name);
-			return -ENOMEM;
-		}
-		it->pid = event->pid;
-		HASH_ADD(hh, p->names, pid, sizeof(it->pid), it);
-	}
-	free(it->name);
-	it->name = name;
 	if (!process->note.len)
 		return 0;
 	p->text.len = 0;
-	if (cs_buf_printf(&p->text, "process %u (%s): ", event->pid, name) ||
+	if (cs_buf_printf(&p->text, "process %u (%s): ", event->pid,
+			  cs_process_names_find(&p->names, event->pid)) ||
 	    cs_buf_append(&p->text, process->note.str, process->note.len))
 		return -ENOMEM;
 	return cs_profile_note(p->profile, cs_buf_str(&p->text));
 }
 
-static int learn_capture(struct pipeline *p, const struct cs_event *event)
+static int learn_capture(struct cs_pipeline *p, const struct cs_event *event)
 {
 	struct cs_profile_meta *meta = cs_profile_meta_mut(p->profile);
 	const struct cs_event_capture *capture = &event->capture;
@@ -218,21 +200,26 @@ static int learn_capture(struct pipeline *p, const struct cs_event *event)
 				   capture->command.str, capture->command.len);
 }
 
-static void learn_stats(struct pipeline *p, const struct cs_event *event)
+static void learn_stats(struct cs_pipeline *p, const struct cs_event *event)
 {
 	struct cs_profile_meta *meta = cs_profile_meta_mut(p->profile);
 
 	if (event->pid)
 		return;
-	for (uint32_t i = 0; i < event->stats.n && i < CS_COUNTER_MAX_; i++)
-		meta->counters[i] = event->stats.counters[i];
+	for (uint32_t i = 0; i < event->stats.n && i < CS_COUNTER_MAX_; i++) {
+		p->counters[i] = event->stats.counters[i];
+		meta->counters[i] =
+			p->counters[i] > p->counted[i] ? p->counters[i] - p->counted[i] : 0;
+	}
 	meta->has_counters = true;
 }
 
-static int feed(struct pipeline *p, const struct cs_event *event)
+static int feed(struct cs_pipeline *p, const struct cs_event *event)
 {
 	int err = cs_stitch_settle(p->stitch, event->kind == CS_EV_END ? NULL : event);
 
+	if (!err)
+		err = cs_process_names_feed(&p->names, event);
 	if (err)
 		return err;
 	/* The end says until when the capture speaks; names may have been found later. */
@@ -241,7 +228,7 @@ static int feed(struct pipeline *p, const struct cs_event *event)
 	if (event->kind == CS_EV_CAPTURE)
 		err = learn_capture(p, event);
 	else if (event->kind == CS_EV_PROCESS)
-		err = learn_process(p, event);
+		err = note_process(p, event);
 	else if (event->kind == CS_EV_STATS)
 		learn_stats(p, event);
 	else if (event->kind == CS_EV_END)
@@ -260,47 +247,44 @@ static int feed(struct pipeline *p, const struct cs_event *event)
 					 p->sample);
 }
 
-static int feed_all(struct pipeline *p, const char *bytes, size_t len)
+int cs_pipeline_feed(struct cs_pipeline *p, const char *records, size_t len)
 {
-	_cleanup_(cs_decoder_freep) struct cs_decoder *decoder = NULL;
-	int start = cs_decode_file_header(bytes, len);
-	int err = start < 0 ? start : cs_decoder_new(&decoder);
 	struct cs_event event;
+	int err = 0;
 
-	for (size_t at = (size_t)start; !err && at < len;) {
-		int64_t n = cs_decode(decoder, bytes + at, len - at, &event);
+	for (size_t at = 0; !err && at < len;) {
+		int64_t n = cs_decode(p->decoder, records + at, len - at, &event);
 
 		if (n == -ENOMEM)
 			return -ENOMEM;
 		if (n <= 0)
-			break; /* cut off or damaged: what was read counts, and it has no end */
+			return -EBADMSG;
 		at += (size_t)n;
 		if (event.kind)
 			err = feed(p, &event);
 	}
-	return err ? err : cs_stitch_settle(p->stitch, NULL);
+	return err;
 }
 
-static void pipeline_free(struct pipeline *p)
+void cs_pipeline_free(struct cs_pipeline *p)
 {
-	struct process_name *it, *tmp;
-
-	HASH_ITER (hh, p->names, it, tmp) {
-		HASH_DEL(p->names, it);
-		free(it->name);
-		free(it);
-	}
+	if (!p)
+		return;
+	cs_process_names_free(&p->names);
 	cs_loop_health_free(p->health);
 	cs_waiting_free(p->waiting);
 	cs_known_samples_free(p->known);
 	cs_stitch_free(p->stitch);
 	cs_symbols_free(p->symbols);
+	cs_decoder_free(p->decoder);
+	cs_profile_free(p->profile);
 	cs_buf_free(&p->text);
 	cs_buf_free(&p->parts.text);
 	free(p->frames);
+	free(p);
 }
 
-static int note_view(struct pipeline *p)
+static int note_view(struct cs_pipeline *p)
 {
 	double all = (double)(p->shown_ns + p->hidden_ns);
 
@@ -313,7 +297,7 @@ static int note_view(struct pipeline *p)
 	return cs_profile_note(p->profile, cs_buf_str(&p->text));
 }
 
-static int note_natives(struct pipeline *p)
+static int note_natives(struct cs_pipeline *p)
 {
 	struct cs_natives_told told = cs_stitch_natives(p->stitch);
 
@@ -328,48 +312,119 @@ static int note_natives(struct pipeline *p)
 	return cs_profile_note(p->profile, cs_buf_str(&p->text));
 }
 
-static int run(struct pipeline *p, const char *bytes, size_t len)
+static void describe_profile(struct cs_pipeline *p)
 {
 	struct cs_profile_meta *meta = cs_profile_meta_mut(p->profile);
-	int err = cs_symbols_new(p->profile, p->view->first_lines, &p->symbols);
 
-	p->parts = (struct cs_part_frames){.profile = p->profile,
-					   .symbols = p->symbols,
-					   .tell_tasks = p->view->all_trees || p->view->tell_tasks};
+	p->parts.profile = p->profile;
 	meta->slow_ns = p->view->slow_ns;
 	meta->tree = p->view->tree;
+}
+
+static int begin_stages(struct cs_pipeline *p)
+{
+	const struct cs_view *view = p->view;
+	int err = cs_decoder_new(&p->decoder);
+
+	if (!err)
+		err = cs_symbols_new(p->profile, view->first_lines, &p->symbols);
 	if (!err)
 		err = cs_stitch_new(add_sample, p, &p->stitch);
 	if (!err)
 		cs_stitch_show(p->stitch,
-			       p->view->all_trees ? (1u << CS_TREE_MAX_) - 1 : 1u << p->view->tree);
+			       view->all_trees ? (1u << CS_TREE_MAX_) - 1 : 1u << view->tree);
 	if (!err)
 		err = cs_known_samples_new(&p->known);
-	if (!err && p->view->all_trees)
+	if (!err && view->all_trees)
 		err = cs_waiting_new(&p->waiting);
-	if (!err)
-		err = cs_loop_health_new(p->view->slow_ns, add_slow, p, &p->health);
-	if (!err)
-		err = feed_all(p, bytes, len);
+	return err ? err : cs_loop_health_new(view->slow_ns, add_slow, p, &p->health);
+}
+
+int cs_pipeline_new(const struct cs_view *view, struct cs_pipeline **ret)
+{
+	_cleanup_(cs_pipeline_freep) struct cs_pipeline *p = calloc(1, sizeof(*p));
+	int err = p ? cs_profile_new(&p->profile) : -ENOMEM;
+
+	if (err)
+		return err;
+	p->view = view;
+	err = begin_stages(p);
+	if (err)
+		return err;
+	p->parts.symbols = p->symbols;
+	p->parts.tell_tasks = view->all_trees || view->tell_tasks;
+	describe_profile(p);
+	*ret = TAKE_PTR(p);
+	return 0;
+}
+
+static int finish_profile(struct cs_pipeline *p)
+{
+	struct cs_profile_meta *meta = cs_profile_meta_mut(p->profile);
+	int err = cs_stitch_settle(p->stitch, NULL);
+
 	if (!err)
 		err = note_view(p);
 	if (!err)
 		err = note_natives(p);
-	if (!err)
-		cs_loop_health_finish(p->health, p->last_ns);
-	if (!err)
-		err = cs_loop_text_notes(p->health, p->first_ns, p->profile);
-	if (!err) /* last: it renumbers the samples */
-		err = cs_filter_apply(&p->view->filter, p->profile);
-	meta->partial = !p->ended;
+	if (err)
+		return err;
+	cs_loop_health_finish(p->health, p->last_ns);
 	meta->duration_ns = p->last_ns > p->first_ns ? p->last_ns - p->first_ns : 0;
-	return err;
+	err = cs_loop_text_notes(p->health, p->first_ns, p->profile);
+	/* last: it renumbers the samples */
+	return err ? err : cs_filter_apply(&p->view->filter, p->profile);
+}
+
+/* What is known lives on; what refers to the profile that was handed out, or to its period, does not. */
+static void begin_period(struct cs_pipeline *p, struct cs_profile *profile)
+{
+	p->profile = profile;
+	describe_profile(p);
+	cs_symbols_begin(p->symbols, profile);
+	cs_stitch_begin(p->stitch, p->last_ns);
+	cs_loop_health_begin(p->health);
+	cs_known_samples_forget(p->known);
+	cs_process_names_begin(&p->names);
+	memcpy(p->counted, p->counters, sizeof(p->counted));
+	p->shown_ns = p->hidden_ns = 0;
+	p->first_ns = p->last_ns;
+}
+
+int cs_pipeline_take(struct cs_pipeline *p, struct cs_profile **ret)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *next = NULL;
+	int err = cs_profile_new(&next);
+
+	if (!err)
+		err = finish_profile(p);
+	if (err)
+		return err;
+	*ret = p->profile;
+	begin_period(p, TAKE_PTR(next));
+	return 0;
+}
+
+static int read_capture(const char *bytes, size_t len, const struct cs_view *view,
+			struct cs_profile **ret)
+{
+	_cleanup_(cs_pipeline_freep) struct cs_pipeline *p = NULL;
+	int start = cs_decode_file_header(bytes, len), err;
+
+	if (start < 0)
+		return start;
+	err = cs_pipeline_new(view, &p);
+	if (!err)
+		err = cs_pipeline_feed(p, bytes + start, len - (size_t)start);
+	/* cut off or damaged: what was read counts, and it has no end */
+	if (err && err != -EBADMSG)
+		return err;
+	cs_profile_meta_mut(p->profile)->partial = !p->ended;
+	return cs_pipeline_take(p, ret);
 }
 
 int cs_pipeline_read(int fd, const struct cs_view *view, struct cs_profile **ret)
 {
-	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
-	_cleanup_(pipeline_free) struct pipeline p = {0};
 	struct stat st;
 	void *bytes;
 	int err;
@@ -381,14 +436,7 @@ int cs_pipeline_read(int fd, const struct cs_view *view, struct cs_profile **ret
 	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (bytes == MAP_FAILED)
 		return -errno;
-	err = cs_profile_new(&profile);
-	p.profile = profile;
-	p.view = view;
-	if (!err)
-		err = run(&p, bytes, (size_t)st.st_size);
+	err = read_capture(bytes, (size_t)st.st_size, view, ret);
 	munmap(bytes, (size_t)st.st_size);
-	if (err)
-		return err;
-	*ret = TAKE_PTR(profile);
-	return 0;
+	return err;
 }

@@ -70,6 +70,13 @@ static int meet(struct cs_thread_names *names, uint32_t tid, uint64_t now_ns)
 		HASH_ADD(hh, names->threads, tid, sizeof(it->tid), it);
 		names->next_ns = names->rested_ns;
 	}
+	/* it may be another thread by now, and readers have forgotten what this number was called */
+	if (it->met_ns && now_ns - it->met_ns > GONE_NS) {
+		*it->name = '\0';
+		it->inner = 0;
+		it->tries = TRIES;
+		names->next_ns = names->rested_ns;
+	}
 	it->met_ns = now_ns;
 	return 0;
 }

@@ -18,6 +18,7 @@ struct cs_graph {
 	struct cs_task *tasks; /* by address; each holds one reference */
 	uint32_t pass;
 	uint32_t whole; /* serial of the last pass that was not over a share */
+	uint32_t period;
 	uint64_t visit;
 };
 
@@ -151,6 +152,7 @@ static struct cs_task *new_task(struct cs_graph *graph, uint64_t addr)
 	task->addr = addr;
 	task->refs = 1;
 	task->born = graph->pass + 1;
+	task->told = graph->period;
 	HASH_ADD(hh, graph->tasks, addr, sizeof(task->addr), task);
 	return task;
 }
@@ -168,6 +170,8 @@ static struct cs_task *task_at(struct cs_graph *graph, uint64_t addr, uint64_t c
 		task = new_task(graph, addr);
 	if (task && coro)
 		task->coro = coro;
+	if (task)
+		task->told = graph->period;
 	return task;
 }
 
@@ -417,6 +421,16 @@ void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks
 	}
 	link_awaiters(graph);
 	find_circles(graph);
+}
+
+void cs_graph_begin(struct cs_graph *graph)
+{
+	struct cs_task *task, *tmp;
+
+	HASH_ITER (hh, graph->tasks, task, tmp)
+		if (!cs_graph_alive(graph, task) && task->told != graph->period)
+			retire(graph, task);
+	graph->period++;
 }
 
 struct cs_task *cs_graph_parent(const struct cs_task *task, enum cs_link *ret_link)

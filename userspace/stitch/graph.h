@@ -64,6 +64,7 @@ struct cs_task {
 	uint32_t pass;       /* serial of the last pass that listed it */
 	uint32_t born;       /* of the first one that could have listed it */
 	uint32_t changed;    /* of the one to which its last record belongs */
+	uint32_t told;       /* of the last period that told of it */
 	uint64_t visit;      /* of the last walk along links: ends cycles */
 	UT_hash_handle hh;
 };
@@ -104,6 +105,12 @@ enum cs_pass_kind {
  */
 void cs_graph_pass(struct cs_graph *graph, uint64_t ts_ns, const uint64_t *tasks, uint32_t n,
 		   enum cs_pass_kind kind);
+
+/*
+ * A new period begins. Tasks that the last whole pass did not list, and of which nothing was told for a whole period, have gone
+ * unnoticed: where passes fail, nothing else would end them.
+ */
+void cs_graph_begin(struct cs_graph *graph);
 
 /* The task at this address, or NULL. */
 struct cs_task *cs_graph_find(const struct cs_graph *graph, uint64_t addr);

@@ -37,6 +37,7 @@ struct loop {
 	uint32_t npending;
 	struct cs_waits waits;
 	struct loop *next;
+	bool open;         /* it was there when the period ended */
 	UT_hash_handle hh; /* until its process is another program, or gone */
 };
 _Static_assert(offsetof(struct cs_loop, tid) == offsetof(struct cs_loop, pid) + sizeof(uint32_t),
@@ -94,6 +95,13 @@ static struct loop *find(const struct cs_loop_health *health, uint32_t pid, uint
 	return it;
 }
 
+static void link_in(struct cs_loop_health *health, struct loop *it)
+{
+	HASH_ADD(hh, health->loops, loop.pid, 2 * sizeof(uint32_t), it);
+	*health->end = it;
+	health->end = &it->next;
+}
+
 static struct loop *add(struct cs_loop_health *health, const struct cs_event *event)
 {
 	struct loop *it = calloc(1, sizeof(*it));
@@ -104,9 +112,7 @@ static struct loop *add(struct cs_loop_health *health, const struct cs_event *ev
 	it->loop.tid = event->tid;
 	it->loop.stack = CS_HOLD_NO_STACK;
 	it->first_ns = event->ts_ns;
-	HASH_ADD(hh, health->loops, loop.pid, 2 * sizeof(uint32_t), it);
-	*health->end = it;
-	health->end = &it->next;
+	link_in(health, it);
 	return it;
 }
 
@@ -327,6 +333,7 @@ static void finish(struct cs_loop_health *health, struct loop *loop, uint64_t en
 		loop->loop.watched_ns = end_ns > loop->first_ns ? end_ns - loop->first_ns : 0;
 	loop->loop.wait_p50_ns = cs_waits_quantile(&loop->waits, loop->loop.watched_ns, 0.5);
 	loop->loop.wait_p99_ns = cs_waits_quantile(&loop->waits, loop->loop.watched_ns, 0.99);
+	loop->open = open;
 	HASH_DEL(health->loops, loop);
 }
 
@@ -377,6 +384,33 @@ void cs_loop_health_finish(struct cs_loop_health *health, uint64_t end_ns)
 
 	HASH_ITER (hh, health->loops, loop, tmp)
 		finish(health, loop, end_ns, true);
+}
+
+void cs_loop_health_begin(struct cs_loop_health *health)
+{
+	struct loop *it = health->first, *next;
+
+	health->first = NULL;
+	health->end = &health->first;
+	for (; it; it = next) {
+		next = it->next;
+		/* a thread ends without a word: one that was not seen has */
+		if (!it->open || !it->met_ns) {
+			free(it);
+			continue;
+		}
+		*it = (struct loop){
+			.loop = {.pid = it->loop.pid,
+				 .tid = it->loop.tid,
+				 .stack = CS_HOLD_NO_STACK},
+			.first_ns = it->met_ns,
+			.sleeping = it->sleeping,
+		};
+		link_in(health, it);
+	}
+	health->nslow = 0;
+	health->nslow_all = health->slow_sum_ns = 0;
+	health->stretches = (struct cs_stretches){0};
 }
 
 const struct cs_loop *cs_loop_health_next(const struct cs_loop_health *health,

@@ -53,8 +53,11 @@ static inline void cs_loop_health_freep(struct cs_loop_health **health)
 int cs_loop_health_feed(struct cs_loop_health *health, const struct cs_event *event,
 			const struct cs_graph *graph, uint32_t stack);
 
-/* The capture speaks until end_ns: ends what lasts, works out the waits. Nothing may be fed afterwards. */
+/* The capture, or a period of it, speaks until end_ns: ends what lasts, works out the waits. Nothing may be fed until cs_loop_health_begin. */
 void cs_loop_health_finish(struct cs_loop_health *health, uint64_t end_ns);
+
+/* A new period, which a CS_EV_CAPTURE opens: loops that are still there begin anew, what was told of the last one is gone. */
+void cs_loop_health_begin(struct cs_loop_health *health);
 
 /* Every loop that was seen, in the order of their first samples: NULL begins; NULL after the last. */
 const struct cs_loop *cs_loop_health_next(const struct cs_loop_health *health,

@@ -143,6 +143,7 @@ int cs_sights_learn(struct cs_sights *sights, const struct cs_event *event)
 			     waits_for_events(event->ksym.name) ? ROLE_SELECT : 0);
 	case CS_EV_EXEC:
 	case CS_EV_EXIT:
+	case CS_EV_STATS: /* of a process: its last record */
 		if (event->pid)
 			forget(sights, event->pid);
 		return 0;

@@ -21,6 +21,8 @@ struct cs_rest {
 struct cs_process {
 	uint32_t pid;
 	struct cs_rest rest; /* not handed out yet */
+	uint64_t seen_ns;    /* time of its last record */
+	bool described;      /* there will be a record of its end */
 	bool passed;         /* there was a pass */
 	uint32_t every;      /* of which each listed task stands for so many */
 	struct cs_graph *graph;

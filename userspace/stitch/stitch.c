@@ -10,6 +10,9 @@
 #include "stitch/parts.h"
 #include "stitch/process.h"
 
+/* Without a record for so long a thread is taken to be gone: longer than its name is taken for known (collect/thread_names.c). */
+#define SILENT_NS 30000000000ull
+
 struct cs_stitch {
 	cs_stitch_fn *fn;
 	void *ctx;
@@ -184,9 +187,19 @@ static int stitch_thread(struct cs_stitch *stitch, struct cs_process *process,
 	return err;
 }
 
-static int feed_thread(struct cs_process *process, const struct cs_event *event)
+/* The thread that a record is of, made if new, or NULL without memory. */
+static struct cs_thread *thread_of(struct cs_process *process, const struct cs_event *event)
 {
 	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+
+	if (thread)
+		thread->seen_ns = event->ts_ns;
+	return thread;
+}
+
+static int feed_thread(struct cs_process *process, const struct cs_event *event)
+{
+	struct cs_thread *thread = thread_of(process, event);
 
 	if (!thread)
 		return -ENOMEM;
@@ -199,7 +212,7 @@ static int feed_stack(struct cs_stitch *stitch, struct cs_process *process,
 		      const struct cs_event *event)
 {
 	const struct cs_event_stack *stack = &event->stack;
-	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+	struct cs_thread *thread = thread_of(process, event);
 	size_t len =
 		stack->comm.len < sizeof(thread->name) ? stack->comm.len : sizeof(thread->name) - 1;
 
@@ -220,7 +233,7 @@ static int feed_stack(struct cs_stitch *stitch, struct cs_process *process,
 
 static int feed_origin(struct cs_process *process, const struct cs_event *event)
 {
-	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+	struct cs_thread *thread = thread_of(process, event);
 
 	if (!thread)
 		return -ENOMEM;
@@ -233,7 +246,7 @@ static int feed_origin(struct cs_process *process, const struct cs_event *event)
 
 static int feed_native(struct cs_process *process, const struct cs_event *event)
 {
-	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+	struct cs_thread *thread = thread_of(process, event);
 
 	if (!thread)
 		return -ENOMEM;
@@ -250,7 +263,7 @@ static int feed_native(struct cs_process *process, const struct cs_event *event)
 static int feed_same(struct cs_stitch *stitch, struct cs_process *process,
 		     const struct cs_event *event)
 {
-	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+	struct cs_thread *thread = thread_of(process, event);
 
 	if (!thread)
 		return -ENOMEM;
@@ -383,14 +396,50 @@ static void feed_pass(struct cs_process *process, const struct cs_event *event)
 	add_rest(process, event->ts_ns, pass->weight_ns);
 }
 
+/* It is another program now, or no more. */
+static void forget_process(struct cs_stitch *stitch, uint32_t pid)
+{
+	struct cs_process *process;
+
+	HASH_FIND(hh, stitch->processes, &pid, sizeof(pid), process);
+	if (process)
+		cs_process_free(&stitch->processes, process);
+}
+
+void cs_stitch_begin(struct cs_stitch *stitch, uint64_t now_ns)
+{
+	uint64_t since_ns = now_ns > SILENT_NS ? now_ns - SILENT_NS : 0;
+	struct cs_process *process, *tmp;
+
+	stitch->natives = (struct cs_natives_told){0};
+	HASH_ITER (hh, stitch->processes, process, tmp) {
+		/* nobody watches it, so nobody tells its end */
+		if (!process->described && process->seen_ns < since_ns) {
+			cs_process_free(&stitch->processes, process);
+			continue;
+		}
+		cs_threads_forget(&process->threads, since_ns);
+		cs_graph_begin(process->graph);
+	}
+}
+
+static bool is_last(const struct cs_event *event)
+{
+	return event->kind == CS_EV_EXEC || event->kind == CS_EV_EXIT || event->kind == CS_EV_STATS;
+}
+
 int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 {
-	struct cs_process *process =
-		event->pid ? cs_process_get(&stitch->processes, event->pid) : NULL;
+	struct cs_process *process;
 
+	if (!event->pid || is_last(event)) {
+		forget_process(stitch, event->pid);
+		return 0;
+	}
+	process = cs_process_get(&stitch->processes, event->pid);
 	if (!process)
-		return event->pid ? -ENOMEM : 0;
-	stitch->now_ns = event->ts_ns;
+		return -ENOMEM;
+	stitch->now_ns = process->seen_ns = event->ts_ns;
 	switch (event->kind) {
 	case CS_EV_STACK:
 		return feed_stack(stitch, process, event);
@@ -418,9 +467,8 @@ int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 		return cs_process_learn_native(process, &event->symbol);
 	case CS_EV_THREAD:
 		return feed_thread(process, event);
-	case CS_EV_EXEC:
-	case CS_EV_EXIT:
-		cs_process_free(&stitch->processes, process);
+	case CS_EV_PROCESS:
+		process->described = true;
 		return 0;
 	default:
 		return 0;

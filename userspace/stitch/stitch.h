@@ -84,6 +84,12 @@ int cs_stitch_settle(struct cs_stitch *stitch, const struct cs_event *next);
 /* Take the next event of the capture, in order. Returns 0, -ENOMEM or what fn returned. */
 int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event);
 
+/*
+ * A new period begins at now_ns, after a cs_stitch_settle of all: what was counted for the last one starts anew, and who has gone
+ * unnoticed is forgotten. Processes, tasks and threads that are there stay known.
+ */
+void cs_stitch_begin(struct cs_stitch *stitch, uint64_t now_ns);
+
 /* Python stacks whose native frames were there: shown among the Python frames, or left out as the two did not match. */
 struct cs_natives_told {
 	uint64_t matched, left_out;

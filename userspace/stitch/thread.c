@@ -21,16 +21,29 @@ struct cs_thread *cs_thread_get(struct cs_thread **threads, uint32_t tid)
 	return thread;
 }
 
+static void forget(struct cs_thread **threads, struct cs_thread *thread)
+{
+	HASH_DEL(*threads, thread);
+	free(thread->last);
+	free(thread->python_name);
+	free(thread);
+}
+
+void cs_threads_forget(struct cs_thread **threads, uint64_t since_ns)
+{
+	struct cs_thread *thread, *tmp;
+
+	HASH_ITER (hh, *threads, thread, tmp)
+		if (thread->seen_ns < since_ns)
+			forget(threads, thread);
+}
+
 void cs_threads_free(struct cs_thread **threads)
 {
 	struct cs_thread *thread, *tmp;
 
-	HASH_ITER (hh, *threads, thread, tmp) {
-		HASH_DEL(*threads, thread);
-		free(thread->last);
-		free(thread->python_name);
-		free(thread);
-	}
+	HASH_ITER (hh, *threads, thread, tmp)
+		forget(threads, thread);
 }
 
 int cs_thread_remember(struct cs_thread *thread, const struct cs_event_stack *stack)

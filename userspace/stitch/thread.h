@@ -10,6 +10,7 @@
 
 struct cs_thread {
 	uint32_t tid;
+	uint64_t seen_ns;                 /* time of its last record */
 	char name[CS_COMM_BYTES * 3 + 1]; /* the kernel's */
 	char *python_name;                /* owned; NULL: none */
 	struct cs_py_frame
@@ -39,6 +40,9 @@ static inline const char *cs_thread_name(const struct cs_thread *thread)
 }
 
 void cs_threads_free(struct cs_thread **threads);
+
+/* Free those that were not seen since then. */
+void cs_threads_forget(struct cs_thread **threads, uint64_t since_ns);
 
 /* Keep a copy of the stack as the thread's last wall stack. Returns 0 or -ENOMEM. */
 int cs_thread_remember(struct cs_thread *thread, const struct cs_event_stack *stack);

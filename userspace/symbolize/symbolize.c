@@ -26,6 +26,13 @@
  */
 #define MAX_MAPPINGS 65536
 
+/* A text of our own, which outlives profiles. */
+struct text {
+	char *bytes; /* owned; NULL: none was given */
+	size_t len;
+	uint32_t string; /* of the profile; 0: it was not asked for yet */
+};
+
 /* The frame of one instruction: most samples repeat one, and a table is walked from its start. */
 struct place {
 	int32_t lasti;
@@ -35,7 +42,7 @@ struct place {
 
 struct code {
 	uint64_t address;
-	uint32_t name, file; /* strings of the profile */
+	struct text name, file;
 	uint32_t firstlineno;
 	unsigned int flags;
 	struct place *places;
@@ -47,18 +54,19 @@ struct code {
 
 struct mapping {
 	uint64_t start, end, offset;
-	uint32_t file; /* string of the profile: the path's last component */
+	struct text file; /* the path's last component */
 };
 
 /* The function at an address that occurs in stacks: the kernel's, or a process's own. */
 struct symbol {
 	uint64_t addr;
-	uint32_t name; /* string of the profile */
+	struct text name;
 	UT_hash_handle hh;
 };
 
 struct process {
 	uint32_t pid;
+	bool gone; /* it has ended; late records may refer to it */
 	struct symbol *symbols;
 	struct code *codes;
 	struct mapping *mappings; /* in order of arrival: the last one that fits is true */
@@ -73,7 +81,33 @@ struct cs_symbols {
 	bool first_lines;
 };
 
-static void code_free(struct code *code)
+static int text_set(struct text *text, struct cs_text value)
+{
+	char *bytes = calloc(1, value.len + 1);
+
+	if (!bytes)
+		return -ENOMEM;
+	if (value.len)
+		memcpy(bytes, value.str, value.len);
+	free(text->bytes);
+	*text = (struct text){.bytes = bytes, .len = value.len};
+	return 0;
+}
+
+/* The text as a string of the profile. */
+static int text_string(struct cs_symbols *symbols, struct text *text, uint32_t *ret)
+{
+	int64_t index = text->string;
+
+	if (!index && text->len)
+		index = cs_profile_string(symbols->profile, text->bytes, text->len);
+	if (index < 0)
+		return (int)index;
+	*ret = text->string = (uint32_t)index;
+	return 0;
+}
+
+static void forget_places(struct code *code)
 {
 	struct place *place, *next;
 
@@ -81,7 +115,20 @@ static void code_free(struct code *code)
 		HASH_DEL(code->places, place);
 		free(place);
 	}
+}
+
+static void code_free(struct code *code)
+{
+	forget_places(code);
+	free(code->name.bytes);
+	free(code->file.bytes);
 	free(code);
+}
+
+static void code_freep(struct code **code)
+{
+	if (*code)
+		code_free(*code);
 }
 
 static void free_table(struct symbol *table)
@@ -90,6 +137,7 @@ static void free_table(struct symbol *table)
 
 	HASH_ITER (hh, table, symbol, next) {
 		HASH_DEL(table, symbol);
+		free(symbol->name.bytes);
 		free(symbol);
 	}
 }
@@ -103,6 +151,8 @@ static void process_free(struct process *process)
 		code_free(code);
 	}
 	free_table(process->symbols);
+	for (size_t i = 0; i < process->nmappings; i++)
+		free(process->mappings[i].file.bytes);
 	free(process->mappings);
 	free(process);
 }
@@ -146,8 +196,10 @@ static struct process *get_process(struct cs_symbols *symbols, uint32_t pid)
 {
 	struct process *process = find_process(symbols, pid);
 
-	if (process)
+	if (process) {
+		process->gone = false; /* its number is another's now */
 		return process;
+	}
 	process = calloc(1, sizeof(*process));
 	if (!process)
 		return NULL;
@@ -183,9 +235,8 @@ static int intern(struct cs_symbols *symbols, struct cs_text text, uint32_t *ret
 static int feed_code(struct cs_symbols *symbols, uint32_t pid, const struct cs_event_code *event)
 {
 	struct process *process = get_process(symbols, pid);
-	_cleanup_free_ struct code *code = calloc(1, sizeof(*code) + event->linetable_len);
+	_cleanup_(code_freep) struct code *code = calloc(1, sizeof(*code) + event->linetable_len);
 	struct code *old;
-	int err;
 
 	if (!process || !code)
 		return -ENOMEM;
@@ -196,11 +247,8 @@ static int feed_code(struct cs_symbols *symbols, uint32_t pid, const struct cs_e
 	code->linetable_len = event->linetable_len;
 	if (event->linetable_len)
 		memcpy(code->linetable, event->linetable, event->linetable_len);
-	err = intern(symbols, event->name, &code->name);
-	if (!err)
-		err = intern(symbols, event->file, &code->file);
-	if (err)
-		return err;
+	if (text_set(&code->name, event->name) || text_set(&code->file, event->file))
+		return -ENOMEM;
 	HASH_FIND(hh, process->codes, &code->address, sizeof(code->address), old);
 	if (old) {
 		HASH_DEL(process->codes, old);
@@ -226,10 +274,9 @@ static int feed_mapping(struct cs_symbols *symbols, uint32_t pid,
 			const struct cs_event_mapping *event)
 {
 	struct process *process = get_process(symbols, pid);
-	struct mapping mapping = {event->start, event->end, event->offset, 0};
+	struct mapping mapping = {event->start, event->end, event->offset, {0}};
 	size_t cap;
 	void *grown;
-	int err;
 
 	if (!process)
 		return -ENOMEM;
@@ -243,34 +290,30 @@ static int feed_mapping(struct cs_symbols *symbols, uint32_t pid,
 		process->mappings = grown;
 		process->mappings_cap = cap;
 	}
-	err = intern(symbols, base_name(event->path), &mapping.file);
-	if (err)
-		return err;
+	if (text_set(&mapping.file, base_name(event->path)))
+		return -ENOMEM;
 	process->mappings[process->nmappings++] = mapping;
 	return 0;
 }
 
 /* In a table whose addresses count: a name may come anew. */
-static int feed_symbol(struct cs_symbols *symbols, struct symbol **table, uint64_t addr,
-		       struct cs_text name)
+static int feed_symbol(struct symbol **table, uint64_t addr, struct cs_text name)
 {
-	_cleanup_free_ struct symbol *added = NULL;
 	struct symbol *symbol;
 
 	HASH_FIND(hh, *table, &addr, sizeof(addr), symbol);
 	if (symbol)
-		return intern(symbols, name, &symbol->name);
-	added = calloc(1, sizeof(*added));
-	if (!added)
+		return text_set(&symbol->name, name);
+	symbol = calloc(1, sizeof(*symbol));
+	if (!symbol)
 		return -ENOMEM;
-	added->addr = addr;
-	if (intern(symbols, name, &added->name))
+	symbol->addr = addr;
+	HASH_ADD(hh, *table, addr, sizeof(symbol->addr), symbol);
+	if (!symbol->hh.tbl) {
+		free(symbol);
 		return -ENOMEM;
-	HASH_ADD(hh, *table, addr, sizeof(added->addr), added);
-	if (!added->hh.tbl)
-		return -ENOMEM;
-	TAKE_PTR(added);
-	return 0;
+	}
+	return text_set(&symbol->name, name);
 }
 
 static int feed_process_symbol(struct cs_symbols *symbols, uint32_t pid,
@@ -280,7 +323,7 @@ static int feed_process_symbol(struct cs_symbols *symbols, uint32_t pid,
 
 	if (!process)
 		return event->name.len ? -ENOMEM : 0;
-	return feed_symbol(symbols, &process->symbols, event->addr, event->name);
+	return feed_symbol(&process->symbols, event->addr, event->name);
 }
 
 int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
@@ -295,7 +338,7 @@ int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
 	case CS_EV_SYMBOL:
 		return feed_process_symbol(symbols, event->pid, &event->symbol);
 	case CS_EV_KSYM:
-		return feed_symbol(symbols, &symbols->kernel, event->ksym.addr, event->ksym.name);
+		return feed_symbol(&symbols->kernel, event->ksym.addr, event->ksym.name);
 	case CS_EV_EXEC:
 		process = find_process(symbols, event->pid);
 		if (process) {
@@ -303,8 +346,43 @@ int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
 			process_free(process);
 		}
 		return 0;
+	case CS_EV_EXIT:
+	case CS_EV_STATS: /* of a process: its last record */
+		process = find_process(symbols, event->pid);
+		if (process)
+			process->gone = true;
+		return 0;
 	default:
 		return 0;
+	}
+}
+
+static void forget_strings(struct symbol *table)
+{
+	for (; table; table = table->hh.next)
+		table->name.string = 0;
+}
+
+void cs_symbols_begin(struct cs_symbols *symbols, struct cs_profile *profile)
+{
+	struct process *process, *next;
+	struct code *code;
+
+	symbols->profile = profile;
+	forget_strings(symbols->kernel);
+	HASH_ITER (hh, symbols->processes, process, next) {
+		if (process->gone) {
+			HASH_DEL(symbols->processes, process);
+			process_free(process);
+			continue;
+		}
+		forget_strings(process->symbols);
+		for (size_t i = 0; i < process->nmappings; i++)
+			process->mappings[i].file.string = 0;
+		for (code = process->codes; code; code = code->hh.next) {
+			forget_places(code);
+			code->name.string = code->file.string = 0;
+		}
 	}
 }
 
@@ -349,8 +427,9 @@ int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid, const struct
 	HASH_FIND(hh, code->places, &frame->lasti, sizeof(frame->lasti), place);
 	if (place)
 		return place->frame;
-	made.name = code->name;
-	made.file = code->file;
+	if (text_string(symbols, &code->name, &made.name) ||
+	    text_string(symbols, &code->file, &made.file))
+		return -ENOMEM;
 	made.first_line = code->firstlineno;
 	made.line = symbols->first_lines ? code->firstlineno : executing_line(code, frame->lasti);
 	index = cs_profile_frame(symbols->profile, &made);
@@ -378,7 +457,7 @@ unsigned int cs_symbols_code_flags(const struct cs_symbols *symbols, uint32_t pi
 int64_t cs_symbols_kernel(struct cs_symbols *symbols, uint64_t addr)
 {
 	struct cs_frame frame = {.kind = CS_FRAME_KERNEL, .address = addr};
-	const struct symbol *symbol;
+	struct symbol *symbol;
 	char name[40];
 
 	HASH_FIND(hh, symbols->kernel, &addr, sizeof(addr), symbol);
@@ -386,7 +465,8 @@ int64_t cs_symbols_kernel(struct cs_symbols *symbols, uint64_t addr)
 		snprintf(name, sizeof(name), "[kernel+0x%" PRIx64 "]", addr);
 		return named_frame(symbols, CS_FRAME_KERNEL, addr, name);
 	}
-	frame.name = symbol->name;
+	if (text_string(symbols, &symbol->name, &frame.name))
+		return -ENOMEM;
 	return cs_profile_frame(symbols->profile, &frame);
 }
 
@@ -395,7 +475,7 @@ int64_t cs_symbols_native(struct cs_symbols *symbols, uint32_t pid, uint64_t add
 	const struct process *process = find_process(symbols, pid);
 	size_t i = process ? process->nmappings : 0;
 	struct cs_frame frame = {.kind = CS_FRAME_NATIVE, .address = addr};
-	const struct mapping *mapping = NULL;
+	struct mapping *mapping = NULL;
 	_cleanup_buf_ struct cs_buf name = {0};
 	struct symbol *symbol = NULL;
 	int err;
@@ -407,13 +487,13 @@ int64_t cs_symbols_native(struct cs_symbols *symbols, uint32_t pid, uint64_t add
 		if (addr >= process->mappings[i].start && addr < process->mappings[i].end)
 			mapping = &process->mappings[i];
 	if (symbol) {
-		frame.name = symbol->name;
-		frame.file = mapping ? mapping->file : 0;
+		if (text_string(symbols, &symbol->name, &frame.name) ||
+		    (mapping && text_string(symbols, &mapping->file, &frame.file)))
+			return -ENOMEM;
 		return cs_profile_frame(symbols->profile, &frame);
 	}
-	if (mapping && mapping->file)
-		err = cs_buf_printf(&name, "%s+0x%" PRIx64,
-				    cs_profile_str(symbols->profile, mapping->file),
+	if (mapping && mapping->file.len)
+		err = cs_buf_printf(&name, "%s+0x%" PRIx64, mapping->file.bytes,
 				    addr - mapping->start + mapping->offset);
 	else
 		err = cs_buf_printf(&name, "[0x%" PRIx64 "]", addr);

@@ -20,6 +20,12 @@ int cs_symbols_new(struct cs_profile *profile, bool first_lines, struct cs_symbo
 void cs_symbols_free(struct cs_symbols *symbols);
 
 /*
+ * From now on frames are this profile's (borrowed as above); indices of the last one mean nothing any more. What was
+ * learned stays, but for processes that have ended.
+ */
+void cs_symbols_begin(struct cs_symbols *symbols, struct cs_profile *profile);
+
+/*
  * Learn from one event; kinds that carry no names are ignored. A CS_EV_EXEC forgets its process. 0
  * or -ENOMEM.
  */
