@@ -172,9 +172,10 @@ static __always_inline bool py_frame_cycles(struct cs_walk *w, __u32 n)
 }
 
 /*
- * Did native code call the last frame taken? Where C code has frames of its own, the next one is such a frame, or there is none.
+ * Did native code call the last frame taken? Where C code has frames of its own, the next one is such a frame.
  * Where it has not, a frame says so itself in the byte before its owner (is_entry). Frames that are objects all are: each
- * Python call is a call of the interpreter's loop.
+ * Python call is a call of the interpreter's loop. Only such a frame can be the oldest: of one that has just been pushed the way to its caller
+ * may not be written yet (the compiler orders these two stores as it likes).
  */
 static __always_inline void py_frame_entry(struct cs_walk *w, bool python)
 {
@@ -186,6 +187,7 @@ static __always_inline void py_frame_entry(struct cs_walk *w, bool python)
 	else if (w->traits.owner_skip == 255)
 		entry = python &&
 			w->window[(w->chunk_at + w->off.frame_owner - 1) & (CS_FRAME_WINDOW - 1)];
+	w->needs_caller = python && !entry;
 	if (entry && last < CS_MAX_PY_FRAMES)
 		w->runs[last / 64 & (CS_MAX_PY_FRAMES / 64 - 1)] |= 1ull << (last & 63);
 }
@@ -197,9 +199,9 @@ static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *
 	bool python;
 
 	if (!w->frame) {
-		py_frame_entry(w, false);
 		/* A generator runs on top of its caller: without one it was just being entered or left. */
-		w->ev.status = w->in_generator ? CS_STATUS_TORN : CS_STATUS_COMPLETE;
+		w->ev.status =
+			w->in_generator || w->needs_caller ? CS_STATUS_TORN : CS_STATUS_COMPLETE;
 		return 1;
 	}
 	if (n >= CS_MAX_PY_FRAMES && py_frame_cycles(w, n)) {

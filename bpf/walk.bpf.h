@@ -107,6 +107,7 @@ struct cs_walk {
 	__u32 chunk_size;
 	__u32 chunk_at;     /* of the frame in the window */
 	__u32 in_generator; /* the last frame read belongs to a generator */
+	__u32 needs_caller; /* the last frame read was not called by native code, so it is not the oldest */
 	__u64 window_at;    /* address that was read into the window */
 	__u64 window_bytes; /* 0: nothing was */
 	__u8 window[CS_FRAME_WINDOW];
@@ -202,6 +203,7 @@ static __always_inline void walk_start(struct cs_walk *w, const struct cs_proc_i
 	w->window_at = 0;
 	w->window_bytes = 0;
 	w->in_generator = 0;
+	w->needs_caller = 0;
 }
 
 /* Both, for a walk that has nothing in common with the last one. */

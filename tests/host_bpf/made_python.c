@@ -291,6 +291,17 @@ static void put_lasti(struct made_python *py, uint64_t frame, uint64_t code, int
 	made_put(py, frame + off->frame_instr_ptr, &value, sizeof(value));
 }
 
+/* The oldest frame of a thread is one that C code calls. Returns what stands before it. */
+static uint64_t put_entry(struct made_python *py, uint64_t frame)
+{
+	int owner = py->info.traits.owner_skip;
+
+	if (owner != 255)
+		return made_frame(py, 0, 0, 0, owner);
+	put_u8(py, frame + py->info.off.frame_owner - 1, 1);
+	return 0;
+}
+
 void made_frame_at(struct made_python *py, uint64_t frame, uint64_t previous, uint64_t code,
 		   int lasti, int owner)
 {
@@ -298,6 +309,9 @@ void made_frame_at(struct made_python *py, uint64_t frame, uint64_t previous, ui
 
 	made_put_u64(py, frame + off->frame_executable,
 		     code | (uint64_t)py->info.traits.executable_mask);
+	if (!previous && owner < py->info.traits.owner_skip &&
+	    owner != py->info.traits.owner_generator && !py->info.traits.frame_is_object)
+		previous = put_entry(py, frame);
 	made_put_u64(py, frame + off->frame_previous, previous);
 	put_lasti(py, frame, code, lasti);
 	if (py->info.traits.frame_is_object)

@@ -70,7 +70,7 @@ static void test_depths(void **state)
 		{319, 256, 63, CS_STATUS_CUT},
 		{320, 256, 64, CS_STATUS_CUT},
 		{2000, 256, 1744, CS_STATUS_CUT},
-		{CS_MAX_DEPTH - 1, 256, CS_MAX_DEPTH - 257, CS_STATUS_CUT},
+		{CS_MAX_DEPTH - 2, 256, CS_MAX_DEPTH - 258, CS_STATUS_CUT},
 		{CS_MAX_DEPTH + 1, 256, CS_MAX_DEPTH - 256, CS_STATUS_TRUNCATED},
 	};
 
@@ -261,6 +261,22 @@ static void test_generator_without_caller(void **state)
 		made_set_frame(f.py, f.tstate, made_frame(f.py, first, 0x5008, 0, generator));
 		walk_thread(f.w, f.py, 0);
 		assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
+	}
+}
+
+/* A function's frame that has just been pushed, without the way to its caller. */
+static void test_frame_without_caller(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		bool object = f.py->info.traits.frame_is_object;
+		uint64_t first = made_frame(f.py, made_frames(f.py, 2, 0x6000), 0x5000, 0, 0);
+
+		made_put_u64(f.py, first + f.py->info.off.frame_previous, 0);
+		made_set_frame(f.py, f.tstate, first);
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->ev.nframes, 1);
+		assert_int_equal(f.w->ev.status, object ? CS_STATUS_COMPLETE : CS_STATUS_TORN);
 	}
 }
 
@@ -584,7 +600,7 @@ static void test_code_unreadable(void **state)
 	made_set_frame(f.py, f.tstate, made_frame(f.py, 0, code, 0, 0));
 	walk_thread(f.w, f.py, f.tstate);
 	memset(f.w->met, 0, sizeof(f.w->met));
-	last = f.py->reads;
+	last = f.py->reads - 1; /* the last one of all is of the entry frame */
 	for (unsigned int i = 0; i < code_reads(f.py); i++) {
 		f.py->fail_at = last - i;
 		walk_thread(f.w, f.py, f.tstate);
@@ -644,6 +660,7 @@ int main(void)
 		cmocka_unit_test(test_deep_unreadable),
 		cmocka_unit_test(test_frame_cycles),
 		cmocka_unit_test(test_generator_without_caller),
+		cmocka_unit_test(test_frame_without_caller),
 		cmocka_unit_test(test_no_such_thread),
 		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_gil),

@@ -18,7 +18,7 @@
 struct symbol {
 	uint64_t start, size;
 	uint32_t name; /* offset into names */
-	bool local;
+	bool local, weak;
 };
 
 struct cs_symtab {
@@ -64,6 +64,7 @@ static int add(struct cs_symtab *symtab, const GElf_Sym *sym, const char *name)
 		.size = sym->st_size,
 		.name = (uint32_t)symtab->names.len,
 		.local = GELF_ST_BIND(sym->st_info) == STB_LOCAL,
+		.weak = GELF_ST_BIND(sym->st_info) == STB_WEAK,
 	};
 	return cs_buf_append(&symtab->names, name, strnlen(name, MAX_NAME)) ||
 			       cs_buf_append(&symtab->names, "", 1)
@@ -135,7 +136,10 @@ static int add_debug_file(struct cs_symtab *symtab, struct cs_elf *elf)
 	return add_tables(symtab, debug, SHT_SYMTAB);
 }
 
-/* Names of one function: what programs call it, not what the library calls it inside. In the C library the first is often weak. */
+/*
+ * Names of one function: what programs call it, not what the library calls it inside. In the C library a name without underscores is often
+ * weak beside one with them (read), and so is an old one beside the usual (gsignal for raise).
+ */
 static bool is_better(const struct cs_symtab *symtab, const struct symbol *a,
 		      const struct symbol *b)
 {
@@ -148,6 +152,8 @@ static bool is_better(const struct cs_symtab *symtab, const struct symbol *a,
 		return b->local;
 	if (left_under != right_under)
 		return left_under < right_under;
+	if (a->weak != b->weak)
+		return b->weak;
 	return strcmp(left, right) < 0;
 }
 
