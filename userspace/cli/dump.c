@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * coroscope dump: every thread's Python stack now, newest frame first, with its running task. Nothing is paused: a thread
- * that runs is read until two readings agree, and is said to have been running.
+ * that runs copies what its stack was read from at one instant, on kernels that can; else it is read until two readings agree. It is
+ * said to have been running.
  */
 #include <argp.h>
 #include <errno.h>
@@ -12,17 +13,24 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/snapshot.h"
+#include "collect/instants.h"
 #include "collect/record.h"
 #include "collect/walk_user.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "proc/threads.h"
+#include "python/instant.h"
 
-#define TRIES 50
+#define TRIES      50
+/* A copy that lacks something is made again, with it, so often. */
+#define COPY_TRIES 5
+/* So long a thread is waited for to make one. */
+#define COPY_NS    100000000ull
 
 struct dump {
 	struct cs_snapshot snapshot;
-	bool running; /* of the thread being shown */
+	struct cs_instants *instants; /* owned */
+	bool running;                 /* of the thread being shown */
 	bool torn;
 };
 
@@ -32,6 +40,45 @@ static bool is_whole(const struct cs_buf *records)
 	return cs_walk_status(records) == CS_STATUS_COMPLETE ||
 	       cs_walk_status(records) == CS_STATUS_CUT ||
 	       cs_walk_status(records) == CS_STATUS_TRUNCATED;
+}
+
+/* Walk a copy that the thread makes of what it was just read from. Returns 0, or an error: then records says nothing. */
+static int read_copy(struct dump *dump, struct cs_instant_reader *reader,
+		     const struct cs_tstate *tstate, const char *comm, struct cs_buf *records)
+{
+	struct cs_target *target = dump->snapshot.target;
+	int err = -ENODATA;
+
+	for (int i = 0; i < COPY_TRIES && err == -ENODATA; i++) {
+		int lacking;
+
+		cs_instants_turn(dump->instants, cs_now_ns() + COPY_NS);
+		err = cs_instant_begin(reader, target->mem, (uint32_t)tstate->tid);
+		if (err)
+			return err;
+		records->len = 0;
+		err = cs_walk_thread(&target->interp, target->mem, tstate, comm,
+				     reader->copy.began_ns, 0, records);
+		lacking = cs_instant_end(reader, target->mem);
+		if (!err && lacking)
+			err = lacking < 0 ? lacking : -ENODATA;
+	}
+	return err;
+}
+
+/* A thread that runs was just read. Is there a whole stack of it, as it was at one instant, in records now? */
+static bool read_at_instant(struct dump *dump, const struct cs_tstate *tstate, const char *comm,
+			    struct cs_buf *records)
+{
+	struct cs_instant_reader reader = {.source = cs_instants_source(dump->instants)};
+	bool whole;
+
+	if (!tstate->tid || cs_instants_load(dump->instants))
+		return false;
+	whole = cs_instant_learn(&reader, dump->snapshot.target->mem) >= 0 &&
+		!read_copy(dump, &reader, tstate, comm, records) && is_whole(records);
+	cs_instant_reader_free(&reader);
+	return whole;
 }
 
 /* Read one thread into records. Returns 0 or -ENOMEM; dump->running and ->torn say how sure it is. */
@@ -56,6 +103,10 @@ static int read_thread(struct dump *dump, const struct cs_tstate *tstate, const 
 		dump->torn = dump->running;
 		if (err || !dump->running)
 			break;
+		if (!i && !after.off_cpu && read_at_instant(dump, tstate, comm, records)) {
+			dump->torn = false;
+			break;
+		}
 		cs_mem_forget(target->mem);
 		err = cs_walk_thread(&target->interp, target->mem, tstate, comm, cs_now_ns(), 0,
 				     &again);
@@ -168,12 +219,15 @@ static int dump_process(pid_t pid)
 		if (!cs_asyncio_find(&target->interp, target->mem, &target->asyncio) &&
 		    target->asyncio.loaded)
 			target->interp.info.current_tasks = target->asyncio.current_tasks;
-		err = dump_threads(&dump);
+		err = cs_instants_new(NULL, &dump.instants);
+		if (!err)
+			err = dump_threads(&dump);
 		if (err) {
 			cs_err("cannot read process %d: %s", pid, strerror(-err));
 			code = CS_EXIT_FAILURE;
 		}
 	}
+	cs_instants_free(dump.instants);
 	cs_snapshot_close(&dump.snapshot);
 	return code;
 }

@@ -22,8 +22,14 @@
 /* A person waits: give the loop more time to fall asleep than a sampling pass may. */
 #define PASS_WAIT_NS (20 * MS)
 #define PASS_TRIES   10
-/* Passes that read most of the tasks are not made again for the rest more often than this. */
+/* Passes that read most of the tasks are not made again for the rest, or for one moment, more often than this. */
 #define WHOLE_TRIES  3
+/*
+ * So long copies are waited for beyond that, and so many are made: what a single look has to copy is not known from others before, and a machine
+ * with much to do lets a busy loop wait.
+ */
+#define COPIES_NS    (100 * MS)
+#define COPY_TRIES   12
 
 pid_t cs_snapshot_pid(const char *arg)
 {
@@ -186,11 +192,31 @@ int cs_snapshot_feed(struct cs_snapshot *snapshot, struct cs_buf *records,
 	return err ? err : take_records(snapshot, &all, fn, ctx);
 }
 
+/* After a pass that holds only task by task it is known what to copy: the next may be of one moment, if copies can be had. */
+static bool is_enough(const struct cs_tasks_result *result, struct cs_instants *instants)
+{
+	return !result->ndropped &&
+	       (result->coherence != CS_COHERENT_PER_TASK || cs_instants_load(instants));
+}
+
+/* A pass has held: what it wrote behind `before` takes the place of what was there. */
+static void take_pass(struct cs_snapshot *snapshot, const struct cs_tasks_result *result,
+		      struct cs_buf *records, size_t before)
+{
+	records->len -= before;
+	memmove(records->data, records->data + before, records->len);
+	snapshot->ndropped = result->ndropped;
+	snapshot->coherence = result->coherence;
+	/* all records of a pass bear the time at which it was true */
+	snapshot->looked_ns = ((const struct cs_ev_hdr *)records->data)->ts_ns;
+}
+
 /*
- * Passes until one has read every task, or the last that could be made. Each writes only what is
- * new, so the records of all are kept. Returns 0, or why there was none.
+ * Passes until one has read every task as it was at one moment, or the last that could be made, whose records are kept. Returns 0, or why
+ * there was none.
  */
-static int pass_over(struct cs_snapshot *snapshot, struct cs_buf *records)
+static int pass_over(struct cs_snapshot *snapshot, struct cs_instants *instants,
+		     struct cs_buf *records)
 {
 	const struct timespec pause = {.tv_nsec = 5 * MS};
 	struct cs_target *target = snapshot->target;
@@ -203,22 +229,22 @@ static int pass_over(struct cs_snapshot *snapshot, struct cs_buf *records)
 		if (i)
 			nanosleep(&pause, NULL);
 		cs_mem_forget(target->mem);
+		cs_tasks_renew_all(target->tasks);
+		cs_instants_turn(instants, cs_now_ns() + PASS_WAIT_NS + COPIES_NS);
 		last = cs_tasks_pass(target->tasks, target->mem, 0, PASS_WAIT_NS, records, &result);
 		if (last == -EAGAIN)
 			continue;
 		err = last;
 		if (last)
 			break;
-		snapshot->ndropped = result.ndropped;
-		/* all records of a pass bear the time at which it was true */
-		snapshot->looked_ns = ((const struct cs_ev_hdr *)(records->data + before))->ts_ns;
-		if (!result.ndropped || i + 1 >= WHOLE_TRIES)
+		take_pass(snapshot, &result, records, before);
+		if (i + 1 >= WHOLE_TRIES || is_enough(&result, instants))
 			break;
 	}
 	return err;
 }
 
-int cs_snapshot_look(struct cs_snapshot *snapshot)
+int cs_snapshot_look(struct cs_snapshot *snapshot, struct cs_instants *instants)
 {
 	struct cs_target *target = snapshot->target;
 	_cleanup_buf_ struct cs_buf records = {0};
@@ -228,10 +254,11 @@ int cs_snapshot_look(struct cs_snapshot *snapshot)
 		return -ENODATA;
 	if (!err)
 		err = cs_tasks_new(&target->interp, &target->asyncio, &target->tasks);
-	if (!err)
+	if (!err) {
 		cs_tasks_limit(target->tasks, CS_MAX_TASKS);
-	if (!err)
-		err = pass_over(snapshot, &records);
+		cs_tasks_use_instants(target->tasks, cs_instants_source(instants), COPY_TRIES);
+		err = pass_over(snapshot, instants, &records);
+	}
 	return err ? err : name_records(snapshot, &records, &snapshot->look);
 }
 

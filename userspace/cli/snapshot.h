@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "cli/since.h"
+#include "collect/instants.h"
 #include "collect/target.h"
 #include "core/buf.h"
 #include "decode/decode.h"
@@ -27,6 +28,7 @@ struct cs_snapshot {
 	struct cs_buf look; /* the records of the tasks, named */
 	uint64_t looked_ns; /* when they were true */
 	uint32_t ndropped;  /* tasks that are missing: they changed whenever they were read */
+	uint32_t coherence; /* enum cs_coherence: at one moment, or each task at its own? */
 	char note[256];     /* of the capture on the process, e.g. why it has no creators; or "" */
 };
 
@@ -45,10 +47,11 @@ void cs_snapshot_close(struct cs_snapshot *snapshot); /* also after a failure; t
 int cs_snapshot_try(pid_t pid, struct cs_snapshot *snapshot);
 
 /*
- * Read every suspended task; nothing is decoded yet. Returns 0, -ENODATA (asyncio is not loaded),
+ * Read every suspended task; nothing is decoded yet. A loop that never rests is read from copies that `instants` makes, where it can:
+ * then all tasks are as they were at one moment. Returns 0, -ENODATA (asyncio is not loaded),
  * -EAGAIN (they changed faster than they could be read), -ESRCH or another -errno.
  */
-int cs_snapshot_look(struct cs_snapshot *snapshot);
+int cs_snapshot_look(struct cs_snapshot *snapshot, struct cs_instants *instants);
 
 /* Say what cs_snapshot_try or cs_snapshot_look returned; returns the exit code for it. */
 int cs_snapshot_explain(const struct cs_snapshot *snapshot, pid_t pid, int err);

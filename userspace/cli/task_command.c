@@ -39,6 +39,7 @@ struct run {
 	const struct cs_task_command *command;
 	const struct options *options;
 	struct cs_watch *watch;        /* owned; NULL: nobody watched */
+	struct cs_instants *instants;  /* owned */
 	struct cs_snapshot *snapshots; /* those that were looked at */
 	unsigned int n, nshown;
 	unsigned int unreadable; /* met by chance, and not readable */
@@ -177,7 +178,7 @@ static void look_at(struct run *run, pid_t pid)
 	int err = cs_snapshot_try(pid, snapshot), code;
 
 	if (!err)
-		err = cs_snapshot_look(snapshot);
+		err = cs_snapshot_look(snapshot, run->instants);
 	if (!err) {
 		run->n++;
 		if (run->watch)
@@ -196,6 +197,8 @@ static int look_at_all(struct run *run, struct options *options)
 {
 	int err = options->all ? list_processes(options) : 0;
 
+	if (!err)
+		err = cs_instants_new(NULL, &run->instants);
 	if (!err)
 		run->snapshots = calloc(options->npids + 1, sizeof(*run->snapshots));
 	if (err || !run->snapshots) {
@@ -323,6 +326,7 @@ static int watch_and_look(struct run *run, struct options *options)
 	for (unsigned int i = 0; i < run->n; i++)
 		cs_snapshot_close(&run->snapshots[i]);
 	free(run->snapshots);
+	cs_instants_free(run->instants);
 	cs_watch_free(run->watch);
 	return code;
 }
@@ -380,6 +384,8 @@ void cs_task_print_header(const struct cs_task_table *table)
 {
 	const struct cs_interp *interp = &table->snapshot->target->interp;
 
-	printf("process %d: Python %d.%d.%d, %d task%s\n", interp->pid, interp->major,
-	       interp->minor, interp->micro, table->nalive, table->nalive == 1 ? "" : "s");
+	printf("process %d: Python %d.%d.%d, %d task%s%s\n", interp->pid, interp->major,
+	       interp->minor, interp->micro, table->nalive, table->nalive == 1 ? "" : "s",
+	       table->snapshot->coherence == CS_COHERENT_PER_TASK ? ", each at a moment of its own"
+								  : "");
 }

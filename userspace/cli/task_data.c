@@ -28,6 +28,18 @@ static const char *how_text(const struct cs_task_node *node)
 	return node->how ? cs_wait_how_text(node->how) : NULL;
 }
 
+static const char *moment_text(enum cs_coherence coherence)
+{
+	switch (coherence) {
+	case CS_COHERENT_QUIET:
+		return "rest";
+	case CS_COHERENT_IN_TASK:
+		return "instant";
+	default:
+		return "task";
+	}
+}
+
 static const char *id_of(const struct cs_task_table *table, int node)
 {
 	return node < 0 ? NULL : table->nodes[node].id;
@@ -139,8 +151,9 @@ json_t *cs_task_data_json(const struct cs_task_table *table)
 		}
 	}
 	snprintf(version, sizeof(version), "%d.%d.%d", interp->major, interp->minor, interp->micro);
-	return json_pack("{s:i, s:s, s:i, s:o}", "pid", (int)interp->pid, "python", version,
-			 "missing", (int)table->snapshot->ndropped, "tasks", tasks);
+	return json_pack("{s:i, s:s, s:s, s:i, s:o}", "pid", (int)interp->pid, "python", version,
+			 "moment", moment_text(table->snapshot->coherence), "missing",
+			 (int)table->snapshot->ndropped, "tasks", tasks);
 }
 
 /* CSV */

@@ -2,7 +2,8 @@
 /*
  * The tasks of processes for programs to read: `ps` and `pstree` share both formats.
  *
- * JSON, a process: {"pid", "python", "missing" (tasks that changed whenever they were read),
+ * JSON, a process: {"pid", "python", "moment" ("rest": all tasks as they were while their loops slept; "instant": as they were at
+ * one instant of a loop that did not; "task": each at a moment of its own), "missing" (tasks that changed whenever they were read),
  * "tasks": [...]}; several of them: {"processes": [...]}. A task: "id", "name" (null: not known),
  * "state" ("finished" for a ghost), "thread", "parent" (id or null), "link" ("await", "strong",
  * "created" or null), "how" (cs_wait_how_text, null unless the parent waits), "probable",

@@ -46,7 +46,7 @@ struct thread {
 
 struct cs_instants {
 	struct cs_instant_source source;
-	uint64_t *counters;
+	uint64_t *counters; /* or NULL */
 	uint64_t deadline_ns;
 	bool tried; /* to load */
 	struct instants *skel;
@@ -169,15 +169,18 @@ static int open_and_load(struct cs_instants *instants)
 	return instants->instant && instants->pages && instants->copies ? 0 : -ENOMEM;
 }
 
-/* Load, once. Returns 0, or -EOPNOTSUPP if that was not possible. */
-static int load(struct cs_instants *instants)
+int cs_instants_load(struct cs_instants *instants)
 {
+	libbpf_print_fn_t print;
 	int err;
 
 	if (instants->tried)
 		return instants->skel ? 0 : -EOPNOTSUPP;
 	instants->tried = true;
+	/* who may not load does without, and nobody need hear of it */
+	print = libbpf_set_print(NULL);
 	err = open_and_load(instants);
+	libbpf_set_print(print);
 	if (err) {
 		cs_debug("no copies in a thread's own context: %s, ignoring", strerror(-err));
 		unload(instants);
@@ -293,13 +296,19 @@ static int ask(struct cs_instants *instants, struct thread *thread, const uint64
 	return err;
 }
 
+static void count(struct cs_instants *instants, enum cs_counter counter, uint64_t n)
+{
+	if (instants->counters)
+		instants->counters[counter] += n;
+}
+
 static int take(void *ctx, uint32_t tid, const uint64_t *pages, size_t n,
 		struct cs_instant_copy *ret)
 {
 	struct cs_instants *instants = ctx;
 	const struct cs_instant *instant;
 	struct thread *thread;
-	int err = load(instants);
+	int err = cs_instants_load(instants);
 
 	if (!err && cs_now_ns() >= instants->deadline_ns)
 		err = -EBUSY;
@@ -308,14 +317,14 @@ static int take(void *ctx, uint32_t tid, const uint64_t *pages, size_t n,
 	if (!err)
 		err = ask(instants, thread, pages, n);
 	if (err == -EBUSY)
-		instants->counters[CS_COUNTER_INSTANTS_LATE]++;
+		count(instants, CS_COUNTER_INSTANTS_LATE, 1);
 	if (err)
 		return err;
 	instant = instants->instant;
-	instants->counters[CS_COUNTER_INSTANTS]++;
-	instants->counters[CS_COUNTER_INSTANTS_NS] += instant->took_ns;
+	count(instants, CS_COUNTER_INSTANTS, 1);
+	count(instants, CS_COUNTER_INSTANTS_NS, instant->took_ns);
 	if (instant->ncopied < instant->npages) {
-		instants->counters[CS_COUNTER_INSTANTS_CUT]++;
+		count(instants, CS_COUNTER_INSTANTS_CUT, 1);
 		return -E2BIG;
 	}
 	*ret = (struct cs_instant_copy){

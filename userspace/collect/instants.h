@@ -17,9 +17,15 @@ struct cs_instants;
 /* Does this kernel have what it takes? */
 bool cs_instants_possible(void);
 
-/* Nothing is loaded yet. counters (borrowed) gets what became of requests. Returns 0 or -ENOMEM. */
+/* Nothing is loaded yet. counters (borrowed, or NULL) gets what became of requests. Returns 0 or -ENOMEM. */
 int cs_instants_new(uint64_t counters[CS_COUNTER_MAX_], struct cs_instants **ret);
 void cs_instants_free(struct cs_instants *instants); /* detaches and unloads; NULL is fine */
+
+/*
+ * Load now, and not in the time for which the first copy is waited for. Returns 0, or -EOPNOTSUPP: there will be no copies, since the kernel is
+ * older or nothing may be loaded.
+ */
+int cs_instants_load(struct cs_instants *instants);
 
 /*
  * Once a turn: all copies together may be waited for until deadline_ns (CLOCK_MONOTONIC), and threads that have not been asked lately

@@ -15,6 +15,8 @@
 #define WAIT_NS     (2 * MS)
 /* ... and for copies of those that never are. */
 #define INSTANTS_NS (2 * MS)
+/* Copies of one process in one turn: each holds its loop. */
+#define COPY_TRIES  3
 /* A pass over tasks that took d is not repeated before 50 d: 2% of a CPU for a process ... */
 #define PASS_BUDGET 50
 /* ... and 4% for all processes together: with n of them not before 25 n d. */
@@ -117,7 +119,8 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 		return -ENOMEM;
 	cs_mem_forget(target->mem);
 	if (visit->instants)
-		cs_tasks_use_instants(target->tasks, cs_instants_source(visit->instants));
+		cs_tasks_use_instants(target->tasks, cs_instants_source(visit->instants),
+				      COPY_TRIES);
 	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, out, &result);
 	target->pass_at_ns = now + result.cpu_ns * budget;
 	visit->counters[CS_COUNTER_PASSES]++;

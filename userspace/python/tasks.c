@@ -43,8 +43,6 @@
  * open files for each.
  */
 #define STILL_THREADS    32
-/* A copy that lacks something is made again so often at most. */
-#define COPY_TRIES       3
 /* The first pass, and one at rest, may read so many times what others read: at most a tenth of a second of work or two. */
 #define WHOLE_TIMES      8u
 /* A pass over a share should take no more CPU time than this, as long as it reads some thousand tasks. */
@@ -70,6 +68,7 @@ struct cs_tasks {
 	unsigned int restless;   /* passes in a row that found no rest */
 	bool in_task;            /* the last reading was of a copy made in the loop's thread */
 	struct cs_instant_reader instants;
+	unsigned int tries; /* copies of one pass */
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -137,9 +136,11 @@ void cs_tasks_free(struct cs_tasks *tasks)
 	free(tasks);
 }
 
-void cs_tasks_use_instants(struct cs_tasks *tasks, const struct cs_instant_source *source)
+void cs_tasks_use_instants(struct cs_tasks *tasks, const struct cs_instant_source *source,
+			   unsigned int tries)
 {
 	tasks->instants.source = source;
+	tasks->tries = tries;
 }
 
 void cs_tasks_limit(struct cs_tasks *tasks, uint32_t most)
@@ -247,7 +248,7 @@ static int read_in_task(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 	    cs_loops_tids(&tasks->loops, tids) != 1)
 		return -EAGAIN;
 	tid = tids[0];
-	for (int tries = 0; err == -ENODATA && tries < COPY_TRIES; tries++)
+	for (unsigned int i = 0; err == -ENODATA && i < tasks->tries; i++)
 		err = read_copy(tasks, ctx, tid);
 	if (err == -ENODATA)
 		cs_instant_rest(&tasks->instants);
@@ -411,5 +412,11 @@ void cs_tasks_renew(struct cs_tasks *tasks, uint64_t task)
 
 	if (entry)
 		entry->digest = 0;
+	tasks->still = false;
+}
+
+void cs_tasks_renew_all(struct cs_tasks *tasks)
+{
+	cs_roster_free(&tasks->roster);
 	tasks->still = false;
 }

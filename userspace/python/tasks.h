@@ -33,8 +33,12 @@ static inline void cs_tasks_freep(struct cs_tasks **tasks)
 	cs_tasks_free(*tasks);
 }
 
-/* From now on passes over loops that never rest may read copies from there (borrowed). */
-void cs_tasks_use_instants(struct cs_tasks *tasks, const struct cs_instant_source *source);
+/*
+ * From now on passes over loops that never rest may read copies from there (borrowed). One that lacks something is made again, with it, so that
+ * a pass has `tries` of them made at most: each holds the loop.
+ */
+void cs_tasks_use_instants(struct cs_tasks *tasks, const struct cs_instant_source *source,
+			   unsigned int tries);
 
 struct cs_tasks_result {
 	uint32_t ntasks;
@@ -62,3 +66,6 @@ int cs_tasks_pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns
  * the next pass writes its record again.
  */
 void cs_tasks_renew(struct cs_tasks *tasks, uint64_t task);
+
+/* The records so far are for nobody: the next pass writes one of every task. */
+void cs_tasks_renew_all(struct cs_tasks *tasks);
