@@ -36,6 +36,9 @@ static __always_inline const __u64 *native_word_of(void *table, __u32 i)
 
 char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
 
+/* CPU time between two ticks of one CPU, and so the weight of a sample. Changes only while the clock stands still. */
+__u64 tick_ns;
+
 struct on_cpu_state {
 	__u64 busy;
 	struct cs_walk walk;
@@ -211,7 +214,7 @@ static __always_inline void take_sample(struct bpf_perf_event_data *ctx, struct 
 	bool user = core_user_mode(&ctx->regs);
 	long kernel = 0;
 
-	walk_record(w, CS_EV_STACK, config.interval_ns);
+	walk_record(w, CS_EV_STACK, tick_ns);
 	w->ev.hdr.flags = CS_ORIGIN_CPU;
 	bpf_get_current_comm(w->ev.comm, sizeof(w->ev.comm));
 	if (user)

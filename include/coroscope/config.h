@@ -8,7 +8,6 @@
 #include <coroscope/types.h>
 
 struct cs_config {
-	__u64 interval_ns;   /* CPU time between two ticks of one CPU, and the weight of a sample */
 	__u32 all_processes; /* 1: processes without a row in `procs` are sampled too */
 	__u32 discover; /* 1: every process that execs is judged by the selection below; it gets a row if chosen */
 	__u32 want_gil; /* 1: tell in each stack whether its thread held the GIL */
@@ -22,4 +21,4 @@ struct cs_config {
 	__u32 follow; /* 1: whoever descends from a chosen process is watched, whatever it becomes */
 	__u32 native; /* 1: native frames too */
 };
-CS_ASSERT_SIZE(struct cs_config, 72);
+CS_ASSERT_SIZE(struct cs_config, 64);

@@ -18,6 +18,12 @@ struct cpu {
 	uint64_t idle_ns;
 };
 
+/* Ticks before the start are not of this clock. */
+struct ticks {
+	int n;
+	struct cs_cpu_ticks cpus[CS_MAX_CPUS];
+};
+
 struct moment {
 	uint64_t ns; /* 0: not yet */
 	struct cpu cpus[CS_MAX_CPUS];
@@ -26,6 +32,7 @@ struct moment {
 struct cs_due {
 	uint64_t interval_ns;
 	struct moment start, end;
+	struct ticks before;
 };
 
 /* Idle time of every CPU. Source: proc_stat(5): user, nice, system, idle, iowait in clock ticks. */
@@ -50,7 +57,13 @@ static int read_moment(struct moment *moment)
 	return 0;
 }
 
-int cs_due_start(uint64_t interval_ns, struct cs_due **ret)
+static int read_ticks(const struct cs_probes *probes, struct ticks *ticks)
+{
+	ticks->n = cs_probes_cpu_ticks(probes, ticks->cpus, CS_MAX_CPUS);
+	return ticks->n < 0 ? ticks->n : 0;
+}
+
+int cs_due_start(uint64_t interval_ns, const struct cs_probes *probes, struct cs_due **ret)
 {
 	_cleanup_free_ struct cs_due *due = calloc(1, sizeof(*due));
 	int err;
@@ -58,7 +71,9 @@ int cs_due_start(uint64_t interval_ns, struct cs_due **ret)
 	if (!due)
 		return -ENOMEM;
 	due->interval_ns = interval_ns;
-	err = read_moment(&due->start);
+	err = read_ticks(probes, &due->before);
+	if (!err)
+		err = read_moment(&due->start);
 	if (err)
 		return err;
 	*ret = TAKE_PTR(due);
@@ -88,7 +103,9 @@ static void settle_cpu(const struct cs_due *due, const struct moment *end, unsig
 	uint64_t owed = (end->ns - due->start.ns) / due->interval_ns;
 	uint64_t idle =
 		difference(end->cpus[cpu].idle_ns, due->start.cpus[cpu].idle_ns) / due->interval_ns;
-	uint64_t absent = difference(owed, ticks->all), asleep = difference(idle, ticks->idle);
+	const struct cs_cpu_ticks *before = &due->before.cpus[cpu];
+	uint64_t absent = difference(owed, difference(ticks->all, before->all));
+	uint64_t asleep = difference(idle, difference(ticks->idle, before->idle));
 
 	asleep = asleep < absent ? asleep : absent;
 	counters[CS_COUNTER_IDLE_ASLEEP] += asleep;
@@ -98,10 +115,10 @@ static void settle_cpu(const struct cs_due *due, const struct moment *end, unsig
 int cs_due_settle(const struct cs_due *due, const struct cs_probes *probes,
 		  uint64_t counters[CS_COUNTER_MAX_])
 {
-	_cleanup_free_ struct cs_cpu_ticks *ticks = calloc(CS_MAX_CPUS, sizeof(*ticks));
+	_cleanup_free_ struct ticks *ticks = calloc(1, sizeof(*ticks));
 	_cleanup_free_ struct moment *now = calloc(1, sizeof(*now));
 	const struct moment *end = &due->end;
-	int ncpu, err = 0;
+	int err = 0;
 
 	if (!ticks || !now)
 		return -ENOMEM;
@@ -109,9 +126,10 @@ int cs_due_settle(const struct cs_due *due, const struct cs_probes *probes,
 		err = read_moment(now);
 		end = now;
 	}
-	ncpu = err ? err : cs_probes_cpu_ticks(probes, ticks, CS_MAX_CPUS);
-	for (int cpu = 0; cpu < ncpu; cpu++)
+	if (!err)
+		err = read_ticks(probes, ticks);
+	for (int cpu = 0; !err && cpu < ticks->n; cpu++)
 		if (due->start.cpus[cpu].online)
-			settle_cpu(due, end, (unsigned int)cpu, &ticks[cpu], counters);
-	return ncpu < 0 ? ncpu : 0;
+			settle_cpu(due, end, (unsigned int)cpu, &ticks->cpus[cpu], counters);
+	return err;
 }

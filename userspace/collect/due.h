@@ -16,7 +16,7 @@
 struct cs_due; /* the state of all CPUs when the clock was started */
 
 /* Note the moment: call right before the clock starts. Returns 0 or -errno. */
-int cs_due_start(uint64_t interval_ns, struct cs_due **ret);
+int cs_due_start(uint64_t interval_ns, const struct cs_probes *probes, struct cs_due **ret);
 void cs_due_free(struct cs_due *due); /* NULL is fine */
 
 /* The clock has been stopped: nothing is due from now on. */

@@ -116,7 +116,6 @@ static void configure(struct cs_config *config, const struct cs_probes_options *
 {
 	const struct cs_selection *selection = options->selection;
 
-	config->interval_ns = options->interval_ns;
 	config->all_processes = options->all_processes;
 	config->discover = options->discover;
 	config->follow = options->follow;
@@ -142,6 +141,7 @@ static int open_and_load(struct cs_probes *probes, const struct cs_probes_option
 		return -errno;
 	configure(&probes->skel->rodata->config, options);
 	bpf_map__set_max_entries(probes->skel->maps.ring, (uint32_t)ring_size(options->ring_bytes));
+	probes->skel->bss->tick_ns = options->interval_ns;
 	probes->has_wall = options->wall && kernel_has_wall();
 	bpf_program__set_autoload(probes->skel->progs.wall, probes->has_wall);
 	err = coroscope__load(probes->skel);
@@ -249,6 +249,42 @@ void cs_probes_stop_clock(struct cs_probes *probes)
 	for (int i = 0; probes->clocks && i < probes->nclocks; i++)
 		bpf_link__destroy(probes->clocks[i]);
 	free(TAKE_PTR(probes->clocks));
+	probes->nclocks = 0;
+}
+
+int cs_probes_set_interval(struct cs_probes *probes, uint64_t interval_ns)
+{
+	cs_probes_stop_clock(probes);
+	probes->interval_ns = interval_ns;
+	probes->skel->bss->tick_ns = interval_ns;
+	return cs_probes_start_clock(probes);
+}
+
+/* The iterator runs in the thread that reads it, whose CPU time it is already. */
+static bool is_others_time(const struct bpf_program *prog)
+{
+	return bpf_program__fd(prog) >= 0 &&
+	       bpf_program__expected_attach_type(prog) != BPF_TRACE_ITER;
+}
+
+int cs_probes_kernel_time(const struct cs_probes *probes, struct cs_kernel_time *ret)
+{
+	struct bpf_program *prog;
+
+	*ret = (struct cs_kernel_time){0};
+	bpf_object__for_each_program(prog, probes->skel->obj)
+	{
+		struct bpf_prog_info info = {0};
+		__u32 size = sizeof(info);
+
+		if (!is_others_time(prog))
+			continue;
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &size))
+			return -errno;
+		ret->ns += info.run_time_ns;
+		ret->runs += info.run_cnt;
+	}
+	return 0;
 }
 
 struct cs_native_maps cs_probes_native_maps(const struct cs_probes *probes)

@@ -48,6 +48,18 @@ static inline void cs_probes_freep(struct cs_probes **probes)
 int cs_probes_start_clock(struct cs_probes *probes);
 void cs_probes_stop_clock(struct cs_probes *probes);
 
+/* Another rate from now on. The clock stands still meanwhile. Returns 0 or -errno. */
+int cs_probes_set_interval(struct cs_probes *probes, uint64_t interval_ns);
+
+/*
+ * How long our programs have run in others' time, and how often, while the kernel's BPF statistics were on (somebody
+ * must turn them on: bpf_enable_stats, or kernel.bpf_stats_enabled). Returns 0 or -errno.
+ */
+struct cs_kernel_time {
+	uint64_t ns, runs;
+};
+int cs_probes_kernel_time(const struct cs_probes *probes, struct cs_kernel_time *ret);
+
 /* The maps `native_files` and `native_procs`; descriptors are the probes'. */
 struct cs_native_maps {
 	int files_fd, procs_fd;

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@
 
 struct cs_session {
 	struct cs_session_options options;
+	uint64_t interval_ns;   /* of CPU ticks now */
 	struct cs_spool *spool; /* borrowed */
 	struct cs_probes *probes;
 	struct cs_names *names;
@@ -87,6 +89,7 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 		return -ENOMEM;
 	session->options = *options;
 	session->spool = spool;
+	session->interval_ns = options->interval_ns;
 	session->turn_ns = turn_length(options->interval_ns);
 	session->crowd.all_processes = options->all_processes;
 	session->crowd.subprocesses = options->subprocesses;
@@ -111,6 +114,7 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 		.tasks_weigh = options->mode == CS_MODE_WALL && !options->no_idle &&
 			       options->async == CS_ASYNC_ALL,
 		.turn_ns = session->turn_ns,
+		.ease = 1,
 	};
 	*ret = TAKE_PTR(session);
 	return 0;
@@ -147,6 +151,20 @@ int cs_session_add_children(struct cs_session *session)
 	return cs_crowd_add_children(&session->crowd);
 }
 
+/* The first record of a capture, or of a period of one. */
+static int write_capture(struct cs_session *session)
+{
+	_cleanup_buf_ struct cs_buf record = {0};
+	int err = cs_record_capture(&record, session->interval_ns, session->options.mode,
+				    (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
+				    session->options.command);
+
+	if (!err)
+		err = cs_spool_append(session->spool, record.data, record.len);
+	/* A disk that has no room for this has none for the rest. */
+	return err ? err : cs_spool_flush(session->spool);
+}
+
 int cs_session_start(struct cs_session *session)
 {
 	int err;
@@ -157,17 +175,9 @@ int cs_session_start(struct cs_session *session)
 		cs_natives_turn(session->natives, cs_now_ns());
 	err = cs_probes_watch_processes(session->probes);
 	if (!err)
-		err = cs_record_capture(
-			&session->fresh, session->options.interval_ns, session->options.mode,
-			(uint32_t)sysconf(_SC_NPROCESSORS_ONLN), session->options.command);
+		err = write_capture(session);
 	if (!err)
-		err = cs_spool_append(session->spool, session->fresh.data, session->fresh.len);
-	session->fresh.len = 0;
-	/* A disk that has no room for this has none for the rest. */
-	if (!err)
-		err = cs_spool_flush(session->spool);
-	if (!err)
-		err = cs_due_start(session->options.interval_ns, &session->due);
+		err = cs_due_start(session->interval_ns, session->probes, &session->due);
 	if (!err)
 		err = cs_probes_start_clock(session->probes);
 	session->visit.last_ns = cs_now_ns();
@@ -182,6 +192,12 @@ static struct timespec until(uint64_t now_ns, uint64_t then_ns)
 	return (struct timespec){(time_t)(left / 1000000000u), (long)(left % 1000000000u)};
 }
 
+/* A distance between turns as the ease has it; no longer than a turn. */
+static uint64_t eased(const struct cs_session *session, uint64_t ns)
+{
+	return MIN(ns * session->visit.ease, session->turn_ns);
+}
+
 void cs_session_wait(struct cs_session *session)
 {
 	struct cs_mapped *mapped = session->crowd.mapped;
@@ -189,7 +205,8 @@ void cs_session_wait(struct cs_session *session)
 		{.fd = cs_probes_wake_fd(session->probes), .events = POLLIN},
 		{.fd = mapped ? cs_mapped_fd(mapped) : -1, .events = POLLIN},
 	};
-	struct timespec pause = until(cs_now_ns(), session->last_ns + TURN_GAP_NS);
+	uint64_t gap_ns = eased(session, TURN_GAP_NS);
+	struct timespec pause = until(cs_now_ns(), session->last_ns + gap_ns);
 	bool called = false;
 
 	/* many mappings are told, few matter: those that do not are only read */
@@ -203,7 +220,7 @@ void cs_session_wait(struct cs_session *session)
 		pause = until(now, session->next_ns);
 		called = ppoll(wake, ARRAY_SIZE(wake), &pause, NULL) <= 0 || wake[0].revents ||
 			 cs_crowd_hear(&session->crowd);
-		pause = until(0, TURN_GAP_NS);
+		pause = until(0, gap_ns);
 	} while (!called);
 }
 
@@ -288,7 +305,7 @@ static void schedule_next(struct cs_session *session)
 	uint64_t now = cs_now_ns();
 
 	if (cs_crowd_in_a_hurry(&session->crowd, now)) {
-		session->next_ns = now + TURN_HURRY_NS;
+		session->next_ns = now + eased(session, TURN_HURRY_NS);
 		return;
 	}
 	session->next_ns += session->turn_ns;
@@ -367,6 +384,54 @@ int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
 	if (!err)
 		err = cs_spool_append(session->spool, session->fresh.data, session->fresh.len);
 	return err ? err : cs_spool_flush(session->spool);
+}
+
+int cs_session_end_period(struct cs_session *session)
+{
+	_cleanup_buf_ struct cs_buf record = {0};
+	uint64_t counters[CS_COUNTER_MAX_];
+	int err = cs_session_counters(session, counters);
+
+	if (!err)
+		err = cs_record_stats(&record, cs_now_ns(), 0, counters);
+	if (!err)
+		err = cs_spool_append(session->spool, record.data, record.len);
+	return err ? err : cs_spool_flush(session->spool);
+}
+
+/* Ticks that were due so far were due at the rate so far. */
+static int change_interval(struct cs_session *session, uint64_t interval_ns)
+{
+	int err;
+
+	cs_probes_stop_clock(session->probes);
+	cs_due_stop(session->due);
+	err = cs_due_settle(session->due, session->probes, session->own);
+	cs_due_free(TAKE_PTR(session->due));
+	if (!err)
+		err = cs_due_start(interval_ns, session->probes, &session->due);
+	session->interval_ns = interval_ns;
+	return err ? err : cs_probes_set_interval(session->probes, interval_ns);
+}
+
+int cs_session_begin_period(struct cs_session *session, unsigned int ease)
+{
+	uint64_t interval_ns = session->options.interval_ns * ease;
+	int err = 0;
+
+	if (interval_ns != session->interval_ns) {
+		err = change_interval(session, interval_ns);
+		session->turn_ns = session->visit.turn_ns = turn_length(interval_ns);
+		session->visit.every_ns =
+			ease > 1 ? turn_length(session->options.interval_ns) * ease : 0;
+		session->visit.ease = ease;
+	}
+	return err ? err : write_capture(session);
+}
+
+int cs_session_kernel_time(const struct cs_session *session, struct cs_kernel_time *ret)
+{
+	return cs_probes_kernel_time(session->probes, ret);
 }
 
 unsigned int cs_session_alive(const struct cs_session *session)

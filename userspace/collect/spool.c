@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The raw capture file being written. */
+/* Where the records of a capture go. */
 #include "collect/spool.h"
 
 #include <coroscope/event.h>
@@ -19,7 +19,9 @@
 #define FLUSH_BYTES (256 * 1024)
 
 struct cs_spool {
-	int fd;
+	int fd;          /* -1: none */
+	cs_spool_fn *fn; /* NULL: into the file */
+	void *ctx;
 	int err;        /* of the first failed write */
 	bool begun;     /* the file is truncated and has its header */
 	bool temporary; /* remove it at the end */
@@ -63,6 +65,20 @@ int cs_spool_new(const char *path, struct cs_spool **ret)
 	return 0;
 }
 
+int cs_spool_new_to(cs_spool_fn *fn, void *ctx, struct cs_spool **ret)
+{
+	struct cs_spool *spool = calloc(1, sizeof(*spool));
+
+	if (!spool)
+		return -ENOMEM;
+	spool->fd = -1;
+	spool->fn = fn;
+	spool->ctx = ctx;
+	spool->begun = true;
+	*ret = spool;
+	return 0;
+}
+
 /* The first record is there: only now may what the file held before go. */
 static int begin(struct cs_spool *spool)
 {
@@ -82,7 +98,8 @@ void cs_spool_free(struct cs_spool *spool)
 {
 	if (!spool)
 		return;
-	cs_spool_flush(spool);
+	if (!spool->fn)
+		cs_spool_flush(spool);
 	if (spool->fd >= 0)
 		close(spool->fd);
 	if (spool->temporary)
@@ -95,10 +112,21 @@ void cs_spool_free(struct cs_spool *spool)
 static int give_up(struct cs_spool *spool, int err)
 {
 	spool->err = err;
-	if (ftruncate(spool->fd, (off_t)spool->whole) == 0)
+	if (!spool->fn && ftruncate(spool->fd, (off_t)spool->whole) == 0)
 		lseek(spool->fd, (off_t)spool->whole, SEEK_SET);
 	cs_buf_free(&spool->pending);
 	return err;
+}
+
+static int hand_over(struct cs_spool *spool)
+{
+	int err = spool->fn(spool->ctx, spool->pending.data, spool->pending.len);
+
+	if (err)
+		return give_up(spool, err);
+	spool->whole += spool->pending.len;
+	spool->pending.len = 0;
+	return 0;
 }
 
 int cs_spool_flush(struct cs_spool *spool)
@@ -107,6 +135,8 @@ int cs_spool_flush(struct cs_spool *spool)
 
 	if (spool->err)
 		return spool->err;
+	if (spool->fn)
+		return hand_over(spool);
 	while (done < spool->pending.len) {
 		ssize_t n = write(spool->fd, spool->pending.data + done, spool->pending.len - done);
 

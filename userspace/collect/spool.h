@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The raw capture file being written: records in, bytes out, buffered. When the file cannot grow, what is
- * whole stays readable: the file is cut after the last complete record.
+ * Where the records of a capture go, buffered. Into a file: when it cannot grow, what is whole stays readable: it is cut after the
+ * last complete record. Or to a function.
  */
 #pragma once
 
@@ -15,6 +15,12 @@ struct cs_spool;
  * unless cs_spool_keep was called. Returns 0 or -errno.
  */
 int cs_spool_new(const char *path, struct cs_spool **ret);
+
+/* Takes whole records, in order. Returns 0 or -errno, after which it is not called again. */
+typedef int cs_spool_fn(void *ctx, const char *records, size_t len);
+
+/* No file: fn gets the records when the spool is flushed, or holds many. Returns 0 or -ENOMEM. */
+int cs_spool_new_to(cs_spool_fn *fn, void *ctx, struct cs_spool **ret);
 void cs_spool_free(struct cs_spool *spool); /* NULL is fine */
 static inline void cs_spool_freep(struct cs_spool **spool)
 {

@@ -3,6 +3,7 @@
 #include "collect/visit.h"
 
 #include <errno.h>
+#include <sys/param.h>
 
 #include "collect/record.h"
 #include "collect/sleepers.h"
@@ -44,6 +45,10 @@ int cs_visit_threads(struct cs_visit *visit, struct cs_target *targets, struct c
 	struct cs_target *target, *tmp;
 	uint64_t now = cs_now_ns(), weight = now - visit->last_ns;
 	int err = 0;
+
+	/* rarer, at the turn next to when it is due */
+	if (weight + visit->turn_ns / 2 < visit->every_ns)
+		return 0;
 
 	visit->last_ns = now;
 	if (iterator && visit->all_processes) {
@@ -122,7 +127,8 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 		cs_tasks_use_instants(target->tasks, cs_instants_source(visit->instants),
 				      COPY_TRIES);
 	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, out, &result);
-	target->pass_at_ns = now + result.cpu_ns * budget;
+	target->pass_at_ns = now + MAX(result.cpu_ns * budget * visit->ease,
+				       visit->every_ns - MIN(visit->every_ns, visit->turn_ns / 2));
 	visit->counters[CS_COUNTER_PASSES]++;
 	visit->counters[CS_COUNTER_TASKS] += result.ntasks;
 	visit->counters[CS_COUNTER_TASKS_DROPPED] += result.ndropped;

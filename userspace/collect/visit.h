@@ -23,6 +23,9 @@ struct cs_visit {
 	bool tasks_weigh; /* else suspended tasks are read for their tree only */
 	uint64_t turn_ns; /* between two looks, for a process's first pass */
 	uint64_t last_ns; /* of the last look at threads */
+	/* To cost less: looks and passes keep at least this distance, and passes take so many times less of a CPU than usual. */
+	uint64_t every_ns; /* 0: a look every turn */
+	uint64_t ease;     /* at least 1 */
 	uint64_t counters[CS_COUNTER_MAX_];
 };
 

@@ -130,6 +130,59 @@ static void test_flushes_itself(void **state)
 	check_file(f->path, 256);
 }
 
+/* What a function gets; it refuses the call with this number. */
+struct heard {
+	struct cs_buf bytes;
+	int calls, refuse;
+};
+
+static int hear(void *ctx, const char *records, size_t len)
+{
+	struct heard *heard = ctx;
+
+	return ++heard->calls == heard->refuse ? -EIO : cs_buf_append(&heard->bytes, records, len);
+}
+
+static void test_to_a_function(void **state)
+{
+	_cleanup_(cs_spool_freep) struct cs_spool *spool = NULL;
+	_cleanup_buf_ struct cs_buf bytes = {0};
+	struct heard heard = {.refuse = 0};
+
+	record(&bytes, 64, 0);
+	record(&bytes, 128, 1);
+	assert_int_equal(cs_spool_new_to(hear, &heard, &spool), 0);
+	assert_int_equal(cs_spool_append(spool, bytes.data, 64), 0);
+	assert_int_equal(cs_spool_append(spool, bytes.data + 64, 128), 0);
+	assert_int_equal(heard.calls, 0);
+	assert_int_equal(cs_spool_flush(spool), 0);
+	assert_int_equal(heard.calls, 1);
+	assert_int_equal(heard.bytes.len, 192); /* records alone, no file's header */
+	assert_memory_equal(heard.bytes.data, bytes.data, 192);
+	assert_int_equal(cs_spool_size(spool), 192);
+	for (unsigned int i = 0; i < 4096; i++)
+		assert_int_equal(cs_spool_append(spool, bytes.data, 192), 0);
+	assert_in_range(heard.calls, 3, 5); /* what is buffered is bounded */
+	cs_buf_free(&heard.bytes);
+}
+
+static void test_to_a_function_that_refuses(void **state)
+{
+	_cleanup_(cs_spool_freep) struct cs_spool *spool = NULL;
+	_cleanup_buf_ struct cs_buf bytes = {0};
+	struct heard heard = {.refuse = 1};
+
+	record(&bytes, 64, 0);
+	assert_int_equal(cs_spool_new_to(hear, &heard, &spool), 0);
+	assert_int_equal(cs_spool_append(spool, bytes.data, 64), 0);
+	assert_int_equal(cs_spool_flush(spool), -EIO);
+	assert_int_equal(cs_spool_append(spool, bytes.data, 64), -EIO);
+	assert_int_equal(cs_spool_flush(spool), -EIO);
+	cs_spool_free(TAKE_PTR(spool));
+	assert_int_equal(heard.calls, 1);
+	assert_int_equal(heard.bytes.len, 0);
+}
+
 /* Only by a capture that gets as far as a first record. */
 static void test_an_old_file_is_replaced(void **state)
 {
@@ -238,8 +291,14 @@ static void test_disk_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_write),   TEST(test_flushes_itself),   TEST(test_an_old_file_is_replaced),
-		TEST(test_private), TEST(test_nowhere_to_write), TEST(test_disk_full),
+		TEST(test_write),
+		TEST(test_flushes_itself),
+		TEST(test_an_old_file_is_replaced),
+		TEST(test_private),
+		TEST(test_nowhere_to_write),
+		TEST(test_disk_full),
+		cmocka_unit_test(test_to_a_function),
+		cmocka_unit_test(test_to_a_function_that_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
