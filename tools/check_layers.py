@@ -25,6 +25,7 @@ ALLOWED = {
     "export": ("core", "profile"),
     "deliver": ("core", "profile", "export"),
     "cli": ("core", "proc", "unwind", "python", "collect", "decode", "profile", "symbolize", "stitch", "export", "deliver"),
+    "agent": ("core", "collect", "decode", "profile", "export", "deliver", "cli"),
 }
 # The wire format: written by the kernel side and the live side, read by decode/ alone.
 # The walkers are plain C over a CS_READ macro; this one file runs them in user space.

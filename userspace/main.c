@@ -16,6 +16,7 @@ static const struct command {
 	{"record", cs_cli_record, "sample processes and write a profile"},
 	{"report", cs_cli_report, "turn a raw capture into another format"},
 	{"push", cs_cli_push, "deliver a raw capture to OTLP, Pyroscope, Datadog or a directory"},
+	{"agent", cs_cli_agent, "profile this machine continuously and deliver the profiles"},
 	{"ps", cs_cli_ps, "the asyncio tasks of processes, a line for each"},
 	{"pstree", cs_cli_pstree, "the asyncio tasks of processes as a tree"},
 	{"dump", cs_cli_dump, "every thread's Python stack, now"},

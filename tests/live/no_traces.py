@@ -7,7 +7,6 @@ matter; a uprobe shows as a changed byte in the target's code.
 """
 import contextlib
 import hashlib
-import json
 import os
 import re
 import signal
@@ -15,32 +14,9 @@ import subprocess
 import time
 
 import live
+from bpf_objects import check_gone, existing, held
 
-KINDS = ("prog", "map", "link")
 PROGRAMS = {"on_cpu", "wall", "task_init", "proc_exec", "proc_exit"}
-
-
-def held(pid):
-    """(kind, id) of every BPF object that a process has a descriptor of."""
-    found = set()
-    for name in os.listdir(f"/proc/{pid}/fdinfo"):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/fdinfo/{name}", encoding="utf-8") as file:
-            text = file.read()
-            # a link tells its program's id too: it counts as that of the link only
-            for kind in ("link", "map", "prog"):
-                match = re.search(rf"^{kind}_id:\s*(\d+)$", text, re.M)
-                if match:
-                    found.add((kind, int(match.group(1))))
-                    break
-    return found
-
-
-def existing():
-    found = {}
-    for kind in KINDS:
-        for one in json.loads(live.run(["bpftool", "-j", kind, "show"]).out or "[]"):
-            found[kind, one["id"]] = one.get("name", "")
-    return found
 
 
 def code_digest(pid):
@@ -68,15 +44,6 @@ def recording(*arguments):
             live.stop(process)
             process.stdout.close()
             process.stderr.close()
-
-
-def check_gone(what, objects):
-    try:
-        live.until(lambda: not objects & set(existing()), 2)
-    except AssertionError:
-        left = {key: name for key, name in existing().items() if key in objects}
-        raise AssertionError(f"{what}: left behind: {left}") from None
-    print(f"ok   {what}: {len(objects)} programs, maps and links are gone")
 
 
 def ends(what, arguments, end):

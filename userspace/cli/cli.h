@@ -13,6 +13,7 @@ enum cs_exit {
 int cs_cli_record(int argc, char **argv);
 int cs_cli_report(int argc, char **argv);
 int cs_cli_push(int argc, char **argv);
+int cs_cli_agent(int argc, char **argv); /* agent/agent.c */
 int cs_cli_ps(int argc, char **argv);
 int cs_cli_pstree(int argc, char **argv);
 int cs_cli_dump(int argc, char **argv);

@@ -11,18 +11,15 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/delivery.h"
 #include "cli/pipeline.h"
 #include "cli/push_options.h"
 #include "core/cleanup.h"
 #include "core/log.h"
-#include "deliver/directory.h"
-#include "deliver/sender.h"
 
 /* One server, and how it went. */
 struct delivery {
-	const struct cs_push_destination *to;
-	struct cs_sender_options options;
-	struct cs_sender *sender;
+	struct cs_delivery way;
 	int err; /* that ended it */
 };
 
@@ -50,17 +47,6 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static void tell(void *ctx, enum cs_sender_event event, const char *text)
-{
-	static const enum cs_log_level levels[] = {
-		[CS_SENDER_WAITS] = CS_LOG_WARN,    [CS_SENDER_AGAIN] = CS_LOG_INFO,
-		[CS_SENDER_REFUSED] = CS_LOG_ERROR, [CS_SENDER_PARTLY] = CS_LOG_WARN,
-		[CS_SENDER_LOST] = CS_LOG_ERROR,
-	};
-
-	cs_log(levels[event], "%s", text);
-}
-
 static int read_capture(const char *path, struct cs_profile **ret)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -78,53 +64,14 @@ static int read_capture(const char *path, struct cs_profile **ret)
 	return err;
 }
 
-static const char *why_no_folder(int err)
+static int put(struct cs_delivery *way, const struct cs_profile *profile)
 {
-	return err == -EPERM   ? "it must be ours, and nobody else may write to it"
-	       : err == -EBUSY ? "another process delivers from it"
-	       : err == -EFBIG ? "the profile alone is larger than --max-size"
-			       : strerror(-err);
-}
+	int err = cs_delivery_put(way, profile);
 
-static int write_directory(const struct cs_push_destination *to, const struct cs_profile *profile)
-{
-	const struct cs_directory_limits limits = {to->limits.bytes, to->limits.age_ns};
-	struct cs_directory_counts counts = {0};
-	int err = cs_directory_write(to->where, &limits, profile, &counts);
-
-	if (err)
-		return cs_err_r(err, "cannot write to %s: %s", to->where, why_no_folder(err));
-	cs_info("wrote a profile of %" PRIu64 " bytes to %s; %" PRIu64 " older ones removed",
-		counts.bytes, to->where, counts.removed);
-	return 0;
-}
-
-static int open_delivery(struct delivery *delivery, const struct cs_push_destination *to)
-{
-	int err;
-
-	delivery->to = to;
-	delivery->options = (struct cs_sender_options){
-		.backend = to->backend,
-		.pack = {.service = to->service,
-			 .tags = to->tags,
-			 .ntags = to->ntags,
-			 .version = CS_VERSION},
-		.transport = to->transport,
-		.spool = to->spool,
-		.limits = to->limits,
-		.tell = tell,
-	};
-	delivery->options.transport.stop = &stopped;
-	if (to->spool && mkdir(to->spool_parent, 0700) && errno != EEXIST)
-		return cs_err_r(-errno, "cannot make %s: %s", to->spool_parent, strerror(errno));
-	err = cs_sender_new(&delivery->options, &delivery->sender);
-	if (err == -EINVAL)
-		cs_err("'%s' is no URL of http or https without a name and password in it: those belong into --header-file",
-		       to->where);
-	else if (err)
-		cs_err("cannot deliver to %s%s%s: %s", to->where, to->spool ? " from " : "",
-		       to->spool ? to->spool : "", why_no_folder(err));
+	if (!err && !way->to->backend)
+		cs_info("wrote a profile of %" PRIu64 " bytes to %s; %" PRIu64
+			" older ones removed",
+			way->files.bytes, way->to->where, way->files.removed);
 	return err;
 }
 
@@ -138,9 +85,9 @@ static bool turn(struct delivery *deliveries, size_t n, uint64_t *due_ns)
 	for (size_t i = 0; i < n && !stopped; i++) {
 		struct delivery *delivery = &deliveries[i];
 
-		if (!delivery->sender || delivery->err)
+		if (!delivery->way.sender || delivery->err)
 			continue;
-		delivery->err = cs_sender_step(delivery->sender, &due);
+		delivery->err = cs_sender_step(delivery->way.sender, &due);
 		if (delivery->err == -EAGAIN)
 			delivery->err = 0;
 		if (delivery->err)
@@ -169,23 +116,23 @@ static void deliver(struct delivery *deliveries, size_t n, uint64_t keep_trying_
 /* Whether all is well. */
 static bool sum_up(const struct delivery *delivery)
 {
-	const struct cs_sender_counts *c = cs_sender_counts(delivery->sender);
-	size_t waiting = cs_sender_waiting(delivery->sender);
+	const struct cs_sender_counts *c = cs_sender_counts(delivery->way.sender);
+	size_t waiting = cs_sender_waiting(delivery->way.sender);
+	const struct cs_destination *to = delivery->way.to;
 
 	cs_info("%s: %" PRIu64 " parcels = %" PRIu64 " delivered (%" PRIu64 " bytes) + %" PRIu64
 		" refused + %" PRIu64 " lost + %zu waiting; %" PRIu64 " requests, %" PRIu64
 		" of them repeated; %" PRIu64 " profiles rejected",
-		delivery->to->where, c->packed + c->found, c->taken, c->bytes, c->refused, c->lost,
-		waiting, c->attempts, c->repeated, c->rejected);
+		to->where, c->packed + c->found, c->taken, c->bytes, c->refused, c->lost, waiting,
+		c->attempts, c->repeated, c->rejected);
 	if (delivery->err && delivery->err != -ENOENT && delivery->err != -ECANCELED)
-		cs_err("cannot deliver to %s: %s", delivery->to->where, strerror(-delivery->err));
-	if (waiting && delivery->to->spool)
+		cs_err("cannot deliver to %s: %s", to->where, strerror(-delivery->err));
+	if (waiting && to->spool)
 		cs_warn("what waits is kept: coroscope push --spool %s --to %s=%s",
-			delivery->to->spool_parent, delivery->to->backend->name,
-			delivery->to->where);
+			to->spool_parent, to->backend->name, to->where);
 	else if (waiting)
 		cs_err("%s has not taken all: keep it with --spool, or try for longer with --keep-trying",
-		       delivery->to->where);
+		       to->where);
 	return !waiting && !c->refused && !c->lost && !c->rejected;
 }
 
@@ -200,27 +147,21 @@ static int push(const struct cs_push_options *options, struct delivery *deliveri
 	if (profile && !cs_profile_nsamples(profile))
 		cs_warn("%s has no samples: nothing of it is sent", options->capture);
 	for (size_t i = 0; i < options->n; i++) {
-		const struct cs_push_destination *to = &options->to[i];
-
-		if (to->backend) {
-			err = open_delivery(&deliveries[i], to);
-			if (!err && profile)
-				err = cs_sender_put(deliveries[i].sender, profile);
-		} else {
-			err = profile ? write_directory(to, profile) : 0;
-		}
+		err = cs_delivery_open(&deliveries[i].way, &options->to[i], &stopped);
+		if (!err && profile)
+			err = put(&deliveries[i].way, profile);
 		well = well && !err;
 	}
 	deliver(deliveries, options->n, options->keep_trying_ns);
 	for (size_t i = 0; i < options->n; i++)
-		if (deliveries[i].sender)
+		if (deliveries[i].way.sender)
 			well = sum_up(&deliveries[i]) && well;
 	return well ? CS_EXIT_OK : CS_EXIT_FAILURE;
 }
 
 int cs_cli_push(int argc, char **argv)
 {
-	struct delivery deliveries[CS_PUSH_DESTINATIONS] = {0};
+	struct delivery deliveries[CS_DESTINATIONS] = {0};
 	_cleanup_(cs_push_options_free) struct cs_push_options options;
 	int code;
 
@@ -228,6 +169,6 @@ int cs_cli_push(int argc, char **argv)
 	catch_signals();
 	code = push(&options, deliveries);
 	for (size_t i = 0; i < options.n; i++)
-		cs_sender_free(deliveries[i].sender);
+		cs_delivery_close(&deliveries[i].way);
 	return code;
 }

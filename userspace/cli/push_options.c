@@ -6,7 +6,7 @@
 #include "cli/push_options.h"
 
 #include <argp.h>
-#include <ctype.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +16,6 @@
 #include "core/cleanup.h"
 
 #define DEFAULT_KEEP_TRYING_NS 60000000000ull
-#define DEFAULT_SPOOL_BYTES    (256ull << 20)
-#define DEFAULT_SPOOL_AGE_NS   (24 * 3600 * 1000000000ull)
 
 enum {
 	KEY_TO = 0x300,
@@ -66,85 +64,34 @@ static const struct argp_option option_table[] = {
 
 struct parsing {
 	struct cs_push_options *options;
-	struct cs_push_destination defaults;
+	struct cs_destination defaults;
 };
 
-static struct cs_push_destination *current(struct parsing *parsing)
+static struct cs_destination *current(struct parsing *parsing)
 {
 	struct cs_push_options *options = parsing->options;
 
 	return options->n ? &options->to[options->n - 1] : &parsing->defaults;
 }
 
-/* Splits "KEY=VALUE" in place. Returns VALUE; refuses what is none. */
-static char *split(char *text, const char *what)
+/* What a destination refuses is said. */
+static void must(int err, const char *option, const struct cs_why *why)
 {
-	char *equals = strchr(text, '=');
-
-	if (!equals || equals == text || !equals[1])
-		cs_usage_error("%s: '%s' is not KEY=VALUE", what, text);
-	*equals = '\0';
-	return equals + 1;
+	if (err)
+		cs_usage_error("--%s: %s", option, err == -ENOMEM ? "out of memory" : why->text);
 }
 
 static void begin_destination(struct parsing *parsing, char *arg)
 {
 	struct cs_push_options *options = parsing->options;
-	char *where = split(arg, "--to");
-	struct cs_push_destination *to;
+	struct cs_destination *to;
+	struct cs_why why;
 
-	if (options->n == CS_PUSH_DESTINATIONS)
-		cs_usage_error("at most %d destinations", CS_PUSH_DESTINATIONS);
+	if (options->n == CS_DESTINATIONS)
+		cs_usage_error("at most %d destinations", CS_DESTINATIONS);
 	to = &options->to[options->n++];
 	*to = parsing->defaults;
-	to->backend = cs_backend_by_name(arg);
-	if (!to->backend && strcmp(arg, "dir"))
-		cs_usage_error("--to: no kind '%s': otlp, pyroscope, datadog or dir", arg);
-	to->where = to->backend ? cs_backend_url(to->backend, where) : strdup(where);
-	if (!to->where)
-		cs_usage_error("out of memory");
-}
-
-static bool is_token(const char *name)
-{
-	for (const char *at = name; *at; at++)
-		if (!isalnum((unsigned char)*at) && !strchr("-_.", *at))
-			return false;
-	return true;
-}
-
-static void check_line(const char *text, const char *what)
-{
-	for (const char *at = text; *at; at++)
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			cs_usage_error("%s: control characters", what);
-}
-
-static void add_header(struct cs_push_destination *to, const struct cs_header *header)
-{
-	if (to->transport.nheaders == CS_PUSH_LIST)
-		cs_usage_error("at most %d headers", CS_PUSH_LIST);
-	if (!is_token(header->name))
-		cs_usage_error("'%s' is no name of a header", header->name);
-	to->headers[to->transport.nheaders++] = *header;
-}
-
-static void add_tag(struct cs_push_destination *to, char *arg)
-{
-	static const char *const told[] = {"service.name", "service",     "service_name",
-					   "host.name",    "process.pid", "__name__"};
-	const char *value = split(arg, "--tag");
-
-	if (to->ntags == CS_PUSH_LIST)
-		cs_usage_error("at most %d tags", CS_PUSH_LIST);
-	for (size_t i = 0; i < ARRAY_SIZE(told); i++)
-		if (!strcmp(arg, told[i]))
-			cs_usage_error("--tag %s: that is told already; a service with --service",
-				       arg);
-	if (!is_token(arg))
-		cs_usage_error("--tag: '%s' is no key: letters, digits, - _ .", arg);
-	check_line(value, "--tag");
-	to->tags[to->ntags++] = (struct cs_export_tag){arg, value};
+	must(cs_destination_set_to(to, arg, &why), "to", &why);
 }
 
 static uint64_t parse_time(const char *arg, const char *what)
@@ -163,25 +110,9 @@ static uint64_t parse_bound(const char *arg, const char *what)
 	return ns ? ns : UINT64_MAX;
 }
 
-static void parse_header(int key, char *arg, struct cs_push_destination *to)
-{
-	struct cs_header header = {.name = arg};
-
-	if (key == KEY_TOKEN_FILE) {
-		header = (struct cs_header){
-			.name = "Authorization", .prefix = "Bearer ", .file = arg};
-	} else if (key == KEY_HEADER_FILE) {
-		header.file = split(arg, "--header-file");
-	} else {
-		header.text = split(arg, "--header");
-		check_line(header.text, "--header");
-	}
-	add_header(to, &header);
-}
-
 static error_t parse_keeping(int key, char *arg, struct parsing *parsing)
 {
-	struct cs_push_destination *to = current(parsing);
+	struct cs_destination *to = current(parsing);
 	size_t bytes;
 
 	switch (key) {
@@ -207,23 +138,27 @@ static error_t parse_keeping(int key, char *arg, struct parsing *parsing)
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct parsing *parsing = state->input;
-	struct cs_push_destination *to = current(parsing);
+	struct cs_destination *to = current(parsing);
+	struct cs_why why;
 
 	switch (key) {
 	case KEY_TO:
 		begin_destination(parsing, arg);
 		return 0;
 	case KEY_SERVICE:
-		check_line(arg, "--service");
-		to->service = arg;
+		must(cs_destination_set_service(to, arg, &why), "service", &why);
 		return 0;
 	case KEY_TAG:
-		add_tag(to, arg);
+		must(cs_destination_add_tag(to, arg, &why), "tag", &why);
 		return 0;
 	case KEY_HEADER:
+		must(cs_destination_add_header(to, arg, &why), "header", &why);
+		return 0;
 	case KEY_HEADER_FILE:
+		must(cs_destination_add_header_file(to, arg, &why), "header-file", &why);
+		return 0;
 	case KEY_TOKEN_FILE:
-		parse_header(key, arg, to);
+		must(cs_destination_add_token_file(to, arg, &why), "token-file", &why);
 		return 0;
 	case KEY_CA:
 		to->transport.ca_file = arg;
@@ -254,20 +189,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static void complete(struct cs_push_options *options)
 {
 	bool spooled = false;
+	struct cs_why why;
 
 	if (!options->n)
 		cs_usage_error("where to? --to otlp=URL, pyroscope=URL, datadog=URL or dir=PATH");
 	for (size_t i = 0; i < options->n; i++) {
-		struct cs_push_destination *to = &options->to[i];
+		struct cs_destination *to = &options->to[i];
 
-		to->transport.url = to->where;
-		to->transport.headers = to->headers;
-		to->transport.user_agent = "coroscope/" CS_VERSION;
-		if (!to->transport.cert_file != !to->transport.key_file)
-			cs_usage_error("--cert and --key belong together");
-		if (to->backend && to->spool_parent &&
-		    asprintf(&to->spool, "%s/%s", to->spool_parent, to->backend->name) < 0)
-			cs_usage_error("out of memory");
+		must(cs_destination_complete(to, &why), "to", &why);
 		spooled = spooled || to->spool;
 	}
 	if (!options->capture && !spooled)
@@ -284,8 +213,7 @@ void cs_push_options_parse(struct cs_push_options *options, int argc, char **arg
 	};
 	struct parsing parsing = {
 		.options = options,
-		.defaults = {.limits = {.bytes = DEFAULT_SPOOL_BYTES,
-					.age_ns = DEFAULT_SPOOL_AGE_NS}},
+		.defaults = {.limits = cs_destination_limits},
 	};
 
 	*options = (struct cs_push_options){.keep_trying_ns = DEFAULT_KEEP_TRYING_NS};
@@ -297,8 +225,6 @@ void cs_push_options_parse(struct cs_push_options *options, int argc, char **arg
 
 void cs_push_options_free(struct cs_push_options *options)
 {
-	for (size_t i = 0; i < options->n; i++) {
-		free(options->to[i].where);
-		free(options->to[i].spool);
-	}
+	for (size_t i = 0; i < options->n; i++)
+		cs_destination_free(&options->to[i]);
 }

@@ -6,11 +6,15 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 enum cs_log_level { CS_LOG_ERROR = 0, CS_LOG_WARN = 1, CS_LOG_INFO = 2, CS_LOG_DEBUG = 3 };
 
 void cs_log_set_level(enum cs_log_level level);
 enum cs_log_level cs_log_level(void);
+
+/* From now on a line is a JSON object: time (UTC), level and message. For logs that machines read. */
+void cs_log_set_json(bool json);
 
 /* One line, prefixed by "coroscope: " and the level; a newline is added. */
 void cs_log(enum cs_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

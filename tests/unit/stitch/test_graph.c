@@ -243,14 +243,38 @@ static void test_long_circle(void **state)
 	cs_graph_free(graph);
 }
 
+/* Where passes fail no task is ever listed: what nobody tells of for a period is gone, whatever was told before. */
+static void test_gone_unnoticed(void **state)
+{
+	const uint64_t alive[] = {3};
+	struct cs_graph *graph = *state;
+
+	update(graph, 3, 0);
+	create(graph, 1, 2, 1);
+	cs_graph_pass(graph, 100, alive, 1, CS_PASS_PARTIAL);
+	cs_graph_begin(graph);
+	assert_non_null(cs_graph_find(graph, 1));
+	assert_non_null(cs_graph_find(graph, 2));
+	run(graph, 2); /* in the second period */
+	cs_graph_begin(graph);
+	assert_null(cs_graph_find(graph, 1));
+	assert_non_null(cs_graph_find(graph, 2));
+	for (int i = 0; i < 3; i++)
+		cs_graph_begin(graph);
+	assert_null(cs_graph_find(graph, 2));
+	/* the last whole pass lists it, and nothing has happened since: an idle process */
+	assert_non_null(cs_graph_find(graph, 3));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_links),       TEST(test_awaiter_ends),   TEST(test_cycles_end),
-		TEST(test_long_circle), TEST(test_lineage_bound),  TEST(test_ghosts_are_bounded),
-		TEST(test_one_address), TEST(test_creates_itself), TEST(test_each),
+		TEST(test_links),          TEST(test_awaiter_ends),   TEST(test_cycles_end),
+		TEST(test_long_circle),    TEST(test_lineage_bound),  TEST(test_ghosts_are_bounded),
+		TEST(test_one_address),    TEST(test_creates_itself), TEST(test_each),
+		TEST(test_gone_unnoticed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -929,6 +929,41 @@ static void test_waits(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* A capture in periods: what a loop showed last and what its functions are lives on, what was told of the last period does not. */
+static void test_periods(void **state)
+{
+	struct made *made = *state;
+	struct cs_event event = {.kind = CS_EV_CAPTURE,
+				 .capture = {.mode = CS_MODE_WALL, .interval_ns = TICK * MS}};
+
+	begin(made, CS_MODE_WALL);
+	SHOW(made, 20, .frames = IN_STEP, .stack = 3);
+	SHOW(made, 10, .frames = IDLE, .wall = true);
+	finish(made);
+	slow(made, 0, 1);
+	cs_loop_health_begin(made->health);
+	slow(made, 0, 0);
+	feed(made, &event, CS_HOLD_NO_STACK);
+	for (int i = 0; i < 20; i++, made->now += TICK)
+		same(made, TICK, 5); /* asleep as it was */
+	finish(made);
+	assert_int_equal(only_loop(made)->watched_ns, 20 * TICK * MS);
+	assert_int_equal(only_loop(made)->held_ns, 0);
+	assert_int_equal(only_loop(made)->stack, 5);
+	slow(made, 0, 0);
+	cs_loop_health_begin(made->health);
+	feed(made, &event, CS_HOLD_NO_STACK);
+	SHOW(made, 30, .frames = IN_STEP, .stack = 4);
+	finish(made);
+	assert_int_equal(slow(made, 0, 1)->stack, 4);
+	/* not seen for a whole period: its thread has ended without a word */
+	cs_loop_health_begin(made->health);
+	feed(made, &event, CS_HOLD_NO_STACK);
+	finish(made);
+	cs_loop_health_begin(made->health);
+	assert_null(cs_loop_health_next(made->health, NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -966,6 +1001,7 @@ int main(void)
 		TEST(test_many),
 		TEST(test_hostile),
 		cmocka_unit_test(test_waits),
+		cmocka_unit_test_setup_teardown(test_periods, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -321,6 +321,45 @@ static void test_receiver_says_stop(void **state)
 	assert_int_equal(cs_stitch_feed(stitch, &event), 42);
 }
 
+/* A capture in periods: a thread is known while it is seen, and some time more. */
+static void test_periods(void **state)
+{
+	const uint64_t second = 1000000000;
+	struct made_stitch *made = begin(state);
+	struct cs_event process = {.kind = CS_EV_PROCESS, .pid = MADE_PID, .ts_ns = second};
+
+	assert_int_equal(cs_stitch_feed(made->stitch, &process), 0);
+	made_thread(made, "loop 1");
+	MADE_STACK(made, .frames = "x", .ts_ns = 100 * second);
+	cs_stitch_begin(made->stitch, 120 * second);
+	MADE_STACK(made, .frames = "x", .ts_ns = 121 * second);
+	assert_string_equal(made->thread_name, "loop 1");
+	cs_stitch_begin(made->stitch, 180 * second);
+	MADE_STACK(made, .frames = "x", .ts_ns = 181 * second);
+	assert_string_equal(made->thread_name, "worker");
+	assert_non_null(cs_stitch_graph(made->stitch, MADE_PID));
+	cs_stitch_begin(made->stitch, 999 * second);
+	assert_non_null(cs_stitch_graph(made->stitch, MADE_PID)); /* nobody said that it ended */
+	made_expect(made, "x\nx\nx\n");
+}
+
+/* Of a process that nobody watches the end is not told: silence is. Accounts of a process are its last record. */
+static void test_gone_unnoticed(void **state)
+{
+	const uint64_t second = 1000000000;
+	struct made_stitch *made = *state;
+
+	MADE_STACK(made, .frames = "x", .ts_ns = 100 * second);
+	cs_stitch_begin(made->stitch, 120 * second);
+	assert_non_null(cs_stitch_graph(made->stitch, MADE_PID));
+	cs_stitch_begin(made->stitch, 140 * second);
+	assert_null(cs_stitch_graph(made->stitch, MADE_PID));
+	MADE_STACK(made, .frames = "x", .ts_ns = 141 * second);
+	made_event(made, CS_EV_STATS);
+	assert_null(cs_stitch_graph(made->stitch, MADE_PID));
+	made_expect(made, "x\nx\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, made_setup, made_teardown)
 
 int main(void)
@@ -342,6 +381,8 @@ int main(void)
 		TEST(test_introduction),
 		TEST(test_code_replaced),
 		TEST(test_of_no_process),
+		TEST(test_periods),
+		TEST(test_gone_unnoticed),
 		cmocka_unit_test(test_receiver_says_stop),
 	};
 

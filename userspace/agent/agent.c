@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coroscope agent: a capture without an end, cut into periods, each a profile that couriers bring to their destinations; within budgets, and
+ * under a supervisor's eyes. One thread captures; each destination has one of its own.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/board.h"
+#include "agent/budget.h"
+#include "agent/capture.h"
+#include "agent/dispatch.h"
+#include "agent/options.h"
+#include "agent/service.h"
+#include "agent/usage.h"
+#include "cli/attach.h"
+#include "cli/cli.h"
+#include "collect/record.h"
+#include "core/cleanup.h"
+#include "core/log.h"
+
+#define SECOND          1000000000ull
+/* When the configuration changes, what was under way to a former destination has so long. */
+#define RELOAD_FLUSH_NS (2 * SECOND)
+
+struct agent {
+	int argc;
+	char **argv;
+	struct cs_command command;
+	struct cs_dispatch *dispatch;
+	struct cs_capture *capture;
+	struct cs_usage *usage;
+	struct cs_budget budget;
+	char reason[256]; /* why rates are lower than asked for */
+	struct cs_board *board;
+	struct cs_board_state state;
+	uint64_t former[CS_COUNTER_MAX_]; /* accounts of captures that ended */
+	uint64_t period_end_ns, told_ns;
+	bool over; /* it was said that a budget cannot be kept */
+};
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+static double rate_now(const struct agent *agent)
+{
+	return (double)agent->command.config->rate_hz / cs_budget_ease(&agent->budget);
+}
+
+static void update_board(struct agent *agent)
+{
+	const struct cs_session *session = cs_capture_session(agent->capture);
+	const struct cs_config *config = agent->command.config;
+	uint64_t counters[CS_COUNTER_MAX_];
+
+	agent->told_ns = cs_now_ns();
+	if (!cs_session_counters(session, counters))
+		for (int i = 0; i < CS_COUNTER_MAX_; i++)
+			agent->state.counters[i] = agent->former[i] + counters[i];
+	agent->state.processes = cs_session_alive(session);
+	agent->state.rate_hz = rate_now(agent);
+	agent->state.cpu_budget = config->cpu_share;
+	agent->state.memory_budget = (double)config->memory_bytes;
+	cs_board_set(agent->board, &agent->state);
+}
+
+/* What the profile's reader should know of how it was made. */
+static int note_ease(const struct agent *agent, struct cs_profile *profile)
+{
+	char note[400];
+
+	if (cs_budget_ease(&agent->budget) == 1)
+		return 0;
+	snprintf(note, sizeof(note), "sampled at %.1f Hz instead of %" PRIu32 ": %s",
+		 rate_now(agent), agent->command.config->rate_hz, agent->reason);
+	return cs_profile_note(profile, note);
+}
+
+/* Returns 0 or -errno: it cannot go on. */
+static int end_period(struct agent *agent)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
+	int err = cs_capture_end_period(agent->capture, &profile);
+
+	if (!err)
+		err = note_ease(agent, profile);
+	if (err)
+		return err;
+	cs_debug("a profile of %.1f s: %zu samples",
+		 (double)cs_profile_meta(profile)->duration_ns / 1e9, cs_profile_nsamples(profile));
+	agent->state.profiles++;
+	agent->state.last_profile_realtime_ns = realtime_ns();
+	/* a change of the rate may leave next to nothing of a period */
+	if (cs_profile_nsamples(profile) || cs_profile_meta(profile)->duration_ns >= SECOND)
+		cs_dispatch_put(agent->dispatch, TAKE_PTR(profile));
+	malloc_trim(0);
+	return 0;
+}
+
+static int begin_period(struct agent *agent)
+{
+	agent->period_end_ns = cs_now_ns() + agent->command.config->period_ns;
+	return cs_capture_begin_period(agent->capture, cs_budget_ease(&agent->budget));
+}
+
+/* One rate a profile: with another one, another profile begins. */
+static int change_rate(struct agent *agent, const struct cs_budget *budget, const char *what,
+		       const struct cs_used *used)
+{
+	int err = end_period(agent);
+
+	agent->budget = *budget;
+	snprintf(
+		agent->reason, sizeof(agent->reason),
+		"the agent used %.2f%% of the machine (%.2f%% in the kernel) and %.0f MB; its budgets are %.2f%% and %.0f MB",
+		used->cpu_share * 100, used->kernel_cpu_share * 100,
+		(double)used->memory_bytes / (1 << 20), budget->cpu_share * 100,
+		(double)budget->memory_bytes / (1 << 20));
+	cs_info("rate %s to %.1f Hz: %s", what, rate_now(agent), agent->reason);
+	return err ? err : begin_period(agent);
+}
+
+/* After a window. Returns 0 or -errno: it cannot go on. */
+static int keep_budget(struct agent *agent)
+{
+	struct cs_used used = cs_usage_take(agent->usage);
+	const struct cs_use use = {used.cpu_share, used.memory_bytes};
+	struct cs_budget budget = agent->budget;
+	enum cs_budget_verdict verdict = cs_budget_judge(&budget, &use);
+
+	agent->state.cpu_share = used.cpu_share;
+	agent->state.kernel_cpu_share = used.kernel_cpu_share;
+	agent->state.memory_bytes = (double)used.memory_bytes;
+	cs_debug("used %.2f%% of the machine, %.2f%% of it in the kernel's programs, and %.1f MB",
+		 used.cpu_share * 100, used.kernel_cpu_share * 100,
+		 (double)used.memory_bytes / (1 << 20));
+	if (verdict == CS_BUDGET_OVER && !agent->over)
+		cs_warn("the rate is as low as it can be, and still a budget is exceeded: the agent uses %.2f%% of the machine and %.0f MB",
+			used.cpu_share * 100, (double)used.memory_bytes / (1 << 20));
+	agent->over = verdict == CS_BUDGET_OVER;
+	if (budget.step != agent->budget.step)
+		return change_rate(agent, &budget,
+				   verdict == CS_BUDGET_RAISE ? "raised" : "lowered", &used);
+	agent->budget = budget;
+	return 0;
+}
+
+static void heed_config(struct agent *agent)
+{
+	const struct cs_config *config = agent->command.config;
+
+	cs_log_set_json(config->log_json);
+	cs_log_set_level(config->log_level);
+	agent->budget.cpu_share = config->cpu_share;
+	agent->budget.memory_bytes = config->memory_bytes;
+}
+
+/* Another capture in place of the one that runs, which goes on if there cannot be another. Returns 0 or -errno: it cannot go on. */
+static int change_capture(struct agent *agent, struct cs_command *command)
+{
+	struct cs_capture *capture;
+	uint64_t counters[CS_COUNTER_MAX_];
+	int err;
+
+	if (cs_capture_new(command->config, &capture) != CS_EXIT_OK)
+		return -ECANCELED;
+	err = end_period(agent);
+	if (!cs_session_counters(cs_capture_session(agent->capture), counters))
+		for (int i = 0; i < CS_COUNTER_MAX_; i++)
+			agent->former[i] += counters[i];
+	cs_capture_free(agent->capture);
+	agent->capture = capture;
+	agent->budget.step = 0;
+	cs_usage_restart(agent->usage);
+	return err;
+}
+
+/* Other destinations in place of those that are. */
+static int change_destinations(struct agent *agent, const struct cs_command *command)
+{
+	const struct cs_config *config = agent->command.config;
+	int err;
+
+	cs_dispatch_end(agent->dispatch, RELOAD_FLUSH_NS);
+	err = cs_dispatch_begin(agent->dispatch, command->config->to);
+	if (err && cs_dispatch_begin(agent->dispatch, config->to))
+		cs_err("nothing is delivered until the configuration is read again");
+	return err ? -ECANCELED : 0;
+}
+
+/* Take over what has changed; -ECANCELED: the old configuration stays. */
+static int change_to(struct agent *agent, struct cs_command *command)
+{
+	const struct cs_settings *old = agent->command.settings, *new = command->settings;
+	bool destinations = cs_settings_differ(old, new, CS_OF_DESTINATION);
+	int err = 0;
+
+	if (destinations)
+		err = change_destinations(agent, command);
+	if (!err && cs_settings_differ(old, new, CS_OF_CAPTURE))
+		err = change_capture(agent, command);
+	if (err == -ECANCELED && destinations)
+		change_destinations(agent, &agent->command);
+	return err;
+}
+
+static void take_over(struct agent *agent, struct cs_command *command)
+{
+	const struct cs_command old = agent->command;
+	struct cs_destinations *to = command->config->to;
+
+	/* couriers that were not changed know the old ones */
+	if (!cs_settings_differ(old.settings, command->settings, CS_OF_DESTINATION)) {
+		command->config->to = old.config->to;
+		old.config->to = to;
+	}
+	agent->command = *command;
+	*command = old;
+	heed_config(agent);
+	cs_info("the configuration was read again");
+}
+
+/* Returns 0 or -errno: it cannot go on. */
+static int reload(struct agent *agent)
+{
+	_cleanup_(cs_command_free) struct cs_command command = {0};
+	struct cs_why why = {""};
+	int err;
+
+	cs_service_tell(CS_SERVICE_RELOADING);
+	err = cs_command_read(&command, agent->argc, agent->argv, &why);
+	if (err) {
+		cs_err("the configuration stays as it was: %s",
+		       err == -EINVAL ? why.text : strerror(-err));
+		err = 0;
+	} else {
+		err = change_to(agent, &command);
+		if (!err)
+			take_over(agent, &command);
+	}
+	cs_service_tell(CS_SERVICE_READY);
+	return err == -ECANCELED ? 0 : err;
+}
+
+/* Everything that is due after a turn. Returns 0 or -errno: it cannot go on. */
+static int attend(struct agent *agent)
+{
+	int err = 0;
+
+	cs_service_turn();
+	if (cs_service_asked_to_reload())
+		err = reload(agent);
+	if (!err && cs_usage_turn(agent->usage, cs_capture_session(agent->capture)))
+		err = keep_budget(agent);
+	if (!err && cs_now_ns() >= agent->period_end_ns) {
+		err = end_period(agent);
+		if (!err)
+			err = begin_period(agent);
+	}
+	if (cs_now_ns() - agent->told_ns >= SECOND)
+		update_board(agent);
+	return err;
+}
+
+static int run(struct agent *agent)
+{
+	int err = 0;
+
+	agent->period_end_ns = cs_now_ns() + agent->command.config->period_ns;
+	cs_usage_restart(agent->usage);
+	cs_service_tell(CS_SERVICE_READY);
+	cs_info("profiles at %.0f Hz, a profile every %.0f s to %zu destinations", rate_now(agent),
+		(double)agent->command.config->period_ns / 1e9, agent->command.config->to->n);
+	while (!err && !cs_service_asked_to_end()) {
+		err = cs_capture_turn(agent->capture);
+		if (!err)
+			err = attend(agent);
+	}
+	cs_service_tell(CS_SERVICE_STOPPING);
+	if (!err)
+		err = end_period(agent);
+	if (err)
+		cs_err("cannot go on: %s", strerror(-err));
+	cs_capture_free(TAKE_PTR(agent->capture));
+	cs_dispatch_end(agent->dispatch, agent->command.config->flush_ns);
+	return err ? CS_EXIT_FAILURE : CS_EXIT_OK;
+}
+
+static int begin(struct agent *agent)
+{
+	const struct cs_config *config = agent->command.config;
+
+	if (!cs_attach_possible())
+		return CS_EXIT_FAILURE;
+	if (!config->to->n)
+		cs_warn("no destination: nothing is delivered (--to KIND=WHERE)");
+	if (cs_board_new(&agent->board) || cs_dispatch_new(&agent->dispatch) ||
+	    cs_usage_new(&agent->usage)) {
+		cs_err("out of memory");
+		return CS_EXIT_FAILURE;
+	}
+	agent->state.started_realtime_ns = realtime_ns();
+	heed_config(agent);
+	cs_service_catch_signals();
+	if (cs_dispatch_begin(agent->dispatch, config->to))
+		return CS_EXIT_FAILURE;
+	return cs_capture_new(config, &agent->capture);
+}
+
+static void agent_free(struct agent *agent)
+{
+	cs_capture_free(agent->capture);
+	cs_dispatch_free(agent->dispatch);
+	cs_usage_free(agent->usage);
+	cs_board_free(agent->board);
+	cs_command_free(&agent->command);
+}
+
+int cs_cli_agent(int argc, char **argv)
+{
+	_cleanup_(agent_free) struct agent agent = {.argc = argc, .argv = argv};
+	struct cs_why why = {""};
+	int err = cs_command_read(&agent.command, argc, argv, &why), code;
+
+	if (err) {
+		cs_err("%s", err == -EINVAL ? why.text : strerror(-err));
+		return err == -EINVAL ? CS_EXIT_USAGE : CS_EXIT_FAILURE;
+	}
+	if (agent.command.print) {
+		cs_settings_print(agent.command.settings, stdout);
+		return CS_EXIT_OK;
+	}
+	code = begin(&agent);
+	return code == CS_EXIT_OK ? run(&agent) : code;
+}
