@@ -8,6 +8,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -181,6 +182,7 @@ static int change_capture(struct agent *agent, struct cs_command *command)
 	cs_capture_free(agent->capture);
 	agent->capture = capture;
 	agent->budget.step = 0;
+	agent->period_end_ns = cs_now_ns() + command->config->period_ns;
 	cs_usage_restart(agent->usage);
 	return err;
 }
@@ -227,6 +229,8 @@ static void take_over(struct agent *agent, struct cs_command *command)
 	agent->command = *command;
 	*command = old;
 	heed_config(agent);
+	agent->period_end_ns =
+		MIN(agent->period_end_ns, cs_now_ns() + agent->command.config->period_ns);
 	cs_info("the configuration was read again");
 }
 

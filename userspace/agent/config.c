@@ -331,7 +331,7 @@ const struct cs_option cs_options[] = {
 	 DESTINATION, .set = set_proxy},
 	{"timeout", 0, "TIME", "of one request", "30s", DESTINATION, .set = set_timeout},
 	{"spool", 0, "DIR",
-	 "keep what is not delivered in DIR/KIND, also for the next run; else it is kept in memory",
+	 "keep what is not delivered in DIR/KIND, also for the next run; else in memory, up to a quarter of its budget",
 	 NULL, DESTINATION, .set = set_spool},
 	{"max-size", 0, "BYTES", "of what waits, or of the files of dir=: the oldest go", "256M",
 	 DESTINATION, .set = set_max_size},

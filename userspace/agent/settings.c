@@ -6,8 +6,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "core/cleanup.h"
+
+/* Of the memory budget, for what waits for a server without a spool. */
+#define KEPT_PART 4
 
 static struct cs_setting *setting_of(const struct cs_settings_place *place,
 				     const struct cs_option *option)
@@ -242,6 +246,9 @@ static int apply_destination(const struct cs_settings *settings,
 		err = apply_place(settings, place, true, false, config, to, why);
 	if (err)
 		return err;
+	/* what waits in memory is the agent's memory */
+	if (to->backend && !to->spool_parent)
+		to->limits.bytes = MIN(to->limits.bytes, config->memory_bytes / KEPT_PART);
 	err = cs_destination_complete(to, &inner);
 	if (err == -EINVAL)
 		snprintf(why->text, sizeof(why->text), "%.100s: %.150s",

@@ -29,6 +29,7 @@ struct cs_probe_link {
 	struct cs_probes *probes;
 	struct bpf_link *link;
 	unsigned int users;
+	unsigned int idle; /* times that cs_probes_age met it without a user */
 	struct probe_place {
 		uint64_t dev, ino, offset;
 		int64_t pid;
@@ -38,6 +39,8 @@ struct cs_probe_link {
 
 /* Attached uprobes, those that nobody uses among them: a machine has few files that hold asyncio. */
 #define MAX_LINKS 256
+/* ... but each holds its file, and with it the file system of a container that may be long gone. */
+#define MAX_IDLE  5
 
 struct iterator {
 	pid_t pid; /* 0: all threads of the machine */
@@ -443,6 +446,19 @@ void cs_probes_detach(struct cs_probe_link *link)
 {
 	if (link && --link->users == 0 && HASH_COUNT(link->probes->links) > MAX_LINKS)
 		link_free(link);
+}
+
+void cs_probes_age(struct cs_probes *probes)
+{
+	struct cs_probe_link *link, *tmp, *old = NULL;
+
+	HASH_ITER (hh, probes->links, link, tmp) {
+		link->idle = link->users ? 0 : link->idle + 1;
+		if (link->idle > MAX_IDLE && (!old || link->idle > old->idle))
+			old = link;
+	}
+	if (old)
+		link_free(old);
 }
 
 void cs_probes_detach_unused(struct cs_probes *probes)

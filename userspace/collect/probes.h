@@ -100,6 +100,12 @@ int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid,
 			       const struct cs_probe_site *site, struct cs_probe_link **ret);
 void cs_probes_detach(struct cs_probe_link *link); /* gives it back; NULL is fine */
 
+/*
+ * In a capture without an end, once a minute or so: of what nobody has used since several calls, detach one (see below), as a hole in the capture
+ * is best a short one.
+ */
+void cs_probes_age(struct cs_probes *probes);
+
 /* Detach what nobody uses. Takes some 150 ms each. */
 void cs_probes_detach_unused(struct cs_probes *probes);
 

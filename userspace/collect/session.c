@@ -419,6 +419,8 @@ int cs_session_begin_period(struct cs_session *session, unsigned int ease)
 	uint64_t interval_ns = session->options.interval_ns * ease;
 	int err = 0;
 
+	cs_probes_age(session->probes);
+
 	if (interval_ns != session->interval_ns) {
 		err = change_interval(session, interval_ns);
 		session->turn_ns = session->visit.turn_ns = turn_length(interval_ns);
