@@ -198,11 +198,27 @@ int cs_graph_created(struct cs_graph *graph, uint64_t ts_ns, uint64_t addr,
 	return set_frames(&task->creation, frames, n);
 }
 
+/*
+ * Is the task known by another name? Where no creation is seen (tasks in Python) a task and its coroutine may both have the
+ * addresses of those before them; then only the name tells, or it has just been given another one.
+ */
+static bool has_another_name(const struct cs_task *task, const struct cs_event_running *running)
+{
+	return !task->created_ns && task->name && running->name.len && !running->name_cut &&
+	       (strlen(task->name) != running->name.len ||
+		memcmp(task->name, running->name.str, running->name.len));
+}
+
 struct cs_task *cs_graph_running(struct cs_graph *graph, const struct cs_event_running *running,
 				 uint32_t tid)
 {
 	struct cs_task *task = task_at(graph, running->task, running->coro);
 
+	/* who waited for the one that the last pass saw is no news of this one */
+	if (task && has_another_name(task, running)) {
+		task_unref(TAKE_PTR(task->awaiter));
+		task->nawaiters = 0;
+	}
 	/* A pass reads names whole: one name for one task. */
 	if (!task || (!(running->name_cut && task->name) && set_text(&task->name, running->name)))
 		return NULL;

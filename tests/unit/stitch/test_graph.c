@@ -182,6 +182,31 @@ static void test_one_address(void **state)
 	assert_false(cut);
 }
 
+/* Its creation was not seen, and all but its name is as it was: who waited for the other one does not wait for it. */
+static void test_another_name(void **state)
+{
+	const uint64_t both[] = {1, 2};
+	struct cs_event_running running = {.task = 2, .coro = 3, .name = TEXT("task")};
+	struct cs_graph *graph = *state;
+	enum cs_link link;
+
+	update(graph, 1, 2);
+	update(graph, 2, 0);
+	cs_graph_pass(graph, 100, both, 2, true);
+	assert_ptr_equal(cs_graph_parent(cs_graph_running(graph, &running, 1), &link),
+			 cs_graph_find(graph, 1));
+	running.name = (struct cs_text)TEXT("another");
+	assert_null(cs_graph_parent(cs_graph_running(graph, &running, 1), &link));
+	assert_int_equal(cs_graph_find(graph, 2)->nawaiters, 0);
+
+	/* one that was seen to be created is given another name by the program */
+	create(graph, 101, 2, 9);
+	update(graph, 2, 0);
+	cs_graph_pass(graph, 102, both, 2, true);
+	assert_ptr_equal(cs_graph_parent(cs_graph_running(graph, &running, 1), &link),
+			 cs_graph_find(graph, 1));
+}
+
 static void test_creates_itself(void **state)
 {
 	struct cs_graph *graph = *state;
@@ -274,7 +299,7 @@ int main(void)
 		TEST(test_links),          TEST(test_awaiter_ends),   TEST(test_cycles_end),
 		TEST(test_long_circle),    TEST(test_lineage_bound),  TEST(test_ghosts_are_bounded),
 		TEST(test_one_address),    TEST(test_creates_itself), TEST(test_each),
-		TEST(test_gone_unnoticed),
+		TEST(test_gone_unnoticed), TEST(test_another_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
