@@ -99,6 +99,13 @@ __noinline int on_cpu_frame_step(__u32 slot)
 	return 0;
 }
 
+__noinline int on_cpu_work_step(__u32 slot)
+{
+	struct on_cpu_state *s = on_cpu_state(slot);
+
+	return s ? py_work_step(&s->walk, NULL) : 1;
+}
+
 __noinline int on_cpu_meet_code(__u32 slot)
 {
 	struct on_cpu_state *s = on_cpu_state(slot);
@@ -110,6 +117,7 @@ __noinline int on_cpu_meet_code(__u32 slot)
 #define CS_REPEAT_TASK(w, task, slot)   CS_REPEAT(CS_MAX_CURRENT_TASKS, on_cpu_task_step(i))
 #define CS_REPEAT_FRAME(w, task, slot) \
 	CS_REPEAT(CS_FRAME_STEPS / CS_FRAME_BATCH, on_cpu_frame_step(slot))
+#define CS_REPEAT_WORK(w, task, slot) CS_REPEAT(CS_WORK_LOOKS, on_cpu_work_step(slot))
 #include "py_stack.bpf.h"
 
 struct {

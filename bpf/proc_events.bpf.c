@@ -88,6 +88,7 @@ static __always_inline void row_describe(struct cs_proc_info *row, struct task_s
 	/* An interrupt that comes now finds a stale row. */
 	row->interpreters_head = file->row.interpreters_head + bias;
 	row->current_tasks = 0;
+	row->types.in_python = 0;
 	row->work.run_code = 0;
 	row->gil = file->row.gil ? file->row.gil + bias : 0;
 	row->off = file->row.off;

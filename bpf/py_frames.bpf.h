@@ -34,6 +34,7 @@ static __always_inline void py_frame_match_task(struct cs_walk *w, __u32 index)
 			continue;
 		w->ev.running.task = w->candidate_task[i];
 		w->ev.running.coro = w->candidate_coro[i];
+		w->name_at = w->candidate_name_at[i];
 		w->root_index = index;
 		break;
 	}

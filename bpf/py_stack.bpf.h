@@ -3,7 +3,7 @@
  * The whole walk of one thread: its state, its running task's candidates, its frames, the task's name.
  *
  * How a step is repeated is the program's business (see walk.bpf.h): it may define CS_REPEAT_THREAD,
- * CS_REPEAT_TASK and CS_REPEAT_FRAME before it includes this file. A step returns 1 to stop.
+ * CS_REPEAT_TASK, CS_REPEAT_FRAME and CS_REPEAT_WORK before it includes this file. A step returns 1 to stop.
  */
 #pragma once
 
@@ -27,6 +27,7 @@
 #define CS_REPEAT_THREAD(w, task, slot) CS_REPEAT(CS_THREAD_STEPS, py_thread_step(w, task))
 #define CS_REPEAT_TASK(w, task, slot)   CS_REPEAT(CS_MAX_CURRENT_TASKS, py_task_step(w, task, i))
 #define CS_REPEAT_FRAME(w, task, slot)  CS_REPEAT(CS_FRAME_STEPS, py_frame_step(w, task))
+#define CS_REPEAT_WORK(w, task, slot)   CS_REPEAT(CS_WORK_LOOKS, py_work_step(w, task))
 #endif
 
 /* Find w->tstate for w->thread_pointer. `known` is what it was last time, or 0: checked by one read. */
@@ -74,8 +75,10 @@ static __always_inline void py_stack_walk(struct cs_walk *w, struct task_struct 
 	w->ev.status = CS_STATUS_TRUNCATED;
 	CS_REPEAT_FRAME(w, task, slot);
 	py_frames_finish(w);
-	py_work_origin(w, task);
-	py_task_name(w, task, &w->ev.running);
+	if (py_work_begin(w, task))
+		CS_REPEAT_WORK(w, task, slot);
+	py_task_name(w, task, w->origin_name_at, &w->origin.waiter);
+	py_task_name(w, task, w->name_at, &w->ev.running);
 }
 
 /*
@@ -94,7 +97,7 @@ static __always_inline bool py_stack_same_creator(struct cs_walk *w, struct task
 /* The task found is the one that creates: remember it, and its name. */
 static __always_inline void py_stack_name_creator(struct cs_walk *w, struct task_struct *task)
 {
-	py_task_name(w, task, &w->ev.running);
+	py_task_name(w, task, w->name_at, &w->ev.running);
 	w->creator_name_kind = w->ev.running.name_kind;
 	w->creator_name_cut = w->ev.running.name_cut;
 	w->creator_name_bytes = w->ev.running.name_bytes;

@@ -97,6 +97,10 @@ __noinline int task_events_meet_code(__u32 slot)
 	CS_REPEAT(CS_MAX_CURRENT_TASKS, task_events_task_step(i *SLOTS + (slot)))
 #define CS_REPEAT_FRAME(w, task, slot) \
 	CS_REPEAT(CS_FRAME_STEPS / CS_FRAME_BATCH, task_events_frame_step(slot))
+/* of a creation only the running task is asked for */
+#define CS_REPEAT_WORK(w, task, slot) \
+	do {                          \
+	} while (0)
 #include "py_stack.bpf.h"
 
 /* Was the last creation in this scratch one of the same thread, and is what is known of its process the same? */

@@ -50,6 +50,19 @@
 
 struct task_struct;
 
+/* One instance's attributes; their names are in the walk's window until a frame is read into it (py_attr.bpf.h). */
+struct cs_attrs {
+	__u64 entries; /* address of the first one */
+	__u64 values;  /* address of the first value; 0: entries have them */
+	__u32 n;
+	__u32 entry_size, key_at;
+};
+
+/* Where a task keeps its coroutine, its name, and what it waits for; 0: nowhere (py_task.bpf.h). */
+struct cs_task_at {
+	__u64 coro, name, waiter;
+};
+
 struct cs_walk {
 	/* copied from cs_proc_info, so that steps need no second lookup */
 	struct cs_py_offsets off;
@@ -57,6 +70,7 @@ struct cs_walk {
 	__u64 interpreters_head;
 	__u64 current_tasks;
 	__u64 gil;
+	struct cs_task_types types;
 	struct cs_work work;
 	__u32 tgid;
 	__u32 slot; /* of the program's scratch that holds this walk */
@@ -70,6 +84,9 @@ struct cs_walk {
 	__u32 young;    /* the program has only just begun */
 	__u32 searched; /* the search saw every thread: one that it did not find has no state */
 
+	struct cs_attrs attrs; /* of the object looked at last */
+	struct cs_task_at at;  /* of the task looked at last */
+
 	/* running task */
 	__u64 entries; /* address of the dict's entries */
 	__u32 nentries;
@@ -78,6 +95,8 @@ struct cs_walk {
 	__u64 candidate_task[CS_MAX_CURRENT_TASKS];
 	__u64 candidate_coro[CS_MAX_CURRENT_TASKS];
 	__u64 candidate_frame[CS_MAX_CURRENT_TASKS];
+	__u64 candidate_name_at[CS_MAX_CURRENT_TASKS];
+	__u64 name_at; /* where the running task has its name */
 	/* the last creation's step; 0: none. Its task is the only candidate, with its name still in the record: */
 	__u32 creator_ver;
 	__u32 creator_name_bytes;
@@ -118,6 +137,9 @@ struct cs_walk {
 	__u8 seen_text[CS_SEEN_TEXT];
 
 	struct cs_ev_origin origin; /* pushed before the record if it has a task */
+	__u64 origin_name_at;       /* where that has its name */
+	__u64 work_future; /* on the way there: the future reached, and which of its callbacks is next */
+	__u32 work_n;
 
 	/* the record; kernel frames are put right behind the last Python frame */
 	struct cs_ev_stack ev;
@@ -171,6 +193,7 @@ static __always_inline void walk_describe(struct cs_walk *w, const struct cs_pro
 	w->interpreters_head = info->interpreters_head;
 	w->current_tasks = info->current_tasks;
 	w->gil = info->gil;
+	w->types = info->types;
 	w->work = info->work;
 	w->tgid = tgid;
 	w->met_salt =
@@ -226,6 +249,7 @@ static __always_inline void walk_record(struct cs_walk *w, enum cs_ev_kind kind,
 	w->ev.subject = 0;
 	w->work_item = 0;
 	w->origin.waiter.task = 0;
+	w->origin_name_at = 0;
 	w->ev.tstate = 0;
 	w->ev.user_ip = 0;
 	w->ev.nframes = 0;
@@ -233,6 +257,7 @@ static __always_inline void walk_record(struct cs_walk *w, enum cs_ev_kind kind,
 	w->ev.status = CS_STATUS_NOT_PYTHON;
 	w->ev.gil = CS_GIL_NOT_TOLD;
 	w->ev.nskipped = 0;
+	w->name_at = 0;
 	w->ev.running.task = 0;
 	w->ev.running.coro = 0;
 	w->ev.running.root_frame = 0;

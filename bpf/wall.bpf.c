@@ -87,6 +87,11 @@ static long frame_step(__u64 i, struct wall_step *step)
 	return py_frame_step(step->w, step->task);
 }
 
+static long work_step(__u64 i, struct wall_step *step)
+{
+	return py_work_step(step->w, step->task);
+}
+
 #define WALL_REPEAT(n, fn, walk_, task_)                             \
 	do {                                                         \
 		struct wall_step step = {.w = walk_, .task = task_}; \
@@ -96,6 +101,7 @@ static long frame_step(__u64 i, struct wall_step *step)
 #define CS_REPEAT_THREAD(w, task, slot) WALL_REPEAT(CS_THREAD_STEPS, thread_step, w, task)
 #define CS_REPEAT_TASK(w, task, slot)   WALL_REPEAT(CS_MAX_CURRENT_TASKS, task_step, w, task)
 #define CS_REPEAT_FRAME(w, task, slot)  WALL_REPEAT(CS_FRAME_STEPS, frame_step, w, task)
+#define CS_REPEAT_WORK(w, task, slot)   WALL_REPEAT(CS_WORK_LOOKS, work_step, w, task)
 #include "py_stack.bpf.h"
 
 static __always_inline void emit_same(struct task_struct *task, __u64 now_ns, __u64 weight_ns)

@@ -64,6 +64,11 @@
 #define CS_MAX_CHAIN         256
 /* Reads from an executor's work item to the callback of its future: two attributes, up to three each, and a list. */
 #define CS_WORK_STEPS        8
+/* How tasks wait for such a future in other ways than by an await: gather, wait, shield. */
+#define CS_WORK_WAYS         3
+/* Callbacks looked at on the way from there to the task, and those of one future: asyncio itself puts up to two in front. */
+#define CS_WORK_LOOKS        12
+#define CS_WORK_CALLBACKS    3
 /* Tasks that are named as waiting for one task by other ways than an await. */
 #define CS_MAX_LINKS         8
 /* Tasks above one another in one stitched stack; deeper chains and cycles are marked. */

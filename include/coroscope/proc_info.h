@@ -22,13 +22,31 @@ enum cs_proc_flags {
 };
 
 /*
+ * What asyncio's tasks are in this process. Those that are written in Python have attributes; their names are told by the address of the
+ * one str that all code of the interpreter has for each.
+ */
+struct cs_task_types {
+	__u64 in_c; /* address of the type of those of the C module; 0: not loaded */
+	__u64 in_python; /* ... of those that are written in Python; 0: not known, then the rest is 0, too */
+	__u64 coro_key, name_key, waiter_key;
+	__u64 callbacks_key; /* of futures; where the C module is, nothing of asyncio's makes those in Python */
+};
+
+/*
  * How to get from what a worker thread of concurrent.futures works on to the task that waits for it. It is told by the classes as
  * they are in this process; where it leads is checked at its end.
  */
+struct cs_work_way {
+	__u64 code; /* address of the code object of a callback that completes another future; 0: none */
+	__u32 cell;     /* which cell of its closure holds that */
+	__u32 from_end; /* 1: counted back from behind the last one, one more than `cell` */
+};
+
 struct cs_work {
 	__u64 run_code; /* address of the code object of _WorkItem.run, whose first local is the work item; 0: not known */
-	__u64 chain_code; /* ... of the callback that asyncio puts on the item's future */
-	__u64 task_type;  /* address of the type of asyncio's tasks */
+	__u64 chain_code;   /* ... of the callback that asyncio puts on the item's future */
+	__u64 release_code; /* ... of what wait_for puts on a future, with its own as the first argument; 0: it does not (3.12+) */
+	struct cs_work_way ways[CS_WORK_WAYS]; /* gather, wait, shield */
 	__u32 cell; /* of that callback's closure: which of its cells holds asyncio's future */
 	__u32 nsteps;
 	__s32 steps
@@ -41,8 +59,9 @@ struct cs_proc_info {
 	__u64 mm; /* identity of the address space that it describes; 0: the kernel side has not told it */
 	__u64 since_ns; /* the program began (exec, fork) while we watched; 0: before, or not known */
 	__u64 interpreters_head; /* address of _PyRuntime.interpreters.head */
-	__u64 current_tasks; /* address of _asyncio's _current_tasks dict; 0: none, or not loaded */
+	__u64 current_tasks; /* address of asyncio's _current_tasks dict; 0: none, or not loaded */
 	__u64 gil; /* address of the process's _gil_runtime_state; 0: each interpreter knows its own, or there is none */
+	struct cs_task_types types;
 	struct cs_work work;
 	struct cs_py_offsets off;
 	struct cs_py_traits traits;

@@ -22,6 +22,22 @@ struct made_work made_work(struct made_python *py, uint64_t name);
 /* The frame of _WorkItem.run above `previous`, which works on this item. */
 uint64_t made_work_frame(struct made_python *py, uint64_t previous, uint64_t item);
 
+/* A tuple of n with one item, and a list of one. */
+uint64_t made_tuple(struct made_python *py, uint64_t n, uint64_t index, uint64_t value);
+uint64_t made_list(struct made_python *py, uint64_t value);
+
+/* Addresses of the names of a task's attributes. */
+#define MADE_CORO_KEY   0x6c00ull
+#define MADE_NAME_KEY   0x6c10ull
+#define MADE_WAITER_KEY 0x6c20ull
+
+/*
+ * A task that is written in Python, of a class derived from py->info.types.in_python; its attributes are kept as the version does, or in
+ * a dict of its own.
+ */
+uint64_t made_python_task(struct made_python *py, uint64_t coro, uint64_t name, uint64_t waiter,
+			  bool in_dict);
+
 /* A type derived from another, which may be 0. */
 uint64_t made_type_of(struct made_python *py, uint64_t base);
 

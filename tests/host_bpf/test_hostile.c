@@ -19,11 +19,12 @@
 
 #define VERSION_ROUNDS 45000
 /*
- * The search reads a state a step, a candidate is its task, coroutine and frame, a frame is two reads (its page, itself), its bytecode two, its
- * code two and its texts eleven, its work item one; from there to a task it is the steps and some twenty; the rest is some twenty.
+ * The search reads a state a step, a candidate is its task, coroutine and frame, with its attributes some sixteen, a frame is two reads (its page, itself), its bytecode two, its
+ * code two and its texts eleven, its work item one; from there to a future it is the steps and some ten, a look at one of its callbacks up to sixty; the rest is some twenty.
  */
-#define MAX_READS \
-	(CS_THREAD_STEPS + 3 * CS_MAX_CURRENT_TASKS + 18 * CS_FRAME_STEPS + CS_WORK_STEPS + 20 + 20)
+#define MAX_READS                                                                                 \
+	(CS_THREAD_STEPS + 19 * CS_MAX_CURRENT_TASKS + 18 * CS_FRAME_STEPS + CS_WORK_STEPS + 10 + \
+	 60 * CS_WORK_LOOKS + 20)
 #define NSTATUS (CS_STATUS_CUT + 1)
 
 struct fixture {
@@ -269,7 +270,7 @@ static void fuzz_info(struct fixture *f, const struct cs_proc_info *good, uint64
 	struct cs_proc_info *info = &f->py->info;
 	__u32 *offsets = (__u32 *)&info->off;
 	__s16 *traits = (__s16 *)&info->traits;
-	__u64 *work = (__u64 *)&info->work;
+	__u64 *work = (__u64 *)&info->work, *types = (__u64 *)&info->types;
 
 	*info = *good;
 	for (unsigned int n = next_random(seed) % 4; n > 0; n--)
@@ -280,6 +281,9 @@ static void fuzz_info(struct fixture *f, const struct cs_proc_info *good, uint64
 			(__s16)next_random(seed);
 	if (next_random(seed) % 4 == 0)
 		work[next_random(seed) % (sizeof(info->work) / sizeof(*work))] =
+			random_word(f, seed);
+	if (next_random(seed) % 8 == 0)
+		types[next_random(seed) % (sizeof(info->types) / sizeof(*types))] =
 			random_word(f, seed);
 	if (next_random(seed) % 64 == 0)
 		info->interpreters_head = random_word(f, seed);

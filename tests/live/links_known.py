@@ -30,6 +30,11 @@ def is_pure():
     return LOOP == "pure" or LOOP == "python" and any(live.INTERPRETER.endswith(version) for version in ("3.14", "3.15"))
 
 
+def knows_creators():
+    """Whether it is known who creates a task: a probe tells, in the C module's Task.__init__."""
+    return LOOP not in ("python", "pure")
+
+
 def options():
     """The program's, for the loop that the test was asked for."""
     if is_pure():

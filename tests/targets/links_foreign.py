@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""More of links_standing.py: callbacks of code that is not asyncio's, other loops, worker threads, packages."""
+"""More of links_standing.py: callbacks of code that is not asyncio's, other loops, packages."""
 import asyncio
 import threading
 
-from links_standing import FOREVER_S, child, scenario, stand, tell, threads
+from links_standing import child, scenario, stand, tell
 
 
 @scenario()
@@ -31,37 +31,6 @@ async def threadsafe():
 
 async def other_loop():
     await stand()
-
-
-def executor_work():
-    threading.Event().wait(FOREVER_S)
-
-
-def gathered_work():
-    threading.Event().wait(FOREVER_S)
-
-
-def to_thread_work():
-    threading.Event().wait(FOREVER_S)
-
-
-@scenario()
-async def executor():
-    threads["executor_work"] = "executor"
-    await asyncio.get_running_loop().run_in_executor(None, executor_work)
-
-
-@scenario()
-async def executor_in_gather():
-    threads["gathered_work"] = "executor_in_gather"
-    await asyncio.gather(asyncio.get_running_loop().run_in_executor(None, gathered_work),
-                         child("executor_in_gather.1", "executor_in_gather", "gather"))
-
-
-@scenario(since=(3, 9))
-async def to_thread():
-    threads["to_thread_work"] = "to_thread"
-    await asyncio.to_thread(to_thread_work)
 
 
 @scenario(needs="anyio")

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""links_matrix.py standing|churn [OPTION...] [SCENARIO...]: tasks that wait for each other, and made each other, in every way
+"""links_matrix.py standing|churn|running [OPTION...] [SCENARIO...]: tasks that wait for each other, and made each other, in every way
 that asyncio has. Runs for ever, on 3.8 and later.
 
 standing: every task is suspended for good (links_standing.py and those that add to it). After "ready" comes one line of JSON with the
     true links.
+running: tasks that burn CPU all the time (links_running.py).
 churn: tasks of a few milliseconds, made anew all the time, whose names tell their true parents (links_churn.py).
 --loop uvloop: its event loop
 --factory: who makes the tasks: eager (3.12), subclass (of asyncio.Task), python (the tasks that asyncio has in Python)
@@ -21,8 +22,10 @@ import asyncio
 import json
 
 import links_churn
-import links_foreign  # its scenarios are links_standing's
+import links_executor  # its scenarios are links_standing's
+import links_foreign  # likewise
 import links_python  # likewise
+import links_running
 import links_standing
 import links_unawaited  # likewise
 
@@ -72,9 +75,17 @@ async def churn(arguments):
     await asyncio.gather(*links_churn.start(arguments.scenarios))
 
 
+async def running(arguments):
+    print("ready", flush=True)
+    await asyncio.gather(*links_running.start())
+
+
+MODES = {"standing": standing, "churn": churn, "running": running}
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("mode", choices=("standing", "churn"))
+    parser.add_argument("mode", choices=MODES)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO")
     parser.add_argument("--loop", choices=("asyncio", "uvloop"))
     parser.add_argument("--factory", choices=FACTORIES)
@@ -84,7 +95,7 @@ def main():
     arguments = parser.parse_intermixed_args()
     loop = new_loop(arguments)
     asyncio.set_event_loop(loop)
-    loop.run_until_complete(loop.create_task({"standing": standing, "churn": churn}[arguments.mode](arguments), name="main"))
+    loop.run_until_complete(loop.create_task(MODES[arguments.mode](arguments), name="main"))
 
 
 if __name__ == "__main__":

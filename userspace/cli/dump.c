@@ -217,8 +217,10 @@ static int dump_process(pid_t pid)
 		       target->interp.minor, target->interp.micro, target->interp.binary);
 		/* Without asyncio there is no running task to name. */
 		if (!cs_asyncio_find(&target->interp, target->mem, &target->asyncio) &&
-		    target->asyncio.loaded)
+		    target->asyncio.loaded) {
 			target->interp.info.current_tasks = target->asyncio.current_tasks;
+			target->interp.info.types = target->asyncio.types;
+		}
 		err = cs_instants_new(NULL, &dump.instants);
 		if (!err)
 			err = dump_threads(&dump);

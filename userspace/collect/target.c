@@ -202,8 +202,10 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	if (err || (target->asyncio.loaded && !found.loaded))
 		return 0;
 	target->asyncio.work_item_type = found.work_item_type;
-	if (memcmp(&target->interp.info.work, &found.work, sizeof(found.work))) {
+	if (memcmp(&target->interp.info.work, &found.work, sizeof(found.work)) ||
+	    memcmp(&target->interp.info.types, &found.types, sizeof(found.types))) {
 		target->interp.info.work = found.work;
+		target->interp.info.types = found.types;
 		err = cs_probes_set_process(probes, target->pid, &target->interp.info);
 	}
 	if (err || (target->asyncio.loaded && cs_asyncio_same(&found, &target->asyncio)))

@@ -31,10 +31,14 @@ static const struct {
 	{"_scheduled_tasks", true},
 };
 
+/* Names in the code of a task's __init__: it has about twenty. */
+#define MAX_NAMES 64
+
 /* What a look into one interpreter finds. */
 struct found {
 	struct cs_asyncio_module module;
 	uint64_t init, current_tasks;
+	struct cs_task_types types;
 	struct cs_work work;
 	uint64_t work_item_type;
 	char reason[sizeof(((struct cs_asyncio *)0)->probe_reason)];
@@ -178,6 +182,56 @@ static bool is_in_python(const struct cs_pyobj_ctx *ctx, uint64_t dict)
 	       !cs_pyobj_dict_get(ctx, dict, "_PyTask", &python_task) && task == python_task;
 }
 
+/* Names of attributes, as the code of a class's __init__ has them that makes it: of n names the addresses, 0 where there is none. */
+static int find_names(const struct cs_pyobj_ctx *ctx, uint64_t type, const char *const *wanted,
+		      uint64_t *ret, size_t nwanted)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	uint64_t dict, init, code, names, n, name;
+	int err;
+
+	if ((err = cs_mem_read_u64(ctx->mem, type + off->type_dict, &dict)) ||
+	    (err = cs_pyobj_dict_get(ctx, dict, "__init__", &init)) ||
+	    (err = cs_mem_read_u64(ctx->mem, init + off->function_code, &code)) ||
+	    (err = cs_mem_read_u64(ctx->mem, code + off->code_names, &names)) ||
+	    (err = cs_mem_read_u64(ctx->mem, names + off->object_var_size, &n)))
+		return err;
+	for (uint64_t i = 0; i < n && i < MAX_NAMES; i++) {
+		err = cs_mem_read_u64(ctx->mem, names + off->tuple_items + 8 * i, &name);
+		for (size_t k = 0; k < nwanted && !err; k++) {
+			if (cs_pyobj_str_equals(ctx, name, wanted[k]))
+				ret[k] = name;
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* What tasks are, for the kernel side. Those that are written in Python stay unknown to it where something is amiss. */
+static void find_types(const struct cs_pyobj_ctx *ctx, uint64_t dict, struct found *ret)
+{
+	static const char *const attrs[] = {"_coro", "_name", "_fut_waiter"}, *const of_future[] = {
+										      "_callbacks"};
+	uint64_t type, base, keys[ARRAY_SIZE(attrs)] = {0}, callbacks = 0;
+
+	ret->types.in_c = ret->module.task_type;
+	if (cs_pyobj_dict_get(ctx, dict, "_PyTask", &type) ||
+	    find_names(ctx, type, attrs, keys, ARRAY_SIZE(attrs)) || !keys[0] || !keys[1] ||
+	    !keys[2])
+		return;
+	if (!cs_mem_read_u64(ctx->mem, type + ctx->interp->info.off.type_base, &base))
+		find_names(ctx, base, of_future, &callbacks, 1);
+	ret->types = (struct cs_task_types){
+		.in_c = ret->module.task_type,
+		.in_python = type,
+		.coro_key = keys[0],
+		.name_key = keys[1],
+		.waiter_key = keys[2],
+		.callbacks_key = callbacks,
+	};
+}
+
 /*
  * Look into one interpreter. Returns 0 when everything was found, -ENOENT when asyncio is not (fully) there: the C type is
  * there (ret->module.task_type) some milliseconds before the package is imported.
@@ -202,8 +256,9 @@ static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct 
 	/* the running tasks that the C module does not know of: all, or from 3.14 on those that are written in Python */
 	if (!ret->current_tasks && (err = find_current_tasks(ctx, tasks_dict, ret)))
 		return err;
+	find_types(ctx, tasks_dict, ret);
 	/* programs without an executor have none */
-	cs_work_find(ctx, modules, ret->module.task_type, &ret->work, &ret->work_item_type);
+	cs_work_find(ctx, modules, &ret->work, &ret->work_item_type);
 	return find_sets(ctx, tasks_dict, &ret->module);
 }
 
@@ -224,6 +279,7 @@ static void add_found(pid_t pid, const struct found *found, int err, struct cs_a
 			 "its asyncio is without the C module: who creates a task is not known");
 	/* the main interpreter is the last one */
 	ret->current_tasks = found->current_tasks;
+	ret->types = found->types;
 	ret->work = found->work;
 	ret->work_item_type = found->work_item_type;
 	ret->modules[ret->nmodules++] = found->module;

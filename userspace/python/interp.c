@@ -225,6 +225,7 @@ int cs_interp_file(const struct cs_interp *interp, struct cs_file_id *ret_id,
 	if (ret->row.gil)
 		ret->row.gil -= bias;
 	ret->row.current_tasks = 0;
+	ret->row.types = (struct cs_task_types){0};
 	ret->row.work = (struct cs_work){0};
 	return 0;
 }

@@ -69,6 +69,7 @@ struct cs_asyncio {
 	 * interpreters that of the main one, whose threads are walked.
 	 */
 	uint64_t current_tasks;
+	struct cs_task_types types; /* likewise of the main one */
 	/* Likewise of the main one: all zero until an executor has got a job; the class of such jobs is there before, else 0. */
 	struct cs_work work;
 	uint64_t work_item_type;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The way from a work item to asyncio's callback on its future: _WorkItem.future, Future._done_callbacks, its first entry. The callback
- * is _chain_future.<locals>._call_set_state, which asyncio puts there before anyone else can.
+ * is _chain_future.<locals>._call_set_state, which asyncio puts there before anyone else can. From asyncio's future a task may be
+ * woken up directly, or through the futures of gather and the like.
  */
 #include "python/work.h"
 
 #include <errno.h>
+
+#include "core/cleanup.h"
 
 /*
  * Where _call_set_state's closure has `destination`: the compiler sorts free variables by name (_set_state, dest_loop, destination,
@@ -79,11 +82,42 @@ static int add_attr(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type
 
 _Static_assert(2 * CS_ATTR_STEPS + 2 <= CS_WORK_STEPS, "two attributes and a list");
 
-int cs_work_find(const struct cs_pyobj_ctx *ctx, uint64_t modules, uint64_t task_type,
-		 struct cs_work *ret, uint64_t *ret_item_type)
+/*
+ * gather, wait and shield put a function of their own on each future, and wait_for up to 3.11 a partial. The compiler sorts free
+ * variables by name: (children, nfinished, nfuts, outer, return_exceptions); (counter, [cur_task,] return_when, timeout_handle, waiter);
+ * (outer). What is not there is not used.
+ */
+static void find_ways(const struct cs_pyobj_ctx *ctx, uint64_t tasks, struct cs_work *work)
 {
-	struct cs_work work = {.task_type = task_type, .cell = DESTINATION_CELL};
-	uint64_t item_dict, future_dict, futures, run, chain, callback;
+	static const struct {
+		const char *function, *callback;
+		struct cs_work_way way;
+	} known[] = {
+		{"gather", "_done_callback", {.cell = 3}},
+		{"_wait", "_on_completion", {.from_end = 1}},
+		{"shield", "_inner_done_callback", {.cell = 0}},
+		{"_gather", "_done_callback", {.cell = 3}}, /* late 3.9 (3.9.18) */
+	};
+	uint32_t n = 0;
+	uint64_t code;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known) && n < CS_WORK_WAYS; i++) {
+		if (function_code(ctx, tasks, known[i].function, &code) ||
+		    inner_code(ctx, code, known[i].callback, &code))
+			continue;
+		work->ways[n] = known[i].way;
+		work->ways[n++].code = code;
+	}
+	/* from 3.12 on nothing of asyncio's uses it any longer */
+	if (!function_code(ctx, tasks, "_release_waiter", &code))
+		work->release_code = code;
+}
+
+int cs_work_find(const struct cs_pyobj_ctx *ctx, uint64_t modules, struct cs_work *ret,
+		 uint64_t *ret_item_type)
+{
+	struct cs_work work = {.cell = DESTINATION_CELL};
+	uint64_t item_dict, future_dict, futures, tasks, run, chain, callback;
 	struct cs_pytype item, future;
 	int err;
 
@@ -101,6 +135,8 @@ int cs_work_find(const struct cs_pyobj_ctx *ctx, uint64_t modules, uint64_t task
 	    (err = add_attr(ctx, &item, "future", &work)) ||
 	    (err = add_attr(ctx, &future, "_done_callbacks", &work)))
 		return err;
+	if (!cs_pyobj_module_dict(ctx, modules, "asyncio.tasks", &tasks))
+		find_ways(ctx, tasks, &work);
 	work.run_code = run;
 	work.chain_code = callback;
 	work.steps[work.nsteps++] = (int32_t)ctx->interp->info.off.list_items;
