@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""span_servers.py COROSCOPE INTERPRETER TRACER FRAMEWORK [uvloop]: web servers with tracing switched on, and many requests at once.
+
+TRACER: one of tools/pythons' packages (ddtrace==4.2.*); FRAMEWORK as in tests/targets/span_server.py. The tracer sends to a sink of
+ours, which must have got its traces: else it may have switched itself off, and nothing was tested.
+"""
+import contextlib
+import select
+import sys
+import time
+import urllib.request
+
+import live
+import pprof_file
+import span_judge
+
+TRACER, FRAMEWORK = sys.argv[3:5] if len(sys.argv) > 4 else ("ddtrace==4.2.*", "aiohttp")
+UVLOOP = sys.argv[5:6] == ["uvloop"]
+ENDPOINTS = ("plain", "nested") if FRAMEWORK == "flask" else ("mixed", "plain", "executor", "thread")
+CLIENTS, DURATION_S = 8, 4
+
+
+def package(name):
+    found = live.run([live.PYTHONS, "--package", live.INTERPRETER, name])
+    if found.code:
+        raise live.Skip(found.err.strip())
+    return found.out.strip()
+
+
+def told(process, what):
+    """What a program says of itself in the line behind "ready"."""
+    key, value = process.stdout.readline().split()
+    live.check(f"it tells its {what}", key == what, key)
+    return value
+
+
+@contextlib.contextmanager
+def server():
+    """A server under load, and its sink's port."""
+    python = live.interpreter()
+    folders = [package(TRACER), package("web")] + ([package("uvloop")] if UVLOOP else [])
+    kind = TRACER.split("=")[0].replace("opentelemetry-sdk", "opentelemetry")
+    with live.target(python, "span_sink.py") as sink:
+        sink_port = told(sink, "PORT")
+        flags = ["--uvloop"] if UVLOOP else []
+        with live.program(python, str(live.TARGETS / "span_server.py"), *flags, FRAMEWORK, kind, sink_port, *folders) as process:
+            ready, _, _ = select.select([process.stdout], [], [], 60)
+            live.check(f"{FRAMEWORK} with {TRACER} starts", ready and process.stdout.readline() == "ready\n")
+            port = told(process, "PORT")
+            print(f"     {TRACER} is {told(process, 'TRACER')}", flush=True)
+            with live.target(python, "span_client.py", port, CLIENTS, *ENDPOINTS) as client:
+                yield process, sink_port
+                live.check("no request failed", client.poll() is None)
+
+
+def received(sink_port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{sink_port}/received", timeout=10) as answer:
+        return int(answer.read())
+
+
+def judged(process, mode):
+    with live.scratch() as folder:
+        path = folder / "spans.pb.gz"
+        live.record("-p", process.pid, "-s", "-d", DURATION_S, "-m", mode, "-r", 499 if mode == "cpu" else 199, "-o", path)
+        verdict = span_judge.judge(pprof_file.read(path))
+    print(f"     {mode}: {verdict.inside} samples inside requests, {verdict.without} where no span is active, by endpoint {dict(verdict.endpoints)}")
+    live.check(f"{mode}: plenty of them", verdict.inside >= 100, verdict)
+    live.check(f"{mode}: every endpoint is there", set(verdict.endpoints) == set(ENDPOINTS), verdict.endpoints)
+    return verdict
+
+
+def test_server():
+    with server() as (process, sink_port):
+        before = received(sink_port)
+        for mode in ("cpu", "wall"):
+            judged(process, mode)
+        time.sleep(1.5)  # tracers send once a second, OpenTelemetry's every five
+        live.check("the tracer's traces arrive", received(sink_port) > before)
+
+
+live.main(test_server)
