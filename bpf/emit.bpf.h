@@ -20,6 +20,33 @@ static __always_inline void emit_origin(struct cs_walk *w)
 			       : CS_COUNTER_ORIGINS);
 }
 
+/* Push the span that is active, or what stood in its way. */
+static __always_inline void emit_span(struct cs_walk *w)
+{
+	struct cs_ev_type_met met = {.type = w->met_type};
+
+	if (w->span.span.span_id) {
+		w->span.hdr = w->ev.hdr;
+		w->span.hdr.size = sizeof(w->span);
+		w->span.hdr.kind = CS_EV_SPAN;
+		w->span.hdr.flags = 0;
+		count(w->tgid,
+		      bpf_ringbuf_output(&ring, &w->span, sizeof(w->span), BPF_RB_NO_WAKEUP)
+			      ? CS_COUNTER_SPANS_RING_FULL
+			      : CS_COUNTER_SPANS);
+		return;
+	}
+	count(w->tgid, CS_COUNTER_SPANS_UNREADABLE);
+	if (!met.type)
+		return;
+	met.hdr = w->ev.hdr;
+	met.hdr.size = sizeof(met);
+	met.hdr.kind = CS_EV_TYPE_MET;
+	met.hdr.flags = 0;
+	/* what is lost is met again */
+	bpf_ringbuf_output(&ring, &met, sizeof(met), BPF_RB_NO_WAKEUP);
+}
+
 /* Push the walk's record with `nkernel_bytes` of kernel addresses behind its frames. 0 or an error. */
 static __always_inline long emit_stack(struct cs_walk *w, __u64 pid_tgid, long nkernel_bytes)
 {
@@ -45,6 +72,8 @@ static __always_inline long emit_stack(struct cs_walk *w, __u64 pid_tgid, long n
 		emit_origin(w);
 	else if (w->work_item)
 		count(w->tgid, CS_COUNTER_ORIGINS_UNKNOWN);
+	if (w->span.span.span_id || w->span_failed)
+		emit_span(w);
 	return bpf_ringbuf_output(&ring, &w->ev, size, BPF_RB_NO_WAKEUP);
 }
 

@@ -14,6 +14,7 @@
 #include <coroscope/limits.h>
 #include <coroscope/proc_info.h>
 #include <coroscope/status.h>
+#include <coroscope/tracer.h>
 
 /* Records for user space. Its size is set before loading. */
 struct {
@@ -58,6 +59,14 @@ struct {
 	__type(value, __u64);
 } tstates __weak SEC(".maps");
 
+/* tgid -> how to find its spans: of processes whose row says so. Filled by user space; a fork's child gets a copy of its parent's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CS_MAX_TRACED);
+	__type(key, __u32);
+	__type(value, struct cs_tracers);
+} tracers __weak SEC(".maps");
+
 /* File -> what is in it. Filled by user space only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -83,6 +92,12 @@ static __always_inline void count(__u32 tgid, enum cs_counter id)
 	own = bpf_map_lookup_elem(&proc_counters, &tgid);
 	if (own)
 		__sync_fetch_and_add(&own->v[id], 1);
+}
+
+/* What is known of a process's tracers, or NULL. */
+static __always_inline const struct cs_tracers *known_tracers(__u32 tgid)
+{
+	return bpf_map_lookup_elem(&tracers, &tgid);
 }
 
 /* What user space told of a thread, or 0. */

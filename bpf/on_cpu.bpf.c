@@ -14,6 +14,7 @@
 #define CS_READ(task, dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
 #define CS_TOLD_TSTATE(w)             told_tstate((w)->tgid, (w)->thread_pointer)
 #define CS_WANT_GIL                   config.want_gil
+#define CS_TRACERS(w)                 known_tracers((w)->tgid)
 #define CS_MEET_CODE(w, task)         on_cpu_meet_code(0)
 int on_cpu_meet_code(__u32 slot);
 
@@ -30,6 +31,7 @@ static __always_inline const __u64 *native_word_of(void *table, __u32 i)
 
 #include "emit.bpf.h"
 #include "native_unwind.bpf.h"
+#include "py_context.bpf.h"
 #include "py_frames.bpf.h"
 #include "py_task.bpf.h"
 #include "py_thread.bpf.h"
@@ -73,6 +75,15 @@ static __always_inline struct on_cpu_state *on_cpu_state(__u32 slot)
 }
 
 /* Steps as global functions of one scalar: verified once, called in plain loops. */
+__noinline int on_cpu_span_step(__u32 i)
+{
+	struct on_cpu_state *s = on_cpu_state(0);
+
+	return s ? py_span_step(&s->walk, NULL, i) : 1;
+}
+
+#define CS_REPEAT_SPAN(w, task, slot) CS_REPEAT(CS_MAX_TRACER_VARS, on_cpu_span_step(i))
+
 __noinline int on_cpu_thread_step(__u32 slot)
 {
 	struct on_cpu_state *s = on_cpu_state(slot);
@@ -214,6 +225,7 @@ static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
 				w->searched && !w->young ? bpf_ktime_get_ns() + NO_TSTATE_NS : 0;
 	}
 	py_stack_walk(w, NULL, 0);
+	py_stack_span(w, NULL, 0);
 }
 
 static __always_inline void take_sample(struct bpf_perf_event_data *ctx, struct cs_walk *w,

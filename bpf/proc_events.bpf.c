@@ -120,6 +120,7 @@ int BPF_PROG(proc_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u32 tgid = parent->tgid, child_tgid = child->tgid;
 	struct cs_ev_fork ev = {.child = child_tgid};
+	const struct cs_tracers *known;
 	struct cs_proc_info *row;
 
 	if (tgid == child_tgid)
@@ -133,6 +134,11 @@ int BPF_PROG(proc_fork, struct task_struct *parent, struct task_struct *child)
 	if (!row)
 		return 0;
 	row->flags |= CS_PROC_MADE_HERE;
+	if (row->flags & CS_PROC_TRACED) {
+		known = known_tracers(tgid);
+		if (!known || bpf_map_update_elem(&tracers, &child_tgid, known, BPF_ANY))
+			row->flags &= ~CS_PROC_TRACED;
+	}
 	row->mm = (__u64)child->mm;
 	row->since_ns = bpf_ktime_get_ns();
 	emit_event(&ev.hdr, sizeof(ev), CS_EV_FORK, bpf_get_current_pid_tgid(), BPF_RB_NO_WAKEUP);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "py_context.bpf.h"
 #include "py_frames.bpf.h"
 #include "py_task.bpf.h"
 #include "py_thread.bpf.h"
@@ -151,4 +152,18 @@ static __always_inline void py_stack_creator(struct cs_walk *w, struct task_stru
 	w->ev.running.name_cut = w->creator_name_cut;
 	w->ev.running.name_bytes = w->creator_name_bytes;
 	w->creator_ver = w->ev.creator.context_ver;
+}
+
+#ifndef CS_REPEAT_SPAN
+#define CS_REPEAT_SPAN(w, task, slot) CS_REPEAT(CS_MAX_TRACER_VARS, py_span_step(w, task, i))
+#endif
+
+/*
+ * Read the span that is active in the thread's Context. Call after py_stack_walk, whose window it uses; a program may define
+ * CS_REPEAT_SPAN.
+ */
+static __always_inline void py_stack_span(struct cs_walk *w, struct task_struct *task, __u32 slot)
+{
+	if (w->traced && w->tstate && w->context)
+		CS_REPEAT_SPAN(w, task, slot);
 }

@@ -15,6 +15,7 @@
  * What only a program can do it may define likewise:
  *   CS_TOLD_TSTATE(w)           the PyThreadState that user space told for the thread, or 0
  *   CS_WANT_GIL                 tell whether the thread holds the interpreter's lock
+ *   CS_TRACERS(w)               what is known of the process's tracers, or NULL
  *   CS_MEET_CODE(w, task)       tell user space about w->seen.code, met for the first time; 0 if it was told
  */
 #pragma once
@@ -31,6 +32,9 @@
 
 #ifndef CS_TOLD_TSTATE
 #define CS_TOLD_TSTATE(w) 0
+#endif
+#ifndef CS_TRACERS
+#define CS_TRACERS(w) ((const struct cs_tracers *)0)
 #endif
 #ifndef CS_WANT_GIL
 #define CS_WANT_GIL 0
@@ -141,6 +145,19 @@ struct cs_walk {
 	__u64 work_future; /* on the way there: the future reached, and which of its callbacks is next */
 	__u32 work_n;
 
+	/* the active span (py_context.bpf.h) */
+	__u64 context;   /* of the thread, as its state had it */
+	__u64 span_at;   /* the node or object that is looked at; 0: there is none */
+	__u64 met_type;  /* that stood in the way and is not known; 0: none */
+	__u64 meta_root; /* what a propagated context says of its local root, */
+	__u64 meta_type; /* and of that one's type */
+	__u64 attrs[CS_OTEL_ATTR_MAX_];
+	__u32 traced;           /* spans are to be read */
+	__u32 span_class;       /* number of the class that was looked up last */
+	__u32 span_gives_way;   /* the span before has ended, and has no parent */
+	__u32 span_failed;      /* something on the way could not be read */
+	struct cs_ev_span span; /* pushed before the record if it has an id */
+
 	/* the record; kernel frames are put right behind the last Python frame */
 	struct cs_ev_stack ev;
 	struct cs_py_frame frames[CS_MAX_PY_FRAMES];
@@ -181,7 +198,8 @@ static __always_inline __u32 walk_tstate_size(const struct cs_py_offsets *off)
 	__u32 last = walk_max(walk_max(off->tstate_thread_id, off->tstate_frame),
 			      walk_max(off->tstate_next, off->tstate_interp));
 
-	return walk_max(last, off->tstate_context_ver) + 8;
+	last = walk_max(last, off->tstate_context_ver);
+	return walk_max(last, off->tstate_context) + 8;
 }
 
 /* Note what is known of this process. It holds for all walks of its threads, until it is described anew. */
@@ -218,6 +236,8 @@ static __always_inline void walk_start(struct cs_walk *w, const struct cs_proc_i
 	w->young = info->since_ns && now_ns - info->since_ns < CS_YOUNG_NS;
 	w->exact = (info->flags & CS_PROC_CHECK_ALL) || w->young;
 	w->to_root = 0;
+	w->traced = info->flags & CS_PROC_TRACED;
+	w->context = 0;
 	w->frame = 0;
 	w->cycle_frame = 0;
 	w->root_index = CS_NO_INDEX;
@@ -242,6 +262,9 @@ static __always_inline void walk_begin(struct cs_walk *w, const struct cs_proc_i
 static __always_inline void walk_record(struct cs_walk *w, enum cs_ev_kind kind, __u64 weight_ns)
 {
 	__builtin_memset(w->runs, 0, sizeof(w->runs));
+	w->span.span.span_id = 0;
+	w->span_failed = 0;
+	w->met_type = 0;
 	w->ev.hdr.kind = kind;
 	w->ev.hdr.flags = 0;
 	w->ev.hdr.ts_ns = 0;

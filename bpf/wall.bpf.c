@@ -20,11 +20,13 @@
 	bpf_copy_from_user_task(dst, size, (const void *)(src), task, 0)
 #define CS_TOLD_TSTATE(w)     told_tstate((w)->tgid, (w)->thread_pointer)
 #define CS_WANT_GIL           config.want_gil
+#define CS_TRACERS(w)         known_tracers((w)->tgid)
 #define CS_MEET_CODE(w, task) meet_code(w, task)
 struct cs_walk;
 static int meet_code(struct cs_walk *w, struct task_struct *task);
 
 #include "emit.bpf.h"
+#include "py_context.bpf.h"
 #include "py_frames.bpf.h"
 #include "py_task.bpf.h"
 #include "py_thread.bpf.h"
@@ -71,6 +73,13 @@ static __noinline int meet_code(struct cs_walk *w, struct task_struct *task)
 {
 	return emit_code_seen(w, py_code_describe(w, task)) != 0;
 }
+
+static long span_step(__u64 i, struct wall_step *step)
+{
+	return py_span_step(step->w, step->task, i);
+}
+
+#define CS_REPEAT_SPAN(w, task, slot) WALL_REPEAT(CS_MAX_TRACER_VARS, span_step, w, task)
 
 static long thread_step(__u64 i, struct wall_step *step)
 {
@@ -138,6 +147,7 @@ static __always_inline void visit(struct task_struct *task, const struct cs_proc
 	w->thread_pointer = core_thread_pointer(task);
 	py_stack_thread(w, task, 0, known);
 	py_stack_walk(w, task, 0);
+	py_stack_span(w, task, 0);
 	kernel = bpf_get_task_stack(task, emit_kernel_room(w), sizeof(w->kernel), 0);
 	if (task->on_cpu || core_switches(task) != now->switches) {
 		count(task->tgid, CS_COUNTER_WALL_TORN);

@@ -22,9 +22,10 @@ ALLOWED = {
     "profile": ("core",),
     "symbolize": ("core", "decode", "profile"),
     "stitch": ("core", "decode", "profile", "symbolize"),
+    "link": ("core", "decode", "stitch"),
     "export": ("core", "profile"),
     "deliver": ("core", "profile", "export"),
-    "cli": ("core", "proc", "unwind", "python", "collect", "decode", "profile", "symbolize", "stitch", "export", "deliver"),
+    "cli": ("core", "proc", "unwind", "python", "collect", "decode", "profile", "symbolize", "stitch", "link", "export", "deliver"),
     "agent": ("core", "collect", "decode", "profile", "export", "deliver", "cli"),
 }
 # The wire format: written by the kernel side and the live side, read by decode/ alone.

@@ -173,7 +173,7 @@ int main(void)
 }
 """
 INTERNAL_HEADERS = ("object", "runtime", "pystate", "interp", "interp_structs", "tstate", "frame", "interpframe",
-                    "interpframe_structs", "stackref", "genobject", "dict", "long", "moduleobject", "gil")
+                    "interpframe_structs", "stackref", "genobject", "dict", "long", "moduleobject", "gil", "context", "hamt")
 
 FACTS = """\
 import json, opcode, os, sys, sysconfig, _asyncio

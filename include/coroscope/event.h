@@ -11,6 +11,7 @@
 #pragma once
 
 #include <coroscope/limits.h>
+#include <coroscope/tracer.h>
 #include <coroscope/types.h>
 
 #define CS_RAW_MAGIC   0x0000574152534f43ull /* "COSRAW\0\0" */
@@ -33,8 +34,10 @@ enum cs_ev_kind {
 	CS_EV_CODE_SEEN = 6,    /* struct cs_ev_code_seen: stands before the stack that met it */
 	CS_EV_FORK = 7,         /* struct cs_ev_fork: a watched process has a child */
 	CS_EV_FILE = 8,         /* struct cs_ev_file: a program that nobody has looked at */
-	CS_EV_ORIGIN = 9,  /* struct cs_ev_origin: stands before the stack that it belongs to */
-	CS_EV_NATIVE = 12, /* struct cs_ev_native: stands before the stack that it belongs to */
+	CS_EV_ORIGIN = 9,    /* struct cs_ev_origin: stands before the stack that it belongs to */
+	CS_EV_SPAN = 10,     /* struct cs_ev_span: stands before the stack that it belongs to */
+	CS_EV_TYPE_MET = 11, /* struct cs_ev_type_met: for the collector */
+	CS_EV_NATIVE = 12,   /* struct cs_ev_native: stands before the stack that it belongs to */
 	/* from the collector */
 	CS_EV_CAPTURE = 16, /* struct cs_ev_capture: first record: how this capture was made */
 	CS_EV_PROCESS = 17, /* struct cs_ev_process */
@@ -161,6 +164,20 @@ struct cs_ev_native {
 	__u64 addresses[];
 };
 CS_ASSERT_SIZE(struct cs_ev_native, 64);
+
+/* The span that was active in the stack of the same thread with the same time, which follows. */
+struct cs_ev_span {
+	struct cs_ev_hdr hdr;
+	struct cs_active_span span;
+};
+CS_ASSERT_SIZE(struct cs_ev_span, 88);
+
+/* On the way to a span an object was met whose type the map `tracers` does not know. */
+struct cs_ev_type_met {
+	struct cs_ev_hdr hdr;
+	__u64 type;
+};
+CS_ASSERT_SIZE(struct cs_ev_type_met, 32);
 
 struct cs_ev_same {
 	struct cs_ev_hdr hdr;

@@ -79,3 +79,21 @@
 #define CS_MAX_NAME          1024
 #define CS_MAX_PATH          4096
 #define CS_MAX_LINETABLE     262144
+/* Processes whose spans are read: those in which a tracer is loaded. */
+#define CS_MAX_TRACED        1024
+/* ContextVars of one process that tracers keep spans in. */
+#define CS_MAX_TRACER_VARS   4
+/* Classes of spans and contexts of one process, a power of two; the tracers that are known have five. */
+#define CS_MAX_SPAN_CLASSES  16
+/* Bytes of a span's type; those in use ("web", "worker", "serverless") fit. */
+#define CS_SPAN_TYPE_BYTES   16
+/* Of an instance of a span's class, or of its values: the furthest field of any release that is known ends below it. */
+#define CS_SPAN_CHUNK        512
+/* From what is active to the span that is told: each has ended, or leads to the next. */
+#define CS_SPAN_HOPS         16
+/* Levels of a Context's HAMT, five bits of 32 each, and one of keys whose hashes are equal. */
+#define CS_HAMT_LEVELS       8
+/* Keys of one hash that are compared. */
+#define CS_HAMT_COLLISIONS   16
+/* Entries of a small dict that are looked at: an OpenTelemetry Context has a few, a ddtrace Context's meta some ten. */
+#define CS_SPAN_DICT_ENTRIES 64

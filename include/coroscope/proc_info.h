@@ -19,6 +19,7 @@ enum cs_proc_flags {
 	CS_PROC_CHECK_ALL =
 		1
 		<< 5, /* it gives code objects' memory to others: check every frame of every stack */
+	CS_PROC_TRACED = 1 << 6, /* the map `tracers` tells how to find its spans */
 };
 
 /*

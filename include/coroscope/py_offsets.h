@@ -29,6 +29,7 @@
 	X(tstate_native_thread_id, PyThreadState, native_thread_id)      \
 	X(tstate_frame, PyThreadState, current_frame)                    \
 	X(tstate_dict, PyThreadState, dict)                              \
+	X(tstate_context, PyThreadState, context)                        \
 	X(tstate_context_ver, PyThreadState, context_ver)                \
 	X(tstate_running_loop, _PyThreadStateImpl, asyncio_running_loop) \
 	X(tstate_running_task, _PyThreadStateImpl, asyncio_running_task) \
@@ -66,6 +67,7 @@
 	X(task_fut_waiter, TaskObj, task_fut_waiter)                     \
 	X(task_coro, TaskObj, task_coro)                                 \
 	X(task_name, TaskObj, task_name)                                 \
+	X(task_context, TaskObj, task_context)                           \
 	X(task_node, TaskObj, task_node)                                 \
 	X(task_size, TaskObj, sizeof)                                    \
 	X(wakeup_task, TaskWakeupMethWrapper, ww_task)                   \
@@ -78,6 +80,7 @@
 	X(type_flags, PyTypeObject, tp_flags)                            \
 	X(type_base, PyTypeObject, tp_base)                              \
 	X(type_dict, PyTypeObject, tp_dict)                              \
+	X(type_members, PyTypeObject, tp_members)                        \
 	X(type_init, PyTypeObject, tp_init)                              \
 	X(heaptype_cached_keys, PyHeapTypeObject, ht_cached_keys)        \
 	X(unicode_length, PyASCIIObject, length)                         \
@@ -110,7 +113,11 @@
 	X(cfunction_self, PyCFunctionObject, m_self)                     \
 	X(tuple_items, PyTupleObject, ob_item)                           \
 	X(list_items, PyListObject, ob_item)                             \
-	X(module_dict, PyModuleObject, md_dict)
+	X(module_dict, PyModuleObject, md_dict)                          \
+	X(context_vars, PyContext, ctx_vars)                             \
+	X(contextvar_name, PyContextVar, var_name)                       \
+	X(contextvar_hash, PyContextVar, var_hash)                       \
+	X(hamt_root, PyHamtObject, h_root)
 
 /*
  * X(name): what differs between versions and is not an offset. Values, not version tests. An offset of 0 means "no such

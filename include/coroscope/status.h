@@ -85,7 +85,11 @@ enum cs_status {
 	X(INSTANTS_LATE, 42, 0, "such copies not made: the thread did not come by in time")        \
 	X(INSTANTS_CUT, 43, 0,                                                                     \
 	  "such copies not finished: the loop would have been held for too long")                  \
-	X(INSTANTS_NS, 44, 0, "nanoseconds that loops were held by such copies")
+	X(INSTANTS_NS, 44, 0, "nanoseconds that loops were held by such copies")                   \
+	X(SPANS, 45, 0, "stacks with the span that was active")                                    \
+	X(SPANS_UNREADABLE, 46, 0,                                                                 \
+	  "stacks whose active span could not be read, or is of a class that is not known")        \
+	X(SPANS_RING_FULL, 47, 1, "active spans of stacks lost: ring buffer full")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,

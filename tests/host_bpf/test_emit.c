@@ -27,6 +27,8 @@ static struct {
 	size_t size;
 	uint64_t flags;
 	unsigned char data[sizeof(struct cs_walk)] __attribute__((aligned(8)));
+	struct cs_ev_span span;
+	struct cs_ev_type_met met;
 	struct cs_ev_origin origin; /* the last one, with the number of its call */
 	unsigned int origin_call;
 } fake;
@@ -57,6 +59,14 @@ long bpf_ringbuf_output(void *map, void *data, __u64 size, __u64 flags)
 		assert_int_equal(size, sizeof(fake.origin));
 		fake.origin_call = fake.calls;
 		memcpy(&fake.origin, data, size);
+	}
+	if (((struct cs_ev_hdr *)data)->kind == CS_EV_SPAN) {
+		assert_int_equal(size, sizeof(fake.span));
+		memcpy(&fake.span, data, size);
+	}
+	if (((struct cs_ev_hdr *)data)->kind == CS_EV_TYPE_MET) {
+		assert_int_equal(size, sizeof(fake.met));
+		memcpy(&fake.met, data, size);
 	}
 	memcpy(fake.data, data, size);
 	fake.size = size;
@@ -211,6 +221,65 @@ static void test_origin(void **state)
 	assert_int_equal(event.origin.coro, 0x7100);
 	assert_int_equal(event.origin.root_frame, 1);
 	expect_origins(1, 0, 0);
+}
+
+/* The span that is active is told just before its stack, as of the same time. */
+static void test_span(void **state)
+{
+	_cleanup_(cs_decoder_freep) struct cs_decoder *decoder = NULL;
+	const struct cs_ev_stack *stack = (const struct cs_ev_stack *)fake.data;
+	struct cs_event event;
+	struct cs_walk *w = *state;
+
+	fake.ticking = true;
+	w->tgid = 7;
+	walk_record(w, CS_EV_STACK, 1000);
+	w->ev.hdr.flags = CS_ORIGIN_WALL;
+	w->span.span = (struct cs_active_span){.span_id = 5, .kind = CS_TRACER_DDTRACE};
+	w->span_failed = 1; /* another tracer's */
+	assert_int_equal(emit_stack(w, PID_TGID, 0), 0);
+	assert_int_equal(fake.calls, 2);
+	assert_int_equal(stack->hdr.kind, CS_EV_STACK);
+	assert_int_equal(cs_decoder_new(&decoder), 0);
+	assert_int_equal(cs_decode(decoder, &fake.span, sizeof(fake.span), &event),
+			 sizeof(fake.span));
+	assert_int_equal(event.kind, CS_EV_SPAN);
+	assert_int_equal(event.ts_ns, stack->hdr.ts_ns);
+	assert_int_equal(event.pid, 7);
+	assert_int_equal(event.tid, 9);
+	assert_int_equal(event.span.span_id, 5);
+	assert_int_equal(own_counts.v[CS_COUNTER_SPANS], 1);
+	assert_int_equal(own_counts.v[CS_COUNTER_SPANS_UNREADABLE], 0);
+	/* the next stack has none, and nothing of this one */
+	walk_record(w, CS_EV_STACK, 1000);
+	assert_int_equal(emit_stack(w, PID_TGID, 0), 0);
+	assert_int_equal(fake.calls, 3);
+	fake.full = true;
+	w->span.span.span_id = 5;
+	assert_int_equal(emit_stack(w, PID_TGID, 0), -1);
+	assert_int_equal(own_counts.v[CS_COUNTER_SPANS], 1);
+	assert_int_equal(own_counts.v[CS_COUNTER_SPANS_RING_FULL], 1);
+}
+
+/* What stood in the way of a span is told if its type is to be learned, and counted in any case. */
+static void test_span_unreadable(void **state)
+{
+	struct cs_walk *w = *state;
+
+	w->tgid = 7;
+	walk_record(w, CS_EV_STACK, 1000);
+	w->span_failed = 1;
+	assert_int_equal(emit_stack(w, PID_TGID, 0), 0);
+	assert_int_equal(fake.calls, 1);
+	assert_int_equal(own_counts.v[CS_COUNTER_SPANS_UNREADABLE], 1);
+	walk_record(w, CS_EV_STACK, 1000);
+	w->span_failed = 1;
+	w->met_type = 0x4444;
+	assert_int_equal(emit_stack(w, PID_TGID, 0), 0);
+	assert_int_equal(fake.calls, 3);
+	assert_int_equal(fake.met.type, 0x4444);
+	assert_int_equal(fake.met.hdr.pid, 7);
+	assert_int_equal(own_counts.v[CS_COUNTER_SPANS_UNREADABLE], 2);
 }
 
 static void test_origin_unknown(void **state)
@@ -379,6 +448,8 @@ int main(void)
 		TEST(test_sizes_beyond_the_scratch),
 		TEST(test_ring_full),
 		TEST(test_origin),
+		TEST(test_span),
+		TEST(test_span_unreadable),
 		TEST(test_origin_unknown),
 		TEST(test_origin_ring_full),
 		TEST(test_event),

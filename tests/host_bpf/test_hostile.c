@@ -17,7 +17,7 @@
 #include "made_work.h"
 #include "walk_host.h"
 
-#define VERSION_ROUNDS 45000
+#define VERSION_ROUNDS 90000
 /*
  * The search reads a state a step, a candidate is its task, coroutine and frame, with its attributes some sixteen, a frame is two reads (its page, itself), its bytecode two, its
  * code two and its texts eleven, its work item one; from there to a future it is the steps and some ten, a look at one of its callbacks up to sixty; the rest is some twenty.

@@ -67,6 +67,10 @@ static struct {
 } events[MAX_EVENTS];
 static unsigned int nevents;
 static struct cs_counters all_counts, own_counts;
+static struct {
+	struct cs_tracers list, copy; /* of SHELL's, and of its child's */
+	bool missing, full;
+} spans;
 
 static struct cs_proc_info *row_of(__u32 tgid)
 {
@@ -86,6 +90,10 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 		return &own_counts;
 	if (map == (void *)&counters)
 		return &all_counts;
+	if (map == (void *)&tracers) {
+		assert_int_equal(*(const __u32 *)key, SHELL);
+		return spans.missing ? NULL : &spans.list;
+	}
 	assert_ptr_equal(map, &files);
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (known[i].id.ino && !memcmp(key, &known[i].id, sizeof(known[i].id)))
@@ -105,6 +113,12 @@ long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 fl
 	}
 	if (map == (void *)&proc_counters)
 		return 0;
+	if (map == (void *)&tracers) {
+		assert_int_equal(*(const __u32 *)key, CHILD);
+		assert_ptr_equal(value, &spans.list);
+		spans.copy = spans.list;
+		return spans.full ? -7 : 0;
+	}
 	assert_ptr_equal(map, &procs);
 	if (!row && rows.n == MAX_ROWS)
 		return -7;
@@ -305,6 +319,26 @@ static void test_fork(void **state)
 	assert_int_equal(nevents, 0);
 }
 
+/* A child's spans are found as its parent's are. */
+static void test_fork_traced(void **state)
+{
+	spans.list.nvars = 2;
+	row_of(SHELL)->flags |= CS_PROC_TRACED;
+	do_fork();
+	assert_true(row_of(CHILD)->flags & CS_PROC_TRACED);
+	assert_int_equal(spans.copy.nvars, 2);
+	kernel.task.tgid = SHELL;
+	spans.full = true;
+	do_fork();
+	assert_false(row_of(CHILD)->flags & CS_PROC_TRACED);
+	spans.full = false;
+	kernel.task.tgid = SHELL;
+	spans.missing = true;
+	do_fork();
+	assert_false(row_of(CHILD)->flags & CS_PROC_TRACED);
+	spans.missing = false;
+}
+
 static void test_exec_known(void **state)
 {
 	know(FILE_PYTHON, CS_PROC_PYTHON, 0);
@@ -497,7 +531,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_fork),      TEST(test_exec_known),     TEST(test_files_not_known),
 		TEST(test_selection), TEST(test_chosen_no_more), TEST(test_table_full),
-		TEST(test_exit),      TEST(test_native_code),
+		TEST(test_exit),      TEST(test_native_code),    TEST(test_fork_traced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

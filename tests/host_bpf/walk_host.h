@@ -15,6 +15,7 @@ static struct {
 	__u64 told;         /* the state that user space told */
 	unsigned int nseen; /* code objects told of */
 	bool ring_full;
+	const struct cs_tracers *tracers;
 	bool to_root;     /* as a task's creation is walked */
 	bool again;       /* ... after another one of the same thread */
 	__u64 seen_bytes; /* of text of the last one */
@@ -27,14 +28,17 @@ static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task);
 #define CS_READ(task, dst, size, src) made_read((struct made_python *)(task), dst, size, src)
 #define CS_TOLD_TSTATE(w)             walk_host.told
 #define CS_WANT_GIL                   walk_host.want_gil
+#define CS_TRACERS(w)                 walk_host.tracers
 #define CS_MEET_CODE(w, task)         walk_meet_code(w, task)
 #include "bpf/py_stack.bpf.h"
 
 /* The fields that a read may fill. */
-#define WALK_TARGETS(X)    \
-	X(window)          \
-	X(ev.running.name) \
-	X(origin.waiter.name) X(interp) X(tstate) X(frame) X(code_words) X(text_words) X(seen_text)
+#define WALK_TARGETS(X)       \
+	X(window)             \
+	X(ev.running.name)    \
+	X(origin.waiter.name) \
+	X(interp)             \
+	X(tstate) X(frame) X(code_words) X(text_words) X(seen_text) X(span_at) X(span.span.type)
 
 /* What a program pushes into the ring. */
 static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task)
@@ -79,5 +83,6 @@ static inline void walk_thread(struct cs_walk *w, struct made_python *py, __u64 
 		py_stack_creator(w, task, 0, walk_host.again);
 	else
 		py_stack_walk(w, task, 0);
+	py_stack_span(w, task, 0);
 	w->ev.hdr.size = sizeof(w->ev) + w->ev.nframes * sizeof(struct cs_py_frame);
 }

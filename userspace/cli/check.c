@@ -310,6 +310,26 @@ unsigned int cs_check_report_interp(const struct cs_interp *interp,
 	return missing + print_answer(out, "task probe", &answer);
 }
 
+unsigned int cs_check_report_tracers(const struct cs_tracer_list *tracers, FILE *out)
+{
+	unsigned int missing = 0;
+
+	for (unsigned int i = 0; i < tracers->n; i++) {
+		const struct cs_tracer *tracer = &tracers->items[i];
+		struct answer answer;
+
+		answer_value(&answer, "%s %s: %s", cs_tracer_name(tracer->kind),
+			     *tracer->version ? tracer->version : "of unknown version",
+			     *tracer->lack ? tracer->lack
+					   : "its spans are read as its own classes lay them out");
+		if (*tracer->lack)
+			answer_missing(&answer, "samples do not tell its spans",
+				       "none for this release; stacks and tasks are still shown");
+		missing += print_answer(out, "tracer", &answer);
+	}
+	return missing;
+}
+
 /* Exit status for a process that cannot be looked at. */
 static int pid_failed(pid_t pid, int err)
 {
@@ -329,8 +349,10 @@ static int check_pid(pid_t pid, unsigned int missing)
 {
 	_cleanup_(cs_mem_freep) struct cs_mem *mem = NULL;
 	const struct cs_asyncio *found = NULL;
+	struct cs_tracer_list tracers = {0};
 	struct cs_asyncio asyncio;
 	struct cs_interp interp;
+	struct cs_pyobj_ctx ctx;
 	int err;
 
 	err = cs_interp_detect(pid, &interp);
@@ -338,12 +360,16 @@ static int check_pid(pid_t pid, unsigned int missing)
 		return pid_failed(pid, err);
 	if (interp.state == CS_INTERP_READY) {
 		err = cs_mem_new(pid, &mem);
+		ctx = (struct cs_pyobj_ctx){&interp, mem};
 		if (!err)
 			err = cs_asyncio_find(&interp, mem, &asyncio);
 		if (!err)
 			found = &asyncio;
+		if (!err)
+			err = cs_tracers_find(&ctx, &tracers);
 	}
 	missing += cs_check_report_interp(&interp, found, stdout);
+	missing += cs_check_report_tracers(&tracers, stdout);
 	if (err)
 		return pid_failed(pid, err);
 	if (interp.state == CS_INTERP_NOT_PYTHON)

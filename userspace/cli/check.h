@@ -9,6 +9,7 @@
 
 #include "cli/check_host.h"
 #include "python/interp.h"
+#include "python/tracer.h"
 
 /* The lines about the machine. Returns how many of them say MISSING. */
 unsigned int cs_check_report_host(const struct cs_check_host *host, FILE *out);
@@ -22,3 +23,6 @@ void cs_check_report_versions(FILE *out);
  */
 unsigned int cs_check_report_interp(const struct cs_interp *interp,
 				    const struct cs_asyncio *asyncio, FILE *out);
+
+/* The lines about the tracers in a process: none if there is none. Returns how many of them say MISSING. */
+unsigned int cs_check_report_tracers(const struct cs_tracer_list *tracers, FILE *out);

@@ -51,6 +51,17 @@ static uint64_t add_python(uint64_t digest, const struct cs_py_frame *frame)
 		frame->check);
 }
 
+/* All that labels are made of, and that the way to the root begins with. */
+static uint64_t add_span(uint64_t digest, const struct cs_event_span *span)
+{
+	if (!span)
+		return cs_digest_word(digest, 0);
+	digest = cs_digest_word(cs_digest_word(digest, span->span_id), span->root_id);
+	digest = cs_digest_word(cs_digest_word(digest, span->parent_id), span->trace_hi);
+	digest = cs_digest_word(digest, span->trace_lo);
+	return cs_digest(digest, span->type.str, span->type.len);
+}
+
 static uint64_t digest_of(const struct cs_stitched *sample)
 {
 	const uint64_t words[] = {sample->tree,    sample->pid,       sample->tid, sample->root_tid,
@@ -61,6 +72,7 @@ static uint64_t digest_of(const struct cs_stitched *sample)
 	digest = add_text(digest, sample->root_thread_name);
 	digest = add_text(digest, sample->task_name);
 	digest = add_text(digest, sample->origin_name);
+	digest = add_span(digest, sample->span);
 	for (uint32_t i = 0; i < sample->n; i++) {
 		const struct cs_part *part = &sample->parts[i];
 
@@ -109,6 +121,7 @@ void cs_known_samples_heed(struct cs_known_samples *known, const struct cs_event
 	case CS_EV_SAME:
 	case CS_EV_ORIGIN:
 	case CS_EV_NATIVE:
+	case CS_EV_SPAN:
 	case CS_EV_TASK_CREATED:
 	case CS_EV_TASK:
 	case CS_EV_PASS:

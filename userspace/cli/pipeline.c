@@ -17,6 +17,7 @@
 #include "core/buf.h"
 #include "core/cleanup.h"
 #include "decode/decode.h"
+#include "link/link.h"
 #include "stitch/loop_health.h"
 #include "stitch/stitch.h"
 #include "symbolize/symbolize.h"
@@ -27,6 +28,7 @@ struct cs_pipeline {
 	struct cs_decoder *decoder;
 	struct cs_symbols *symbols;
 	struct cs_stitch *stitch;
+	struct cs_spans *spans;
 	struct cs_loop_health *health;
 	struct cs_known_samples *known;
 	struct cs_waiting *waiting; /* NULL: of no interest */
@@ -71,6 +73,29 @@ static int64_t intern(struct cs_pipeline *p, const char *str)
 	return str ? cs_profile_string(p->profile, str, strlen(str)) : 0;
 }
 
+static int fill_span_labels(struct cs_pipeline *p, const struct cs_stitched *sample,
+			    struct cs_labels *labels)
+{
+	const struct cs_event_span *span = sample->span;
+	char trace[33] = "";
+	int64_t id, type;
+
+	if (!span)
+		return 0;
+	if (span->trace_hi || span->trace_lo)
+		snprintf(trace, sizeof(trace), "%016" PRIx64 "%016" PRIx64, span->trace_hi,
+			 span->trace_lo);
+	id = intern(p, trace);
+	type = cs_profile_string(p->profile, span->type.str, span->type.len);
+	if (id < 0 || type < 0)
+		return -ENOMEM;
+	labels->span_id = span->span_id;
+	labels->root_span_id = cs_spans_root(p->spans, sample->pid, span);
+	labels->trace_id = (uint32_t)id;
+	labels->trace_type = (uint32_t)type;
+	return 0;
+}
+
 static int fill_labels(struct cs_pipeline *p, const struct cs_stitched *sample,
 		       struct cs_labels *labels)
 {
@@ -88,7 +113,7 @@ static int fill_labels(struct cs_pipeline *p, const struct cs_stitched *sample,
 	labels->thread_name = (uint32_t)thread;
 	labels->task_name = (uint32_t)task;
 	labels->origin_task_name = (uint32_t)origin;
-	return 0;
+	return p->view->outline ? 0 : fill_span_labels(p, sample, labels);
 }
 
 /* A sample stands for the time up to its moment. */
@@ -235,6 +260,7 @@ static int feed(struct cs_pipeline *p, const struct cs_event *event)
 		cs_profile_meta_mut(p->profile)->end_reason = event->end_reason;
 	p->ended = p->ended || event->kind == CS_EV_END;
 	cs_known_samples_heed(p->known, event);
+	cs_spans_feed(p->spans, event);
 	if (!err && p->waiting)
 		err = cs_waiting_feed(p->waiting, event);
 	if (!err)
@@ -275,6 +301,7 @@ void cs_pipeline_free(struct cs_pipeline *p)
 	cs_waiting_free(p->waiting);
 	cs_known_samples_free(p->known);
 	cs_stitch_free(p->stitch);
+	cs_spans_free(p->spans);
 	cs_symbols_free(p->symbols);
 	cs_decoder_free(p->decoder);
 	cs_profile_free(p->profile);
@@ -335,6 +362,8 @@ static int begin_stages(struct cs_pipeline *p)
 			       view->all_trees ? (1u << CS_TREE_MAX_) - 1 : 1u << view->tree);
 	if (!err)
 		err = cs_known_samples_new(&p->known);
+	if (!err)
+		err = cs_spans_new(&p->spans);
 	if (!err && view->all_trees)
 		err = cs_waiting_new(&p->waiting);
 	return err ? err : cs_loop_health_new(view->slow_ns, add_slow, p, &p->health);

@@ -293,6 +293,11 @@ int cs_crowd_heed(struct cs_crowd *crowd, const struct cs_ev_hdr *record)
 			cs_tasks_renew(target->tasks,
 				       ((const struct cs_ev_stack *)record)->subject);
 		return 0;
+	case CS_EV_TYPE_MET:
+		if (target)
+			cs_target_meet_type(target, crowd->probes,
+					    ((const struct cs_ev_type_met *)record)->type);
+		return 0;
 	case CS_EV_STACK:
 		/* the search in the kernel is short: it may be one of very many threads */
 		if (target && ((const struct cs_ev_stack *)record)->status == CS_STATUS_NO_TSTATE)

@@ -340,6 +340,15 @@ int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_p
 	return 0;
 }
 
+int cs_probes_set_tracers(struct cs_probes *probes, pid_t pid, const struct cs_tracers *tracers)
+{
+	uint32_t key = (uint32_t)pid;
+
+	return bpf_map_update_elem(bpf_map__fd(probes->skel->maps.tracers), &key, tracers, BPF_ANY)
+		       ? -errno
+		       : 0;
+}
+
 void cs_probes_drop_process(struct cs_probes *probes, pid_t pid)
 {
 	uint32_t key = (uint32_t)pid;
@@ -347,6 +356,7 @@ void cs_probes_drop_process(struct cs_probes *probes, pid_t pid)
 
 	bpf_map_delete_elem(bpf_map__fd(probes->skel->maps.procs), &key);
 	bpf_map_delete_elem(bpf_map__fd(probes->skel->maps.proc_counters), &key);
+	bpf_map_delete_elem(bpf_map__fd(probes->skel->maps.tracers), &key);
 	HASH_FIND_INT(probes->iterators, &pid, it);
 	if (it) {
 		HASH_DEL(probes->iterators, it);

@@ -81,6 +81,9 @@ int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_p
 /* A process's row as it is. Returns 0, or -ENOENT. */
 int cs_probes_row(const struct cs_probes *probes, pid_t pid, struct cs_proc_info *ret);
 
+/* Tell the kernel side how to find a process's spans; its row says whether it is to. Returns 0 or -errno (-E2BIG: the table is full). */
+int cs_probes_set_tracers(struct cs_probes *probes, pid_t pid, const struct cs_tracers *tracers);
+
 /* Tell the kernel side about a file (see proc_info.h), and about a thread's state that it would not find by itself. */
 void cs_probes_know_file(struct cs_probes *probes, const struct cs_file_id *id,
 			 const struct cs_file_info *info);

@@ -33,6 +33,9 @@
 #define TELL_NS        (250 * MS)
 /* So long after the last code object whose memory was reused every frame is checked. */
 #define CHECKS_ALL_NS  (10000 * MS)
+/* Looks for tracers in all that is imported, and for a type that was met. */
+#define TRACERS_NS     (100 * MS)
+#define TYPE_MET_NS    (20 * MS)
 
 static const char *const state_text[] = {
 	[CS_INTERP_NOT_PYTHON] = "not Python",
@@ -79,6 +82,7 @@ int cs_target_fork(const struct cs_target *parent, pid_t pid, uint64_t now_ns,
 	target->interp = parent->interp;
 	target->interp.pid = pid;
 	target->asked_for = false;
+	target->tracers = parent->tracers;
 	target->no_asyncio = parent->no_asyncio;
 	target->fresh = true;
 	*ret = TAKE_PTR(target);
@@ -137,6 +141,9 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	cs_thread_names_clear(&target->thread_names);
 	target->interp = (struct cs_interp){.pid = target->pid};
 	target->asyncio = (struct cs_asyncio){0};
+	target->tracers = (struct cs_tracer_list){0};
+	target->told_tracers = false;
+	target->tracers_mark = 0;
 	target->since_ns = now_ns;
 	target->fresh = true;
 	target->refresh_at_ns = now_ns;
@@ -225,6 +232,61 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	err = cs_tasks_new(&target->interp, &target->asyncio, &target->tasks);
 	target->described = false;
 	return err;
+}
+
+/* The list first: from then on the row may say that it is there. */
+static int tell_tracers(struct cs_target *target, struct cs_probes *probes)
+{
+	uint32_t flags = target->interp.info.flags & ~(uint32_t)CS_PROC_TRACED;
+
+	target->told_tracers = true;
+	if (target->tracers.row.nvars &&
+	    !cs_probes_set_tracers(probes, target->pid, &target->tracers.row))
+		flags |= CS_PROC_TRACED;
+	if (flags == target->interp.info.flags)
+		return 0;
+	target->interp.info.flags = flags;
+	return cs_probes_set_process(probes, target->pid, &target->interp.info);
+}
+
+/* Tracers are imported at any time; what is looked for in vain costs a pass over all that is imported. */
+static int refresh_tracers(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns)
+{
+	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
+	struct cs_tracers before = target->tracers.row;
+	uint64_t mark;
+	int err;
+
+	if (now_ns - target->tracers_ns < TRACERS_NS && target->tracers_ns)
+		return 0;
+	cs_mem_forget(target->mem);
+	err = cs_asyncio_mark(&target->interp, &target->asyncio, target->mem, &mark);
+	if (err == -ESRCH)
+		return err;
+	if (err || (mark == target->tracers_mark && now_ns - target->tracers_ns < REFRESH_LOADED))
+		return 0;
+	target->tracers_mark = mark;
+	target->tracers_ns = now_ns;
+	err = cs_tracers_find(&ctx, &target->tracers);
+	if (err)
+		return err == -ESRCH ? err : 0;
+	if (target->told_tracers && !memcmp(&before, &target->tracers.row, sizeof(before)))
+		return 0;
+	return tell_tracers(target, probes);
+}
+
+void cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type)
+{
+	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
+	uint64_t now_ns = cs_now_ns();
+
+	/* a process may have any number of types, and lets us look for them only so often */
+	if (target->interp.state != CS_INTERP_READY || now_ns - target->met_ns < TYPE_MET_NS)
+		return;
+	target->met_ns = now_ns;
+	cs_mem_forget(target->mem);
+	if (cs_tracers_meet(&ctx, &target->tracers, type))
+		tell_tracers(target, probes);
 }
 
 struct telling {
@@ -322,10 +384,10 @@ int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t 
 	err = refresh_interp(target, probes, probe_pid);
 	if (err)
 		return err;
-	if (target->interp.state == CS_INTERP_READY && target->no_asyncio)
-		target->refresh_at_ns = 0;
-	else if (target->interp.state == CS_INTERP_READY)
-		return refresh_asyncio(target, probes, probe_pid);
+	if (target->interp.state == CS_INTERP_READY) {
+		err = refresh_tracers(target, probes, now_ns);
+		return err || target->no_asyncio ? err : refresh_asyncio(target, probes, probe_pid);
+	}
 	/* An exec is told by the kernel, and so is what it maps; until then a process that is no Python stays none. */
 	if (now_ns - target->since_ns > LINKING_NS && target->interp.state != CS_INTERP_STARTING)
 		target->refresh_at_ns = 0;

@@ -18,6 +18,7 @@
 #include "proc/mem.h"
 #include "python/interp.h"
 #include "python/tasks.h"
+#include "python/tracer.h"
 
 /* A code object whose name has been recorded. */
 struct cs_code_seen {
@@ -37,6 +38,7 @@ struct cs_target {
 	int pidfd; /* tells its end even if the kernel's record of it was lost; -1 before Linux 5.3 */
 	struct cs_interp interp;
 	struct cs_asyncio asyncio;
+	struct cs_tracer_list tracers;
 	struct cs_mem *mem;
 	struct cs_tasks *tasks;       /* NULL until asyncio is loaded */
 	struct cs_sleepers *sleepers; /* NULL where the kernel visits them */
@@ -55,6 +57,10 @@ struct cs_target {
 	bool fresh;             /* it began while we watched: an exec */
 	uint64_t modules_mark;  /* see cs_asyncio_mark: when asyncio was looked for last */
 	uint64_t looked_ns;     /* then */
+	uint64_t tracers_mark;  /* likewise, when tracers were looked for last */
+	uint64_t tracers_ns;    /* then */
+	uint64_t met_ns;        /* when a type was met last that they may know */
+	bool told_tracers;      /* the kernel has the list as it is */
 	uint64_t refresh_at_ns; /* 0: nothing more to find out */
 	uint64_t poked_ns;      /* when it last mapped something that may matter */
 	uint64_t pass_at_ns;    /* no pass over its tasks before this */
@@ -101,6 +107,9 @@ int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t 
 
 /* Did it begin only just now, or map something that matters, so that an interpreter or asyncio may be ready at any moment? */
 bool cs_target_young(const struct cs_target *target, uint64_t now_ns);
+
+/* The kernel side met an object on the way to a span whose type it does not know. */
+void cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type);
 
 /* The process has become another program: forget everything known of it. */
 void cs_target_forget(struct cs_target *target, uint64_t now_ns);

@@ -4,8 +4,8 @@
  * a fixed part, whose size the table at the end guarantees, and a tail that is consumed only
  * through take(), which is where every length meets the end of the record. Bytes left over in a
  * tail are ignored: the ring may pad. An enum value that is not in include/coroscope/ makes a
- * record malformed; unknown flag bits are dropped. What only the collector acts on (CS_EV_CODE_SEEN, CS_EV_FORK, CS_EV_FILE)
- * is passed over like a kind that is not known.
+ * record malformed; unknown flag bits are dropped. What only the collector acts on (CS_EV_CODE_SEEN, CS_EV_FORK, CS_EV_FILE,
+ * CS_EV_TYPE_MET) is passed over like a kind that is not known.
  */
 #include "decode/decode.h"
 
@@ -207,6 +207,35 @@ static int decode_origin(struct record *rec, struct cs_event *ret)
 	const struct cs_ev_origin *wire = rec->fixed;
 
 	return wire->waiter.task ? decode_running(rec, &wire->waiter, &ret->origin) : -EBADMSG;
+}
+
+static int decode_span(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_active_span *wire = &((const struct cs_ev_span *)rec->fixed)->span;
+	const unsigned int flags = CS_SPANF_ROOT | CS_SPANF_ROOT_DERIVED | CS_SPANF_PROPAGATED |
+				   CS_SPANF_ENDED | CS_SPANF_TYPE_CUT | CS_SPANF_TYPE_UNREADABLE;
+	struct cs_buf *out = scratch_text(rec->decoder);
+	int err;
+
+	if (!wire->span_id || wire->kind < CS_TRACER_DDTRACE || wire->kind > CS_TRACER_OTEL ||
+	    wire->type_bytes > sizeof(wire->type))
+		return -EBADMSG;
+	ret->span = (struct cs_event_span){
+		.span_id = wire->span_id,
+		.root_id = wire->root_id,
+		.parent_id = wire->parent_id,
+		.trace_hi = wire->trace_hi,
+		.trace_lo = wire->trace_lo,
+		.kind = wire->kind,
+		.flags = wire->flags & flags,
+		.type = {"", 0},
+	};
+	err = append_unicode(out, (const uint8_t *)wire->type, wire->type_bytes, 1);
+	if (!err && wire->flags & CS_SPANF_TYPE_CUT)
+		err = cs_buf_append_str(out, "...");
+	if (!err && out->len)
+		ret->span.type = (struct cs_text){out->data, out->len};
+	return err;
 }
 
 static int decode_same(struct record *rec, struct cs_event *ret)
@@ -414,6 +443,7 @@ static const struct {
 	[CS_EV_STACK] = {sizeof(struct cs_ev_stack), decode_stack},
 	[CS_EV_SAME] = {sizeof(struct cs_ev_same), decode_same},
 	[CS_EV_ORIGIN] = {sizeof(struct cs_ev_origin), decode_origin},
+	[CS_EV_SPAN] = {sizeof(struct cs_ev_span), decode_span},
 	[CS_EV_TASK_CREATED] = {sizeof(struct cs_ev_stack), decode_stack},
 	[CS_EV_EXEC] = {sizeof(struct cs_ev_hdr), NULL},
 	[CS_EV_EXIT] = {sizeof(struct cs_ev_hdr), NULL},

@@ -11,6 +11,7 @@
 #include <coroscope/event.h>
 #include <coroscope/py_offsets.h>
 #include <coroscope/status.h>
+#include <coroscope/tracer.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -119,6 +120,17 @@ struct cs_event_stats {
 	uint32_t n;               /* at most CS_COUNTER_MAX_ */
 };
 
+/* CS_EV_SPAN: the span that was active in the CS_EV_STACK of the same thread with the same time, which follows. */
+struct cs_event_span {
+	uint64_t span_id;            /* not 0 */
+	uint64_t root_id;            /* of the local root; 0: not known */
+	uint64_t parent_id;          /* 0: not known, or none in this process */
+	uint64_t trace_hi, trace_lo; /* both 0: not known */
+	enum cs_tracer_kind kind;
+	unsigned int flags;  /* enum cs_span_flags */
+	struct cs_text type; /* the local root's; empty if it has none */
+};
+
 struct cs_event {
 	enum cs_ev_kind kind;
 	uint64_t ts_ns;
@@ -128,6 +140,7 @@ struct cs_event {
 		uint64_t same_weight_ns; /* CS_EV_SAME, CS_EV_PASS_AGAIN */
 		/* For whom the thread works whose CS_EV_STACK with the same time follows; root_frame may lie beyond its frames. */
 		struct cs_event_running origin;
+		struct cs_event_span span;
 		struct cs_event_capture capture;
 		struct cs_event_process process;
 		struct cs_event_code code;

@@ -19,7 +19,7 @@
 #include "export/pprof.h"
 #include "pprof.pb-c.h"
 
-#define MAX_LABELS 8
+#define MAX_LABELS 12
 
 /*
  * A message under construction. err sticks: whoever fails sets it, and it is asked for once at the
@@ -294,6 +294,10 @@ static void add_labels(struct builder *b, Pprof__Sample *sample, const struct cs
 	add_text(b, sample, "task name", labels->task_name);
 	add_number(b, sample, "origin task id", labels->origin_task_id);
 	add_text(b, sample, "origin task name", labels->origin_task_name);
+	add_number(b, sample, "span id", labels->span_id);
+	add_number(b, sample, "local root span id", labels->root_span_id);
+	add_text(b, sample, "trace id", labels->trace_id);
+	add_text(b, sample, "trace type", labels->trace_type);
 }
 
 static bool told_by_labels(const struct cs_frame *frame)

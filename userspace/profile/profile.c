@@ -48,7 +48,7 @@ struct sample_key {
 	struct cs_labels labels;
 	uint64_t stack;
 };
-_Static_assert(sizeof(struct sample_key) == 48, "padding would be part of the key");
+_Static_assert(sizeof(struct sample_key) == 72, "padding would be part of the key");
 
 struct sample_entry {
 	UT_hash_handle hh;

@@ -63,7 +63,10 @@ struct cs_labels {
 	uint64_t task_id;        /* address of the task object; 0 absent */
 	uint64_t origin_task_id; /* of the task that waits for what the thread does */
 	uint32_t origin_task_name;
-	uint32_t pad; /* 0: labels are compared as bytes */
+	uint32_t trace_type;            /* of the local root */
+	uint64_t span_id, root_span_id; /* of the active span and its local root; 0 absent */
+	uint32_t trace_id;              /* 32 hexadecimal digits */
+	uint32_t pad;                   /* 0: labels are compared as bytes */
 };
 
 enum cs_value {

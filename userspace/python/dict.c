@@ -341,40 +341,59 @@ int cs_pyobj_attr_each(const struct cs_pyobj_ctx *ctx, uint64_t obj, cs_pyobj_en
 	return table.n > MAX_ATTRS ? -E2BIG : each_entry(ctx, keys, values, fn, arg);
 }
 
+int cs_pytype_attr_place(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type,
+			 const char *name, struct cs_attr_place *ret)
+{
+	struct cs_attr_place place = {0};
+	struct keys keys;
+	int err;
+
+	err = cs_mem_read_u64(ctx->mem, type->addr + ctx->interp->info.off.heaptype_cached_keys,
+			      &place.keys);
+	if (err)
+		return err;
+	if (!(type->flags & CS_PYTYPE_HEAP) || !place.keys || type->basicsize > MAX_INSTANCE)
+		return -ENOENT;
+	if ((err = keys_open(ctx, place.keys, &keys)) ||
+	    (err = keys_find(ctx, &keys, name, &place.index)) ||
+	    (err = cs_mem_read_u64(ctx->mem,
+				   keys.entries + place.index * keys.entry_size + keys.key_at,
+				   &place.name)))
+		return err;
+	*ret = place;
+	return 0;
+}
+
 int cs_pytype_attr_steps(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type,
 			 const char *name, int32_t steps[CS_ATTR_STEPS])
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
 	int32_t before = ctx->interp->info.traits.managed_dict_before;
-	uint64_t addr, offset, index;
-	struct keys keys;
+	struct cs_attr_place place;
+	uint64_t offset;
 	int err, n = 0;
 
-	if ((err = cs_mem_read_u64(ctx->mem, type->addr + off->heaptype_cached_keys, &addr)) ||
-	    (err = cs_mem_read_u64(ctx->mem, type->addr + off->type_dictoffset, &offset)))
-		return err;
-	if (!(type->flags & CS_PYTYPE_HEAP) || !addr || type->basicsize > MAX_INSTANCE)
-		return -ENOENT;
-	if ((err = keys_open(ctx, addr, &keys)) || (err = keys_find(ctx, &keys, name, &index)))
+	if ((err = cs_mem_read_u64(ctx->mem, type->addr + off->type_dictoffset, &offset)) ||
+	    (err = cs_pytype_attr_place(ctx, type, name, &place)))
 		return err;
 	switch (ctx->interp->info.traits.attrs_at) {
 	case CS_ATTRS_VALUES_BEFORE:
 		steps[n++] = -before - VALUES_BEFORE_DICT;
-		steps[n++] = (int32_t)(8 * index);
+		steps[n++] = (int32_t)(8 * place.index);
 		return n;
 	case CS_ATTRS_TAGGED_BEFORE:
 		steps[n++] = -before;
-		steps[n++] = (int32_t)(1 + 8 * index);
+		steps[n++] = (int32_t)(1 + 8 * place.index);
 		return n;
 	case CS_ATTRS_INLINE:
-		steps[n++] = (int32_t)(type->basicsize + VALUES_HEADER + 8 * index);
+		steps[n++] = (int32_t)(type->basicsize + VALUES_HEADER + 8 * place.index);
 		return n;
 	default:
 		if (!offset || offset > type->basicsize)
 			return -ENOENT;
 		steps[n++] = (int32_t)offset;
 		steps[n++] = (int32_t)off->dict_values;
-		steps[n++] = (int32_t)(8 * index);
+		steps[n++] = (int32_t)(8 * place.index);
 		return n;
 	}
 }

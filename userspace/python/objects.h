@@ -117,6 +117,16 @@ int cs_pytype_attr_steps(const struct cs_pyobj_ctx *ctx, const struct cs_pytype 
 			 const char *name, int32_t steps[CS_ATTR_STEPS]);
 
 /*
+ * The number of an attribute among the values of a class's instances, the str that is its name, and the keys object that they
+ * share. -ENOENT if no instance has had it yet.
+ */
+struct cs_attr_place {
+	uint64_t keys, name, index;
+};
+int cs_pytype_attr_place(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type,
+			 const char *name, struct cs_attr_place *ret);
+
+/*
  * Call fn for each attribute that an instance stores itself. -ENOENT: it stores none; -E2BIG: more than a thousand. Returns what fn
  * returned, or an error.
  */

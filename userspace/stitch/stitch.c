@@ -108,7 +108,8 @@ static uint32_t add_origin(struct cs_stitch *stitch, struct cs_process *process,
 /* One stack of one thread, taken at ts_ns, in one tree. */
 static int stitch_thread_in_tree(struct cs_stitch *stitch, struct cs_process *process,
 				 struct cs_thread *thread, const struct cs_event_stack *stack,
-				 uint64_t ts_ns, uint64_t weight_ns)
+				 const struct cs_event_span *span, uint64_t ts_ns,
+				 uint64_t weight_ns)
 {
 	struct cs_stitched sample = {
 		.pid = process->pid,
@@ -121,6 +122,7 @@ static int stitch_thread_in_tree(struct cs_stitch *stitch, struct cs_process *pr
 		.count = 1,
 		.tasks = 1,
 		.on_cpu = stack->origin == CS_ORIGIN_CPU,
+		.span = span,
 	};
 	struct cs_task *task = NULL, *origin = NULL;
 	bool with_tasks = stitch->parts.tree != CS_TREE_THREADS;
@@ -173,15 +175,20 @@ struct cs_natives_told cs_stitch_natives(const struct cs_stitch *stitch)
 /* One stack of one thread, taken at ts_ns, now or again. */
 static int stitch_thread(struct cs_stitch *stitch, struct cs_process *process,
 			 struct cs_thread *thread, const struct cs_event_stack *stack,
-			 uint64_t ts_ns, uint64_t weight_ns)
+			 struct cs_thread_span *active, uint64_t ts_ns, uint64_t weight_ns)
 {
+	const struct cs_event_span *span = NULL;
 	int err = 0;
 
 	merge_natives(stitch, process, thread, stack, ts_ns);
+	if (active->span.span_id && active->ts_ns == ts_ns) {
+		active->span.type.str = active->type;
+		span = &active->span;
+	}
 	for (stitch->parts.tree = 0; !err && stitch->parts.tree < CS_TREE_MAX_;
 	     stitch->parts.tree++) {
 		if (stitch->trees & 1u << stitch->parts.tree)
-			err = stitch_thread_in_tree(stitch, process, thread, stack, ts_ns,
+			err = stitch_thread_in_tree(stitch, process, thread, stack, span, ts_ns,
 						    weight_ns);
 	}
 	return err;
@@ -225,10 +232,12 @@ static int feed_stack(struct cs_stitch *stitch, struct cs_process *process,
 		return 0;
 	if (stack->origin == CS_ORIGIN_WALL) {
 		thread->last_ns = event->ts_ns;
+		thread->last_span = thread->span;
 		if (cs_thread_remember(thread, stack))
 			return -ENOMEM;
 	}
-	return stitch_thread(stitch, process, thread, stack, event->ts_ns, stack->weight_ns);
+	return stitch_thread(stitch, process, thread, stack, &thread->span, event->ts_ns,
+			     stack->weight_ns);
 }
 
 static int feed_origin(struct cs_process *process, const struct cs_event *event)
@@ -242,6 +251,16 @@ static int feed_origin(struct cs_process *process, const struct cs_event *event)
 	thread->origin_frame = event->origin.root_frame;
 	thread->origin_ns = event->ts_ns;
 	return cs_graph_running(process->graph, &event->origin, 0) ? 0 : -ENOMEM;
+}
+
+static int feed_span(struct cs_process *process, const struct cs_event *event)
+{
+	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+
+	if (!thread)
+		return -ENOMEM;
+	cs_thread_set_span(thread, event);
+	return 0;
 }
 
 static int feed_native(struct cs_process *process, const struct cs_event *event)
@@ -270,8 +289,8 @@ static int feed_same(struct cs_stitch *stitch, struct cs_process *process,
 	/* A capture that begins in the middle has no stack to repeat. */
 	if (!thread->last)
 		return 0;
-	return stitch_thread(stitch, process, thread, thread->last, thread->last_ns,
-			     event->same_weight_ns);
+	return stitch_thread(stitch, process, thread, thread->last, &thread->last_span,
+			     thread->last_ns, event->same_weight_ns);
 }
 
 static int feed_created(struct cs_process *process, const struct cs_event *event)
@@ -447,6 +466,8 @@ int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 		return feed_origin(process, event);
 	case CS_EV_NATIVE:
 		return feed_native(process, event);
+	case CS_EV_SPAN:
+		return feed_span(process, event);
 	case CS_EV_SAME:
 		return feed_same(stitch, process, event);
 	case CS_EV_TASK_CREATED:

@@ -56,7 +56,8 @@ struct cs_stitched {
 	const char *origin_name;
 	uint32_t root_tid; /* the thread whose stack it is: tid, unless there is an origin */
 	const char *root_thread_name;
-	const struct cs_part *parts; /* root first */
+	const struct cs_event_span *span; /* that was active; NULL: none */
+	const struct cs_part *parts;      /* root first */
 	uint32_t n;
 };
 

@@ -8,6 +8,13 @@
 
 #include "decode/decode.h"
 
+/* The span that was active in the stack of this time. */
+struct cs_thread_span {
+	uint64_t ts_ns;
+	struct cs_event_span span; /* its type is `type` */
+	char type[2 * CS_SPAN_TYPE_BYTES + 4];
+};
+
 struct cs_thread {
 	uint32_t tid;
 	uint64_t seen_ns;                 /* time of its last record */
@@ -25,7 +32,8 @@ struct cs_thread {
 	uint32_t nnative;
 	uint64_t native_entries[CS_MAX_PY_FRAMES / 64];
 	enum cs_status native_status;
-	uint64_t last_ns;            /* time of `last` */
+	struct cs_thread_span span, last_span; /* of the newest stack; of `last` */
+	uint64_t last_ns;                      /* time of `last` */
 	struct cs_event_stack *last; /* owned, one block: the last wall stack, for CS_EV_SAME */
 	UT_hash_handle hh;
 };
@@ -43,6 +51,8 @@ void cs_threads_free(struct cs_thread **threads);
 
 /* Free those that were not seen since then. */
 void cs_threads_forget(struct cs_thread **threads, uint64_t since_ns);
+/* Keep a copy of a span. */
+void cs_thread_set_span(struct cs_thread *thread, const struct cs_event *event);
 
 /* Keep a copy of the stack as the thread's last wall stack. Returns 0 or -ENOMEM. */
 int cs_thread_remember(struct cs_thread *thread, const struct cs_event_stack *stack);

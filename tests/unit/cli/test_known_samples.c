@@ -64,6 +64,16 @@ static void test_known_again(void **state)
 	assert_int_equal(cs_known_samples_find(*state, &same.sample), 0);
 }
 
+static const struct cs_event_span spans[] = {
+	{.span_id = 1},
+	{.span_id = 2},
+	{.span_id = 1, .root_id = 2},
+	{.span_id = 1, .parent_id = 2},
+	{.span_id = 1, .trace_hi = 2},
+	{.span_id = 1, .trace_lo = 2},
+	{.span_id = 1, .type = {"web", 3}},
+};
+
 /* Each statement is another sample. */
 #define OTHERS(OTHER)                                                                  \
 	OTHER(sample.tree = CS_TREE_CREATION)                                          \
@@ -77,6 +87,13 @@ static void test_known_again(void **state)
 	OTHER(sample.task_name = "")                                                   \
 	OTHER(sample.origin_id = 9)                                                    \
 	OTHER(sample.origin_name = "A")                                                \
+	OTHER(sample.span = &spans[0])                                                 \
+	OTHER(sample.span = &spans[1])                                                 \
+	OTHER(sample.span = &spans[2])                                                 \
+	OTHER(sample.span = &spans[3])                                                 \
+	OTHER(sample.span = &spans[4])                                                 \
+	OTHER(sample.span = &spans[5])                                                 \
+	OTHER(sample.span = &spans[6])                                                 \
 	OTHER(sample.n = 1)                                                            \
 	OTHER(sample.parts++)                                                          \
 	OTHER(parts[0].kind = CS_PART_THREAD)                                          \
@@ -116,8 +133,9 @@ static void test_everything_counts(void **state)
 
 static void test_names_change(void **state)
 {
-	static const enum cs_ev_kind moments[] = {CS_EV_STACK,        CS_EV_SAME, CS_EV_ORIGIN,
-						  CS_EV_TASK_CREATED, CS_EV_TASK, CS_EV_PASS};
+	static const enum cs_ev_kind moments[] = {CS_EV_STACK, CS_EV_SAME,         CS_EV_ORIGIN,
+						  CS_EV_SPAN,  CS_EV_TASK_CREATED, CS_EV_TASK,
+						  CS_EV_PASS};
 	static const enum cs_ev_kind names[] = {CS_EV_CODE, CS_EV_MAPPING, CS_EV_KSYM,
 						CS_EV_PROCESS, CS_EV_EXEC};
 	struct cs_event event = {0};

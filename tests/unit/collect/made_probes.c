@@ -29,6 +29,11 @@ int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_p
 	return 0;
 }
 
+int cs_probes_set_tracers(struct cs_probes *probes, pid_t pid, const struct cs_tracers *tracers)
+{
+	return 0;
+}
+
 int cs_probes_row(const struct cs_probes *probes, pid_t pid, struct cs_proc_info *ret)
 {
 	const struct made_row *row = made_row((struct cs_probes *)probes, pid);

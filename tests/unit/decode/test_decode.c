@@ -177,7 +177,8 @@ static void test_deep_stack(void **state)
 /* What only the collector acts on may be in a capture: it is passed over. */
 static void test_collectors_kinds(void **state)
 {
-	static const enum cs_ev_kind kinds[] = {CS_EV_CODE_SEEN, CS_EV_FORK, CS_EV_FILE};
+	static const enum cs_ev_kind kinds[] = {CS_EV_CODE_SEEN, CS_EV_FORK, CS_EV_FILE,
+						CS_EV_TYPE_MET};
 	_cleanup_free_ void *bytes = NULL;
 	struct cs_event event;
 	RECORD(cs_ev_code_seen, wire, CS_EV_CODE_SEEN);
@@ -286,6 +287,50 @@ static void test_running_name(void **state)
 		check_good(&wire_buf);
 		check_running(&event.stack.running, i);
 	}
+}
+
+static void test_span(void **state)
+{
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_span, wire, CS_EV_SPAN);
+	struct cs_active_span *span = &wire->span;
+
+	*span = (struct cs_active_span){.span_id = ~0ull,
+					.root_id = 2,
+					.parent_id = 3,
+					.trace_hi = 4,
+					.trace_lo = 5,
+					.kind = CS_TRACER_OTEL,
+					.flags = 0xff,
+					.type_bytes = 4,
+					.type = "we\xe9\xff"};
+	check_good(&wire_buf);
+	assert_int_equal(event.kind, CS_EV_SPAN);
+	assert_int_equal(event.span.span_id, ~0ull);
+	assert_int_equal(event.span.root_id, 2);
+	assert_int_equal(event.span.parent_id, 3);
+	assert_int_equal(event.span.trace_hi, 4);
+	assert_int_equal(event.span.trace_lo, 5);
+	assert_int_equal(event.span.kind, CS_TRACER_OTEL);
+	assert_int_equal(event.span.flags, 0x3f);
+	check_text(event.span.type, "we\xc3\xa9\xc3\xbf...");
+	check_cuts(&wire_buf);
+	span->flags = 0;
+	span->type_bytes = 0;
+	check_good(&wire_buf);
+	check_text(event.span.type, "");
+	span->type_bytes = CS_SPAN_TYPE_BYTES + 1;
+	check_bad(&wire_buf);
+	span->type_bytes = CS_SPAN_TYPE_BYTES;
+	check_good(&wire_buf);
+	span->kind = CS_TRACER_OTEL + 1;
+	check_bad(&wire_buf);
+	span->kind = CS_TRACER_NONE;
+	check_bad(&wire_buf);
+	span->kind = CS_TRACER_DDTRACE;
+	span->span_id = 0;
+	check_bad(&wire_buf);
 }
 
 static void test_origin(void **state)
@@ -771,6 +816,7 @@ int main(void)
 		cmocka_unit_test(test_running_name),
 		cmocka_unit_test(test_origin),
 		cmocka_unit_test(test_native_and_symbol),
+		cmocka_unit_test(test_span),
 		cmocka_unit_test(test_running_root_was_cut),
 		cmocka_unit_test(test_small_kinds),
 		cmocka_unit_test(test_capture),

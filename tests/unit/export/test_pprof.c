@@ -251,6 +251,40 @@ static void test_samples(void **state)
 			    "thread worker (43)");
 }
 
+static void test_span_labels(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
+	_cleanup_(read_back_free) struct read_back read = {0};
+	const struct cs_frame frame = {.kind = CS_FRAME_PYTHON};
+	const uint64_t values[CS_VALUE_MAX_] = {1, 2, 3};
+	const uint32_t stack[] = {0};
+	const Pprof__Sample *sample;
+
+	assert_int_equal(cs_profile_new(&profile), 0);
+	assert_int_equal(cs_profile_frame(profile, &frame), 0);
+	for (uint64_t id = 1; id <= 2; id++) {
+		const struct cs_labels labels = {
+			.span_id = id << 63 | id,
+			.root_span_id = id,
+			.trace_id = (uint32_t)cs_profile_string(
+				profile, "000000000000000a000000000000000b", 32),
+			.trace_type = (uint32_t)cs_profile_string(profile, "web", 3),
+		};
+
+		assert_int_equal(cs_profile_add(profile, stack, 1, &labels, values), 0);
+	}
+	write_and_read(profile, &read);
+	assert_int_equal(read.message->n_sample, 2); /* another span, another sample */
+	sample = read.message->sample[0];
+	assert_int_equal(sample->n_label, 4);
+	check_num_label(read.message, sample->label[0], "span id", INT64_MIN + 1);
+	check_num_label(read.message, sample->label[1], "local root span id", 1);
+	check_str(read.message, sample->label[2]->key, "trace id");
+	check_str(read.message, sample->label[2]->str, "000000000000000a000000000000000b");
+	check_str(read.message, sample->label[3]->key, "trace type");
+	check_str(read.message, sample->label[3]->str, "web");
+}
+
 static void test_locations(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(false);
@@ -319,6 +353,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_slow_callbacks),
 		cmocka_unit_test(test_cpu_mode_and_empty),
 		cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_span_labels),
 		cmocka_unit_test(test_locations),
 		cmocka_unit_test(test_stable),
 		cmocka_unit_test(test_appends),

@@ -216,6 +216,19 @@ void made_symbol(struct made_stitch *made, uint64_t addr, unsigned int flags)
 	feed(made, &event);
 }
 
+void made_span(struct made_stitch *made, uint64_t ts_ns, uint32_t tid, uint64_t id,
+	       const char *type)
+{
+	struct cs_event event = {
+		.kind = CS_EV_SPAN,
+		.ts_ns = ts_ns,
+		.tid = tid ? tid : MADE_TID,
+		.span = {.span_id = id, .kind = CS_TRACER_DDTRACE, .type = text(type)},
+	};
+
+	feed(made, &event);
+}
+
 void made_task(struct made_stitch *made, const struct made_task *task)
 {
 	struct cs_py_frame frames[MAX_FRAMES];

@@ -84,6 +84,10 @@ void made_native(struct made_stitch *made, uint64_t ts_ns, uint32_t n, enum cs_s
 /* What is known of a native address: enum cs_symbol_flags. */
 void made_symbol(struct made_stitch *made, uint64_t addr, unsigned int flags);
 
+/* The span that is active in the stack of this time of this thread (0: MADE_TID). */
+void made_span(struct made_stitch *made, uint64_t ts_ns, uint32_t tid, uint64_t id,
+	       const char *type);
+
 struct made_task {
 	uint64_t task;
 	const char *name, *frames, *leaf; /* NULL: "" */

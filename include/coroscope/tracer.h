@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel side knows of the tracers in one process: the value of the map `tracers`, keyed by tgid. User space finds the
+ * ContextVars in the tracers' own modules and learns the classes of spans from the live type objects; where
+ * an address is not in here, the kernel side reads nothing and says so (CS_EV_TYPE_MET).
+ */
+#pragma once
+
+#include <coroscope/limits.h>
+#include <coroscope/types.h>
+
+enum cs_tracer_kind {
+	CS_TRACER_NONE = 0,
+	CS_TRACER_DDTRACE = 1,
+	CS_TRACER_OTEL = 2, /* the OpenTelemetry SDK */
+};
+
+/* A ContextVar in which a tracer keeps what is active. */
+struct cs_tracer_var {
+	__u64 var;  /* address of the ContextVar */
+	__u32 hash; /* as the HAMT of a Context uses it */
+	__u32 kind; /* enum cs_tracer_kind */
+};
+
+enum cs_span_class_kind {
+	CS_CLASS_OTHER = 0,        /* nothing that says of a span */
+	CS_CLASS_DD_SPAN = 1,      /* ddtrace's Span: slots */
+	CS_CLASS_DD_CONTEXT = 2,   /* ddtrace's Context, propagated: slots */
+	CS_CLASS_OTEL_CONTEXT = 3, /* OpenTelemetry's Context, a dict */
+	CS_CLASS_OTEL_SPAN = 4, /* OpenTelemetry's spans, recording or not: instance attributes */
+};
+
+/* The attributes of OpenTelemetry's spans that are read. */
+enum cs_otel_attr { CS_OTEL_CONTEXT, CS_OTEL_PARENT, CS_OTEL_END_TIME, CS_OTEL_ATTR_MAX_ };
+
+/* A class whose instances are read. Fields are offsets of references in an instance; 0: it has no such. */
+struct cs_span_class {
+	__u64 type;  /* address of the type object */
+	__u16 kind;  /* enum cs_span_class_kind */
+	__u16 bytes; /* in which all of its fields lie: of an instance, or of its values */
+	__u16 span_id, trace_id;
+	__u16 root;   /* span: the local root; None: itself */
+	__u16 parent; /* span: the one to go on with when it has ended */
+	__u16 parent_context; /* span: ... or, without a parent, this Context if that is to be taken up again */
+	__u16 ended;      /* span: None as long as it lasts */
+	__u16 span_type;  /* span: a str or None */
+	__u16 meta;       /* context: a dict of str */
+	__u16 reactivate; /* context: True if a span that has ended gives way to it */
+	/* OpenTelemetry: which of the instance's values, from 1 on; where values or dict are, as the version keeps them. */
+	__u16 attr[CS_OTEL_ATTR_MAX_];
+	__u16 attrs_at;
+	__u16 pad;
+	__u64 keys; /* of its instances' attributes, shared */
+};
+CS_ASSERT_SIZE(struct cs_span_class, 48);
+
+struct cs_tracers {
+	__u32 nvars, nclasses;
+	struct cs_tracer_var vars[CS_MAX_TRACER_VARS];
+	struct cs_span_class classes[CS_MAX_SPAN_CLASSES];
+	/* types of a HAMT's nodes; 0: not met yet */
+	__u64 hamt_bitmap, hamt_array, hamt_collision;
+	/* objects and types of the interpreter's own */
+	__u64 none, true_, long_type, str_type;
+	/* OpenTelemetry: the key of the current span in a Context, the type of what identifies a span, the attributes' names */
+	__u64 otel_key, otel_id_type;
+	__u64 otel_names[CS_OTEL_ATTR_MAX_];
+};
+
+enum cs_span_flags {
+	CS_SPANF_ROOT = 1 << 0, /* root_id is the local root's */
+	CS_SPANF_ROOT_DERIVED =
+		1
+		<< 1, /* ... by the rule that a propagated span of which no more is known is its own */
+	CS_SPANF_PROPAGATED =
+		1 << 2,          /* of another thread or process: only its context is active here */
+	CS_SPANF_ENDED = 1 << 3, /* it has ended and is still what is active */
+	CS_SPANF_TYPE_CUT = 1 << 4,
+	CS_SPANF_TYPE_UNREADABLE = 1 << 5, /* it has a type, which is not known */
+};
+
+/* The span that is active in one Context, read in one breath. */
+struct cs_active_span {
+	__u64 span_id;   /* not 0 */
+	__u64 root_id;   /* 0: not known */
+	__u64 parent_id; /* within this process; 0: none, or not known */
+	__u64 trace_hi, trace_lo;
+	__u8 kind;  /* enum cs_tracer_kind */
+	__u8 flags; /* enum cs_span_flags */
+	__u8 type_bytes;
+	__u8 nended; /* spans that had ended and were passed over */
+	__u32 pad;
+	char type[CS_SPAN_TYPE_BYTES]; /* of the local root, Latin-1 */
+};
+CS_ASSERT_SIZE(struct cs_active_span, 64);

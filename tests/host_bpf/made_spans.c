@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Made-up spans, Contexts and HAMTs. */
+#include "made_spans.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/cleanup.h"
+
+#define BASICSIZE     48 /* of instances with attributes */
+#define DICT_AT       16
+#define BEFORE        64
+#define VALUES_HEADER 8
+#define ATTRS         5 /* of OpenTelemetry's spans, not all of them of interest */
+#define LOG2_INDICES  3
+
+/* Slots of ddtrace's classes; behind the head of any object. */
+enum {
+	SPAN_ID = 48,
+	TRACE_ID = 56,
+	ROOT = 64,
+	PARENT = 72,
+	CONTEXT = 80,
+	ENDED = 88,
+	TYPE = 96,
+	META = 64,
+	REACTIVATE = 72,
+	SPAN_BYTES = 104,
+	CONTEXT_BYTES = 80
+};
+
+static uint64_t new_object(struct made_spans *m, uint64_t type, size_t size)
+{
+	uint64_t at = made_alloc(m->py, BEFORE + size) + BEFORE;
+
+	made_put_u64(m->py, at + m->py->info.off.object_type, type);
+	return at;
+}
+
+static void put(struct made_spans *m, uint64_t at, uint64_t value)
+{
+	made_put_u64(m->py, at, value);
+}
+
+static uint64_t new_type(struct made_spans *m)
+{
+	return made_alloc(m->py, 8);
+}
+
+static void add_classes(struct made_spans *m)
+{
+	const struct cs_span_class dd_span = {.type = new_type(m),
+					      .kind = CS_CLASS_DD_SPAN,
+					      .bytes = SPAN_BYTES,
+					      .span_id = SPAN_ID,
+					      .trace_id = TRACE_ID,
+					      .root = ROOT,
+					      .parent = PARENT,
+					      .parent_context = CONTEXT,
+					      .ended = ENDED,
+					      .span_type = TYPE};
+	const struct cs_span_class dd_context = {.type = new_type(m),
+						 .kind = CS_CLASS_DD_CONTEXT,
+						 .bytes = CONTEXT_BYTES,
+						 .span_id = SPAN_ID,
+						 .trace_id = TRACE_ID,
+						 .meta = META,
+						 .reactivate = REACTIVATE};
+	const struct cs_span_class otel_context = {.type = new_type(m),
+						   .kind = CS_CLASS_OTEL_CONTEXT};
+	uint16_t attrs_at = m->py->info.traits.attrs_at == CS_ATTRS_DICT ? DICT_AT : BASICSIZE;
+	const struct cs_span_class otel_span = {.type = new_type(m),
+						.kind = CS_CLASS_OTEL_SPAN,
+						.bytes = 8 * ATTRS,
+						.attr = {2, 5, 3},
+						.attrs_at = attrs_at,
+						.keys = made_alloc(m->py, 8)};
+	const struct cs_span_class otel_empty = {.type = new_type(m),
+						 .kind = CS_CLASS_OTEL_SPAN,
+						 .bytes = 8,
+						 .attr = {1},
+						 .attrs_at = attrs_at,
+						 .keys = made_alloc(m->py, 8)};
+	const struct cs_span_class other = {.type = new_type(m)};
+	const struct cs_span_class all[] = {dd_span,   dd_context, otel_context,
+					    otel_span, otel_empty, other};
+
+	memcpy(m->list.classes, all, sizeof(all));
+	m->list.nclasses = ARRAY_SIZE(all);
+}
+
+void made_spans(struct made_spans *m, struct made_python *py)
+{
+	*m = (struct made_spans){.py = py};
+	m->tstate = made_tstate(py, py->interp, MADE_THREAD_POINTER);
+	made_set_frame(py, m->tstate, 0);
+	py->info.flags |= CS_PROC_TRACED;
+	m->list.nvars = 2;
+	m->list.vars[0] = (struct cs_tracer_var){MADE_DD_VAR, MADE_DD_HASH, CS_TRACER_DDTRACE};
+	m->list.vars[1] = (struct cs_tracer_var){MADE_OTEL_VAR, MADE_OTEL_HASH, CS_TRACER_OTEL};
+	m->list.hamt_bitmap = new_type(m);
+	m->list.hamt_array = new_type(m);
+	m->list.hamt_collision = new_type(m);
+	m->list.long_type = new_type(m);
+	m->list.str_type = new_type(m);
+	m->list.none = new_object(m, new_type(m), 64);
+	m->list.true_ = new_object(m, m->list.long_type, 64);
+	m->list.otel_key = made_text(m, "current-span-1");
+	m->list.otel_id_type = new_type(m);
+	m->list.otel_names[CS_OTEL_CONTEXT] = made_text(m, "_context");
+	m->list.otel_names[CS_OTEL_PARENT] = made_text(m, "_parent");
+	m->list.otel_names[CS_OTEL_END_TIME] = made_text(m, "_end_time");
+	add_classes(m);
+}
+
+static uint64_t type_of(const struct made_spans *m, unsigned int class)
+{
+	return m->list.classes[class].type;
+}
+
+uint64_t made_long(struct made_spans *m, uint64_t hi, uint64_t lo)
+{
+	const struct cs_py_offsets *off = &m->py->info.off;
+	unsigned __int128 rest = (unsigned __int128)hi << 64 | lo;
+	uint32_t digits[5], n = 0;
+	uint64_t at;
+
+	for (; rest; rest >>= 30)
+		digits[n++] = (uint32_t)rest & ((1u << 30) - 1);
+	at = new_object(m, m->list.long_type, off->long_digits + n * sizeof(*digits));
+	if (n)
+		made_put(m->py, at + off->long_digits, digits, n * sizeof(*digits));
+	put(m, at + off->long_tag, (uint64_t)n << m->py->info.traits.long_tag_shift);
+	return at;
+}
+
+uint64_t made_text(struct made_spans *m, const char *text)
+{
+	uint64_t at = made_str(m->py, text, strlen(text), 1, true);
+
+	put(m, at + m->py->info.off.object_type, m->list.str_type);
+	return at;
+}
+
+static uint32_t index_of(uint32_t hash, unsigned int level)
+{
+	return hash >> (5 * level) & 31;
+}
+
+/* Bitmap nodes have the bits below the pair's and one above set, so that its place has to be counted. */
+uint64_t made_bitmap(struct made_spans *m, uint32_t hash, unsigned int level, uint64_t key,
+		     uint64_t value)
+{
+	uint32_t index = index_of(hash, level),
+		 bits = 1u << index | (index ? 1u << (index - 1) : 0);
+	uint64_t head = m->py->info.off.object_var_size + 8, at;
+
+	bits |= 1u << 31;
+	at = new_object(m, m->list.hamt_bitmap, head + 8 + 16 * 3);
+	put(m, at + head - 8, 6);
+	made_put(m->py, at + head, &bits, sizeof(bits));
+	at += head + 8 + (index ? 16 : 0);
+	put(m, at, key);
+	put(m, at + 8, value);
+	return at - head - 8 - (index ? 16 : 0);
+}
+
+uint64_t made_array(struct made_spans *m, uint32_t hash, unsigned int level, uint64_t child)
+{
+	uint64_t head = m->py->info.off.object_type + 8;
+	uint64_t at = new_object(m, m->list.hamt_array, head + 8 * 33);
+
+	put(m, at + head + 8ull * index_of(hash, level), child);
+	return at;
+}
+
+uint64_t made_collision(struct made_spans *m, uint64_t other, uint64_t key, uint64_t value)
+{
+	uint64_t head = m->py->info.off.object_var_size;
+	uint64_t at = new_object(m, m->list.hamt_collision, head + 16 + 32);
+
+	put(m, at + head, 4);
+	put(m, at + head + 16, other);
+	put(m, at + head + 32, key);
+	put(m, at + head + 40, value);
+	return at;
+}
+
+void made_context(struct made_spans *m, uint64_t root)
+{
+	const struct cs_py_offsets *off = &m->py->info.off;
+	uint64_t hamt = new_object(m, new_type(m), off->hamt_root + 8);
+	uint64_t context = new_object(m, new_type(m), off->context_vars + 8);
+
+	put(m, hamt + off->hamt_root, root);
+	put(m, context + off->context_vars, hamt);
+	put(m, m->tstate + off->tstate_context, context);
+}
+
+void made_activate(struct made_spans *m, enum cs_tracer_kind kind, uint64_t value)
+{
+	const struct cs_tracer_var *var = &m->list.vars[kind == CS_TRACER_OTEL];
+
+	made_context(m, made_bitmap(m, var->hash, 0, var->var, value));
+}
+
+static uint64_t or_none(const struct made_spans *m, uint64_t ref)
+{
+	return ref ? ref : m->list.none;
+}
+
+uint64_t made_dd_span(struct made_spans *m, const struct made_dd *span)
+{
+	uint64_t at = new_object(m, type_of(m, 0), SPAN_BYTES);
+
+	put(m, at + SPAN_ID, made_long(m, 0, span->id));
+	put(m, at + TRACE_ID, made_long(m, 0xabc0000000000000, 0x1234567890abcdef));
+	put(m, at + ROOT, or_none(m, span->root));
+	put(m, at + PARENT, or_none(m, span->parent));
+	put(m, at + CONTEXT, or_none(m, span->context));
+	put(m, at + ENDED, span->ended ? made_long(m, 0, 1000) : m->list.none);
+	put(m, at + TYPE, span->type ? made_text(m, span->type) : m->list.none);
+	return at;
+}
+
+/* Keys and values of a dict of texts, behind it. */
+static uint64_t new_dict(struct made_spans *m, const uint64_t *pairs, unsigned int n)
+{
+	const struct cs_py_offsets *off = &m->py->info.off;
+	bool general = m->py->info.traits.keys_by_size;
+	uint32_t entry = general ? 24 : 16, key_at = general ? 8 : 0;
+	uint64_t indices = 1u << LOG2_INDICES, keys, dict, at;
+	uint8_t kind = 1, log2_bytes = LOG2_INDICES;
+
+	keys = made_alloc(m->py, off->keys_indices + indices + n * entry);
+	dict = new_object(m, new_type(m), off->dict_values + 8);
+	if (general) {
+		put(m, keys + off->keys_size, indices);
+	} else {
+		made_put(m->py, keys + off->keys_kind, &kind, 1);
+		made_put(m->py, keys + off->keys_log2_index_bytes, &log2_bytes, 1);
+	}
+	put(m, keys + off->keys_nentries, n);
+	for (unsigned int i = 0; i < n; i++) {
+		at = keys + off->keys_indices + indices + i * entry + key_at;
+		put(m, at, pairs[2 * i]);
+		put(m, at + 8, pairs[2 * i + 1]);
+	}
+	put(m, dict + off->dict_keys, keys);
+	return dict;
+}
+
+uint64_t made_dd_context(struct made_spans *m, uint64_t id, const char *root, const char *type,
+			 bool reactivate)
+{
+	uint64_t at = new_object(m, type_of(m, 1), CONTEXT_BYTES), pairs[8];
+	unsigned int n = 0;
+
+	pairs[n++] = made_text(m, "_dd.p.dm");
+	pairs[n++] = made_text(m, "-0");
+	/* as long as a key of interest */
+	pairs[n++] = made_text(m, "_dd.profiling.local_root_span_no");
+	pairs[n++] = made_text(m, "00000000000000ff");
+	if (root) {
+		pairs[n++] = made_text(m, "_dd.profiling.local_root_span_id");
+		pairs[n++] = made_text(m, root);
+	}
+	if (type) {
+		pairs[n++] = made_text(m, "_dd.profiling.span_type");
+		pairs[n++] = made_text(m, type);
+	}
+	put(m, at + SPAN_ID, id ? made_long(m, 0, id) : m->list.none);
+	put(m, at + TRACE_ID, made_long(m, 0, 77));
+	put(m, at + META, new_dict(m, pairs, n / 2));
+	put(m, at + REACTIVATE, reactivate ? m->list.true_ : new_object(m, m->list.long_type, 64));
+	return at;
+}
+
+uint64_t made_otel_id(struct made_spans *m, uint64_t hi, uint64_t lo, uint64_t id, bool remote)
+{
+	uint32_t items = m->py->info.off.tuple_items;
+	uint64_t at = new_object(m, m->list.otel_id_type, items + 24);
+
+	put(m, at + items, made_long(m, hi, lo));
+	put(m, at + items + 8, made_long(m, 0, id));
+	put(m, at + items + 16, remote ? m->list.true_ : m->list.none);
+	return at;
+}
+
+/* An instance that keeps these values as the version does. */
+static uint64_t new_instance(struct made_spans *m, const struct cs_span_class *class,
+			     const uint64_t *values, unsigned int n)
+{
+	const struct cs_py_offsets *off = &m->py->info.off;
+	uint64_t before = (uint64_t)m->py->info.traits.managed_dict_before, array, dict;
+	uint64_t obj = new_object(m, class->type, BASICSIZE + VALUES_HEADER + 8 * n);
+	uint8_t valid = 1;
+
+	if (m->py->info.traits.attrs_at == CS_ATTRS_INLINE) {
+		made_put(m->py, obj + BASICSIZE + 3, &valid, 1);
+		array = obj + BASICSIZE + VALUES_HEADER;
+	} else {
+		array = made_alloc(m->py, 8 * n);
+	}
+	for (unsigned int i = 0; i < n; i++)
+		put(m, array + 8 * i, values[i]);
+	if (m->py->info.traits.attrs_at == CS_ATTRS_VALUES_BEFORE) {
+		put(m, obj - before - 8, array);
+	} else if (m->py->info.traits.attrs_at == CS_ATTRS_TAGGED_BEFORE) {
+		put(m, obj - before, array - 1);
+	} else if (m->py->info.traits.attrs_at == CS_ATTRS_DICT) {
+		dict = made_alloc(m->py, off->dict_values + 8);
+		put(m, dict + off->dict_keys, class->keys);
+		put(m, dict + off->dict_values, array);
+		put(m, obj + DICT_AT, dict);
+	}
+	return obj;
+}
+
+/* One that keeps them in a dict of its own. */
+static uint64_t new_with_dict(struct made_spans *m, const struct cs_span_class *class,
+			      const uint64_t *pairs, unsigned int n)
+{
+	uint64_t before = (uint64_t)m->py->info.traits.managed_dict_before;
+	uint64_t obj = new_object(m, class->type, BASICSIZE + VALUES_HEADER);
+	bool at_offset = m->py->info.traits.attrs_at == CS_ATTRS_DICT;
+
+	put(m, at_offset ? obj + DICT_AT : obj - before, new_dict(m, pairs, n));
+	return obj;
+}
+
+uint64_t made_otel_span(struct made_spans *m, uint64_t id, uint64_t parent, bool ended,
+			bool own_dict)
+{
+	uint64_t end = ended ? made_long(m, 0, 5) : m->list.none;
+	const uint64_t values[ATTRS] = {m->list.none, id, end, m->list.none, or_none(m, parent)};
+	const uint64_t pairs[] = {
+		made_text(m, "_name"),
+		m->list.none,
+		m->list.otel_names[CS_OTEL_PARENT],
+		or_none(m, parent),
+		m->list.otel_names[CS_OTEL_CONTEXT],
+		id,
+		m->list.otel_names[CS_OTEL_END_TIME],
+		end,
+	};
+
+	return own_dict ? new_with_dict(m, &m->list.classes[3], pairs, 4)
+			: new_instance(m, &m->list.classes[3], values, ATTRS);
+}
+
+uint64_t made_otel_empty(struct made_spans *m, uint64_t id)
+{
+	return new_instance(m, &m->list.classes[4], &id, 1);
+}
+
+uint64_t made_otel_context(struct made_spans *m, uint64_t span)
+{
+	const uint64_t pairs[] = {made_text(m, "baggage"), m->list.none, m->list.otel_key, span};
+	uint64_t at = new_dict(m, pairs, 2);
+
+	put(m, at + m->py->info.off.object_type, type_of(m, 2));
+	return at;
+}

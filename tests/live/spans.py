@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""spans.py COROSCOPE [INTERPRETER]: the labels of samples against real tracers. The functions that burn CPU are named after the span
+that is active, its local root and its trace: each sample inside one tells what its labels must be."""
+import contextlib
+import re
+
+import live
+import pprof_file
+
+
+@contextlib.contextmanager
+def traced(python, packages, tracer):
+    """traced_tasks.py with these of tools/pythons' packages."""
+    name = live.INTERPRETER or "3.12"
+    folders = []
+    for package in packages:
+        found = live.run([live.PYTHONS, "--package", name, package])
+        if found.code:
+            raise live.Skip(found.err.strip())
+        folders.append(found.out.strip())
+    with live.target(python, "traced_tasks.py", ":".join(folders), tracer) as process:
+        yield process
+
+
+def judge(path):
+    """Counts of samples inside a work_ function: all that have a span to tell, without a label, and the wrong ones."""
+    within, unlabelled, rootless, wrong = 0, 0, 0, []
+    for sample in pprof_file.read(path):
+        labels = sample.labels
+        leaf = next((name for name in sample.names if name.startswith("work_")), None)
+        if not leaf:
+            continue
+        span, root, trace = (int(part, 16) for part in leaf.split("_")[1:])
+        told = labels.get("span id", 0), labels.get("local root span id", 0), int(labels.get("trace id", "0"), 16)
+        within += span != 0
+        unlabelled += span != 0 and not told[0]
+        rootless += span != 0 and told[0] != 0 and not told[1]
+        if told[0] and (told[0], told[2]) != (span, trace) or told[1] and told[1] != root:
+            wrong.append((leaf, told))
+    return within, unlabelled, rootless, wrong
+
+
+def right(python, packages, tracer, rate=499):
+    with traced(python, packages, tracer) as process, live.scratch() as path:
+        file = path / "spans.pb.gz"
+        checked = live.coroscope("check", "-p", process.pid).out
+        live.check(f"check names {tracer}", re.search(r"^ok +tracer: .* \d", checked, re.MULTILINE), checked)
+        live.record("-p", process.pid, "-d", 5, "-r", rate, "-m", "cpu", "-o", file)
+        within, unlabelled, rootless, wrong = judge(file)
+    live.check(f"{tracer} of {' '.join(packages)}: samples inside requests are plenty", within > 200, within)
+    live.check("none of them has a wrong span, root or trace", not wrong, wrong[:5])
+    # a span begins to be read when the types on the way have been met, some 20 ms each
+    live.check("nearly all are labelled", unlabelled <= within * 0.01 + 30, (unlabelled, within))
+    return within, rootless
+
+
+def each(packages, tracer):
+    """Those that there are for this interpreter; at least one. Yields (package, samples within spans, those without a root)."""
+    python, skips = live.interpreter(live.INTERPRETER or "3.12"), []
+    for package in packages:
+        try:
+            yield (package, *right(python, [package], tracer))
+        except live.Skip as skip:
+            skips.append(str(skip))
+            print(f"     without {package}: {skip}", flush=True)
+    if len(skips) == len(packages):
+        raise live.Skip("; ".join(skips))
+
+
+def test_ddtrace():
+    for package, _, rootless in each(("ddtrace==2.21.*", "ddtrace==3.19.*", "ddtrace==4.2.*"), "ddtrace"):
+        live.check(f"each sample of {package} has its root", not rootless, rootless)
+
+
+def test_otel():
+    for package, within, rootless in each(("opentelemetry-sdk==1.20.*", "opentelemetry-sdk"), "otel"):
+        live.check(f"most of {package} have their root", rootless < within / 2, (rootless, within))
+
+
+live.main(test_ddtrace, test_otel)

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a span to its local root, through the spans that were seen. */
+#include "link/link.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "core/cleanup.h"
+
+#define PID   7
+#define TRACE 0x1234
+
+static struct cs_event_span made_span(uint64_t id, uint64_t parent, uint64_t root)
+{
+	return (struct cs_event_span){
+		.span_id = id,
+		.root_id = root,
+		.parent_id = parent,
+		.trace_lo = TRACE,
+		.kind = CS_TRACER_OTEL,
+	};
+}
+
+static void see(struct cs_spans *spans, struct cs_event_span span)
+{
+	struct cs_event event = {.kind = CS_EV_SPAN, .pid = PID, .span = span};
+
+	cs_spans_feed(spans, &event);
+}
+
+static uint64_t root_of(const struct cs_spans *spans, struct cs_event_span span)
+{
+	return cs_spans_root(spans, PID, &span);
+}
+
+static void test_own_root(void **state)
+{
+	_cleanup_(cs_spans_freep) struct cs_spans *spans = NULL;
+
+	assert_int_equal(cs_spans_new(&spans), 0);
+	assert_int_equal(root_of(spans, made_span(5, 0, 5)), 5);
+	assert_int_equal(root_of(spans, made_span(5, 0, 3)), 3);
+	assert_int_equal(root_of(spans, made_span(5, 0, 0)), 0);
+}
+
+static void test_up_through_parents(void **state)
+{
+	_cleanup_(cs_spans_freep) struct cs_spans *spans = NULL;
+
+	assert_int_equal(cs_spans_new(&spans), 0);
+	assert_int_equal(root_of(spans, made_span(3, 2, 0)), 0);
+	see(spans, made_span(2, 1, 0));
+	assert_int_equal(root_of(spans, made_span(3, 2, 0)), 0);
+	see(spans, made_span(1, 0, 1));
+	assert_int_equal(root_of(spans, made_span(3, 2, 0)), 1);
+}
+
+/* The same numbers in another process or trace are other spans. */
+static void test_others(void **state)
+{
+	_cleanup_(cs_spans_freep) struct cs_spans *spans = NULL;
+	struct cs_event_span span = made_span(3, 1, 0);
+
+	assert_int_equal(cs_spans_new(&spans), 0);
+	see(spans, made_span(1, 0, 1));
+	assert_int_equal(cs_spans_root(spans, PID, &span), 1);
+	assert_int_equal(cs_spans_root(spans, PID + 1, &span), 0);
+	span.trace_lo++;
+	assert_int_equal(cs_spans_root(spans, PID, &span), 0);
+}
+
+/* Forged: spans that are each other's parents. */
+static void test_cycle(void **state)
+{
+	_cleanup_(cs_spans_freep) struct cs_spans *spans = NULL;
+
+	assert_int_equal(cs_spans_new(&spans), 0);
+	see(spans, made_span(1, 2, 0));
+	see(spans, made_span(2, 1, 0));
+	assert_int_equal(root_of(spans, made_span(3, 2, 0)), 0);
+}
+
+static void test_only_spans(void **state)
+{
+	_cleanup_(cs_spans_freep) struct cs_spans *spans = NULL;
+	struct cs_event event = {.kind = CS_EV_STACK, .pid = PID, .span = made_span(1, 0, 1)};
+
+	assert_int_equal(cs_spans_new(&spans), 0);
+	cs_spans_feed(spans, &event);
+	assert_int_equal(root_of(spans, made_span(3, 1, 0)), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_own_root),   cmocka_unit_test(test_up_through_parents),
+		cmocka_unit_test(test_others),     cmocka_unit_test(test_cycle),
+		cmocka_unit_test(test_only_spans),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

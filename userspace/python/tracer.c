@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tracers, found through sys.modules: what is half imported is found when more has been. */
+#include "python/tracer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "python/tracer_class.h"
+
+#define MAX_MODULE_NAME 48
+
+/* The modules that are looked into. */
+enum module {
+	BUILTINS,
+	DD_VERSION,
+	DD_PROVIDER,
+	DD_SPAN,
+	DD_CONTEXT,
+	OTEL_VERSION,
+	OTEL_RUNTIME,
+	OTEL_CONTEXT,
+	OTEL_KEY,
+	OTEL_API,
+	OTEL_SDK,
+	MODULES_MAX_
+};
+
+/* ddtrace kept them in its top package up to 2.0. */
+static const struct {
+	const char *name;
+	enum module module;
+} modules[] = {
+	{"builtins", BUILTINS},
+	{"ddtrace", DD_VERSION},
+	{"ddtrace._trace.provider", DD_PROVIDER},
+	{"ddtrace.provider", DD_PROVIDER},
+	{"ddtrace._trace.span", DD_SPAN},
+	{"ddtrace.span", DD_SPAN},
+	{"ddtrace._trace.context", DD_CONTEXT},
+	{"ddtrace.context", DD_CONTEXT},
+	{"opentelemetry.sdk.version", OTEL_VERSION},
+	{"opentelemetry.context", OTEL_RUNTIME},
+	{"opentelemetry.context.context", OTEL_CONTEXT},
+	{"opentelemetry.trace.propagation", OTEL_KEY},
+	{"opentelemetry.trace.span", OTEL_API},
+	{"opentelemetry.sdk.trace", OTEL_SDK},
+};
+
+/* Classes that are described. */
+static const struct {
+	enum module module;
+	const char *name;
+	enum cs_span_class_kind kind;
+} classes[] = {
+	{DD_SPAN, "Span", CS_CLASS_DD_SPAN},
+	{DD_CONTEXT, "Context", CS_CLASS_DD_CONTEXT},
+	{OTEL_CONTEXT, "Context", CS_CLASS_OTEL_CONTEXT},
+	{OTEL_SDK, "_Span", CS_CLASS_OTEL_SPAN},
+	{OTEL_API, "NonRecordingSpan", CS_CLASS_OTEL_SPAN},
+};
+
+/* One look. */
+struct look {
+	const struct cs_pyobj_ctx *ctx;
+	uint64_t dicts[MODULES_MAX_]; /* of the modules; 0: not imported */
+	struct cs_tracer_list found;
+};
+
+const char *cs_tracer_name(enum cs_tracer_kind kind)
+{
+	return kind == CS_TRACER_DDTRACE ? "ddtrace" : "OpenTelemetry";
+}
+
+/* The walkers read an int's type, size and digits in one piece, and a HAMT's node likewise. */
+static bool layout_fits(const struct cs_py_offsets *off)
+{
+	return off->tstate_context && off->context_vars && off->contextvar_hash && off->hamt_root &&
+	       off->object_var_size == off->object_type + 8 &&
+	       off->long_tag == off->object_type + 8 && off->long_digits == off->long_tag + 8;
+}
+
+/* The modules of the main interpreter, which is the last of the list; 0: not there yet. */
+static int main_modules(const struct cs_pyobj_ctx *ctx, uint64_t *ret)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	uint64_t at, next;
+	int err;
+
+	err = cs_mem_read_u64(ctx->mem, ctx->interp->info.interpreters_head, &at);
+	for (int i = 0; !err && at && i < CS_MAX_INTERPRETERS; i++) {
+		err = cs_mem_read_u64(ctx->mem, at + off->interp_next, &next);
+		if (err || !next)
+			break;
+		at = next;
+	}
+	*ret = 0;
+	return err || !at ? err : cs_mem_read_u64(ctx->mem, at + off->interp_modules, ret);
+}
+
+static int meet_module(void *arg, uint64_t key, uint64_t value)
+{
+	struct look *look = arg;
+	char name[MAX_MODULE_NAME];
+	bool cut;
+
+	if (cs_pyobj_str(look->ctx, key, name, sizeof(name), NULL, &cut) || cut)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
+		if (!strcmp(modules[i].name, name))
+			/* a module that is being made has no dict yet, and None stands for one that failed */
+			cs_mem_read_u64(look->ctx->mem,
+					value + look->ctx->interp->info.off.module_dict,
+					&look->dicts[modules[i].module]);
+	}
+	return 0;
+}
+
+static int module_get(const struct look *look, enum module module, const char *name, __u64 *ret)
+{
+	uint64_t value;
+	int err = look->dicts[module]
+			  ? cs_pyobj_dict_get(look->ctx, look->dicts[module], name, &value)
+			  : -ENOENT;
+
+	if (!err)
+		*ret = value;
+	return err;
+}
+
+static int find_own_objects(struct look *look)
+{
+	struct cs_tracers *row = &look->found.row;
+	int err;
+
+	if ((err = module_get(look, BUILTINS, "None", &row->none)) ||
+	    (err = module_get(look, BUILTINS, "True", &row->true_)) ||
+	    (err = module_get(look, BUILTINS, "int", &row->long_type)))
+		return err;
+	return module_get(look, BUILTINS, "str", &row->str_type);
+}
+
+/* PyContextVar.var_hash as a HAMT uses it: hamt_hash() of Python/hamt.c. */
+static uint32_t hamt_hash(uint64_t hash)
+{
+	uint32_t folded = (uint32_t)hash ^ (uint32_t)(hash >> 32);
+
+	return folded == UINT32_MAX ? UINT32_MAX - 1 : folded;
+}
+
+/* Take an object for a tracer's variable if it is a ContextVar of this name. Returns 0, -EINVAL or another error. */
+static int take_var(struct look *look, uint64_t var, enum cs_tracer_kind kind, const char *name)
+{
+	const struct cs_py_offsets *off = &look->ctx->interp->info.off;
+	struct cs_tracers *row = &look->found.row;
+	uint64_t text, hash;
+	struct cs_pytype type;
+	int err;
+
+	if ((err = cs_pyobj_type(look->ctx, var, &type)))
+		return err;
+	if (type.flags & CS_PYTYPE_HEAP ||
+	    (strcmp(type.name, "ContextVar") && strcmp(type.name, "_contextvars.ContextVar")))
+		return -EINVAL;
+	if ((err = cs_mem_read_u64(look->ctx->mem, var + off->contextvar_name, &text)) ||
+	    (err = cs_mem_read_u64(look->ctx->mem, var + off->contextvar_hash, &hash)))
+		return err;
+	if (!cs_pyobj_str_equals(look->ctx, text, name))
+		return -EINVAL;
+	row->vars[row->nvars++] = (struct cs_tracer_var){var, hamt_hash(hash), kind};
+	return 0;
+}
+
+static struct cs_tracer *add_tracer(struct look *look, enum cs_tracer_kind kind,
+				    enum module version)
+{
+	struct cs_tracer *tracer = &look->found.items[look->found.n++];
+	__u64 text;
+
+	tracer->kind = kind;
+	if (module_get(look, version, "__version__", &text) ||
+	    cs_pyobj_str(look->ctx, text, tracer->version, sizeof(tracer->version), NULL, NULL))
+		tracer->version[0] = '\0';
+	for (char *c = tracer->version; *c; c++) {
+		if (*c < ' ' || *c == 0x7f)
+			*c = '?';
+	}
+	return tracer;
+}
+
+static void lacks(struct cs_tracer *tracer, const char *why)
+{
+	snprintf(tracer->lack, sizeof(tracer->lack), "%s", why);
+}
+
+static bool has_class(const struct look *look, enum cs_span_class_kind kind)
+{
+	for (unsigned int i = 0; i < look->found.row.nclasses; i++) {
+		if (look->found.row.classes[i].kind == kind)
+			return true;
+	}
+	return false;
+}
+
+static void find_ddtrace(struct look *look)
+{
+	struct cs_tracer *tracer;
+	__u64 var;
+
+	if (module_get(look, DD_PROVIDER, "_DD_CONTEXTVAR", &var))
+		return;
+	tracer = add_tracer(look, CS_TRACER_DDTRACE, DD_VERSION);
+	if (!has_class(look, CS_CLASS_DD_SPAN))
+		lacks(tracer, "its Span keeps its ids in no slots: of a release that is not known");
+	else if (!has_class(look, CS_CLASS_DD_CONTEXT))
+		lacks(tracer,
+		      "its Context keeps its ids in no slots: of a release that is not known");
+	else if (take_var(look, var, CS_TRACER_DDTRACE, "datadog_contextvar"))
+		lacks(tracer, "what it keeps the active span in is no ContextVar");
+}
+
+static void find_otel(struct look *look)
+{
+	struct cs_tracers *row = &look->found.row;
+	struct cs_tracer *tracer;
+	uint64_t var;
+	__u64 runtime;
+
+	/* the API alone makes no spans */
+	if (!look->dicts[OTEL_SDK] || module_get(look, OTEL_RUNTIME, "_RUNTIME_CONTEXT", &runtime))
+		return;
+	tracer = add_tracer(look, CS_TRACER_OTEL, OTEL_VERSION);
+	if (module_get(look, OTEL_KEY, "_SPAN_KEY", &row->otel_key) ||
+	    module_get(look, OTEL_API, "SpanContext", &row->otel_id_type) ||
+	    !has_class(look, CS_CLASS_OTEL_CONTEXT))
+		lacks(tracer, "its modules lack what every release has");
+	else if (cs_pyobj_attr(look->ctx, runtime, "_current_context", &var) ||
+		 take_var(look, var, CS_TRACER_OTEL, "current_context"))
+		lacks(tracer, "its context is kept in no ContextVar");
+}
+
+/* Describe a class; one that is known is described anew. */
+static bool add_class(const struct cs_pyobj_ctx *ctx, struct cs_tracers *row,
+		      const struct cs_pytype *type, enum cs_span_class_kind kind)
+{
+	uint64_t names[CS_OTEL_ATTR_MAX_];
+	struct cs_span_class class;
+	unsigned int i = 0;
+
+	if (cs_span_class_learn(ctx, type, kind, &class, names))
+		return false;
+	while (i < row->nclasses && row->classes[i].type != type->addr)
+		i++;
+	if (i == CS_MAX_SPAN_CLASSES)
+		return false;
+	row->classes[i] = class;
+	row->nclasses = i < row->nclasses ? row->nclasses : i + 1;
+	for (size_t a = 0; a < CS_OTEL_ATTR_MAX_; a++) {
+		if (names[a])
+			row->otel_names[a] = names[a];
+	}
+	return true;
+}
+
+static bool is_known(const struct cs_tracers *row, uint64_t type)
+{
+	for (unsigned int i = 0; i < row->nclasses; i++) {
+		if (row->classes[i].type == type)
+			return true;
+	}
+	return false;
+}
+
+static void find_classes(struct look *look)
+{
+	struct cs_pytype type;
+	__u64 addr;
+
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+		if (!module_get(look, classes[i].module, classes[i].name, &addr) &&
+		    !cs_pytype_read(look->ctx, addr, &type))
+			add_class(look->ctx, &look->found.row, &type, classes[i].kind);
+	}
+}
+
+/* A class derived from one that is known has its slots, and attributes of its own. */
+static enum cs_span_class_kind kind_of(const struct cs_pyobj_ctx *ctx, const struct cs_tracers *row,
+				       const struct cs_pytype *type)
+{
+	for (unsigned int i = 0; i < row->nclasses; i++) {
+		if (row->classes[i].kind != CS_CLASS_OTHER &&
+		    cs_pytype_derives(ctx, type, row->classes[i].type))
+			return row->classes[i].kind;
+	}
+	return CS_CLASS_OTHER;
+}
+
+/* What was met since, as far as it is there still. */
+static void keep_met(struct look *look, const struct cs_tracers *before)
+{
+	struct cs_tracers *row = &look->found.row;
+	struct cs_pytype type;
+
+	for (unsigned int i = 0; i < before->nclasses; i++) {
+		const struct cs_span_class *class = &before->classes[i];
+
+		if (!is_known(row, class->type) && !cs_pytype_read(look->ctx, class->type, &type))
+			add_class(look->ctx, row, &type, kind_of(look->ctx, row, &type));
+	}
+}
+
+int cs_tracers_find(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list)
+{
+	struct look look = {.ctx = ctx};
+	struct cs_tracers *row = &look.found.row;
+	uint64_t dict;
+	int err;
+
+	if (!layout_fits(&ctx->interp->info.off))
+		return 0;
+	err = main_modules(ctx, &dict);
+	if (err || !dict)
+		return err;
+	err = cs_pyobj_dict_each(ctx, dict, meet_module, &look);
+	if (err)
+		return err;
+	/* the interpreter's own types stay */
+	row->hamt_bitmap = list->row.hamt_bitmap;
+	row->hamt_array = list->row.hamt_array;
+	row->hamt_collision = list->row.hamt_collision;
+	if (!find_own_objects(&look)) {
+		find_classes(&look);
+		keep_met(&look, &list->row);
+		find_ddtrace(&look);
+		find_otel(&look);
+	}
+	*list = look.found;
+	return 0;
+}
+
+/* A node of a HAMT, the interpreter's own. */
+static bool meet_node(struct cs_tracers *row, const struct cs_pytype *type)
+{
+	if (type->flags & CS_PYTYPE_HEAP)
+		return false;
+	if (!strcmp(type->name, "hamt_bitmap_node"))
+		row->hamt_bitmap = type->addr;
+	else if (!strcmp(type->name, "hamt_array_node"))
+		row->hamt_array = type->addr;
+	else if (!strcmp(type->name, "hamt_collision_node"))
+		row->hamt_collision = type->addr;
+	else
+		return false;
+	return true;
+}
+
+bool cs_tracers_meet(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list, uint64_t addr)
+{
+	struct cs_tracers *row = &list->row;
+	struct cs_pytype type;
+
+	if (!row->nvars || cs_pytype_read(ctx, addr, &type))
+		return false;
+	if (meet_node(row, &type))
+		return true;
+	/* one of the tracers' own that had no instance when it was looked at */
+	if (cs_tracers_find(ctx, list))
+		return false;
+	return is_known(row, addr) || add_class(ctx, row, &type, kind_of(ctx, row, &type));
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tracers in a process: which are loaded, in which ContextVar each keeps the active span, and how its spans are read. The variables
+ * are taken from the tracers' own modules, so that no other variable of the same name is taken for one; what spans look like is
+ * learned from their classes as they are in this process, never from a version number.
+ *
+ * Source: ddtrace/_trace/provider.py, span.py and context.py of ddtrace 2.0 to 4.2; opentelemetry/context, opentelemetry/trace and
+ * opentelemetry/sdk/trace of OpenTelemetry 1.x.
+ */
+#pragma once
+
+#include <coroscope/tracer.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "python/objects.h"
+
+#define CS_TRACER_TEXT 96
+
+/* What was recognised of one tracer. */
+struct cs_tracer {
+	enum cs_tracer_kind kind;
+	char version[32];          /* "" if it does not say */
+	char lack[CS_TRACER_TEXT]; /* why its spans are not read; "": they are */
+};
+
+struct cs_tracer_list {
+	struct cs_tracers row; /* for the kernel side; nvars 0: there is nothing to read */
+	struct cs_tracer items[CS_MAX_TRACER_VARS];
+	unsigned int n;
+};
+
+/*
+ * Find the tracers of the main interpreter. The list is that of the last time, or zeroes: what was met since (types) is kept as long as it
+ * holds. Returns 0, or what cs_mem_read returns; the list is unchanged then.
+ */
+int cs_tracers_find(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list);
+
+/*
+ * A type that the list does not know was met on the way to a span: a HAMT's node, a class that had no instance before, one derived from a
+ * known one, or none of these. Returns whether the list's row has changed.
+ */
+bool cs_tracers_meet(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list, uint64_t type);
+
+/* "ddtrace" or "OpenTelemetry". */
+const char *cs_tracer_name(enum cs_tracer_kind kind);
