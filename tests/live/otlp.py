@@ -2,26 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """otlp.py COROSCOPE: OTLP profiles, read by OpenTelemetry's own package, are the pprof profile of the same capture."""
 import collections
-import json
-import pathlib
 import re
 import shutil
 
 import live
+from otlp_file import read
 
-READER = pathlib.Path(__file__).resolve().parent / "otlp_reader.py"
-PACKAGE = "opentelemetry-proto"
 CREATED = "<task Task-not_awaited (created)>"
-
-
-def read(path):
-    """What the reader makes of a file: a list of resources."""
-    folder = live.run([live.PYTHONS, "--package", "3.12", PACKAGE])
-    if folder.code:
-        raise live.Skip(folder.err.strip())
-    done = live.run([live.versioned("3.12"), str(READER), str(path)], env={"PYTHONPATH": folder.out.strip()})
-    live.check("OpenTelemetry's package reads it", done.code == 0, done.err)
-    return json.loads(done.out)
 
 
 def capture(folder, mode):

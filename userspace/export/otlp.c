@@ -2,7 +2,7 @@
 /*
  * OTLP profiles. A process is a resource, which has one profile for each kind of time, since a profile has one type
  * of value. Threads and tasks are attributes of samples: the conventions' names where OpenTelemetry has one, else
- * asyncio.*. Locations have no mapping: every name was looked up while the process lived, and the format allows no
+ * asyncio.* and trace.*; the active span is a link. Locations have no mapping: every name was looked up while the process lived, and the format allows no
  * mapping without a build id. The accounts of the capture are attributes of its first profile. Texts end at a NUL
  * byte, should one hold any: protobuf-c's strings are C strings.
  */
@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@
 #include "export/otlp_tables.h"
 #include "export/process.h"
 
-#define MAX_ATTRIBUTES 6
+#define MAX_ATTRIBUTES 8
 #define ID_BYTES       16
 
 struct builder {
@@ -63,6 +64,18 @@ static void add_text(struct builder *b, Otlp__Sample *sample, const char *key, u
 			cs_otlp_text(b->tables, key, str);
 }
 
+/* As ids are written. */
+static void add_id(struct builder *b, Otlp__Sample *sample, const char *key, uint64_t id)
+{
+	char *digits = id ? cs_memory_get(&b->memory, 17, 1) : NULL;
+
+	if (!digits)
+		return;
+	snprintf(digits, 17, "%016" PRIx64, id);
+	sample->attribute_indices[sample->n_attribute_indices++] =
+		cs_otlp_text(b->tables, key, digits);
+}
+
 /* At most MAX_ATTRIBUTES. */
 static void add_attributes(struct builder *b, Otlp__Sample *sample, const struct cs_labels *labels)
 {
@@ -76,6 +89,8 @@ static void add_attributes(struct builder *b, Otlp__Sample *sample, const struct
 	add_text(b, sample, "asyncio.task.name", labels->task_name);
 	add_number(b, sample, "asyncio.origin_task.id", labels->origin_task_id);
 	add_text(b, sample, "asyncio.origin_task.name", labels->origin_task_name);
+	add_id(b, sample, "trace.local_root_span.id", labels->root_span_id);
+	add_text(b, sample, "trace.type", labels->trace_type);
 }
 
 static void make_shapes(struct builder *b)
@@ -90,6 +105,9 @@ static void make_shapes(struct builder *b)
 		otlp__sample__init(shape);
 		shape->stack_index =
 			cs_otlp_stack(b->tables, cs_profile_stack(b->profile, from->stack));
+		shape->link_index =
+			cs_otlp_link(b->tables, cs_profile_str(b->profile, from->labels.trace_id),
+				     from->labels.span_id);
 		add_attributes(b, shape, &from->labels);
 	}
 }

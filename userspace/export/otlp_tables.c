@@ -12,8 +12,7 @@
 #include <uthash.h>
 
 #include "core/cleanup.h"
-
-static uint8_t no_id[16]; /* of a link that is none */
+#include "export/otlp_links.h"
 
 /* Messages of one table, and room for more. */
 struct list {
@@ -37,8 +36,9 @@ struct cs_otlp_tables {
 	int32_t *locations; /* of the profile's frames; 0: not used yet */
 	uint32_t *scratch;  /* one stack's locations, */
 	uint32_t nscratch;  /* and how many fit */
-	struct list mappings, location_list, functions, links, attributes, stacks;
+	struct list mappings, location_list, functions, attributes, stacks;
 	struct known_attribute *known;
+	struct cs_otlp_links links;
 };
 
 static bool reserve(struct list *list)
@@ -81,7 +81,6 @@ static void append_zeros(struct cs_otlp_tables *tables)
 	Otlp__Mapping *mapping = append(tables, &tables->mappings, sizeof(*mapping));
 	Otlp__Location *location = append(tables, &tables->location_list, sizeof(*location));
 	Otlp__Function *function = append(tables, &tables->functions, sizeof(*function));
-	Otlp__Link *link = append(tables, &tables->links, sizeof(*link));
 	Otlp__Attribute *attribute = append(tables, &tables->attributes, sizeof(*attribute));
 	Otlp__Stack *stack = append(tables, &tables->stacks, sizeof(*stack));
 
@@ -90,10 +89,6 @@ static void append_zeros(struct cs_otlp_tables *tables)
 	otlp__mapping__init(mapping);
 	otlp__location__init(location);
 	otlp__function__init(function);
-	otlp__link__init(link);
-	/* zeros in full length: some readers insist on it */
-	link->trace_id = (ProtobufCBinaryData){.len = 16, .data = no_id};
-	link->span_id = (ProtobufCBinaryData){.len = 8, .data = no_id};
 	otlp__attribute__init(attribute);
 	otlp__stack__init(stack);
 }
@@ -122,6 +117,7 @@ void cs_otlp_tables_free(struct cs_otlp_tables *tables)
 
 	if (!tables)
 		return;
+	cs_otlp_links_free(&tables->links);
 	HASH_ITER (hh, tables->known, it, next) {
 		HASH_DEL(tables->known, it);
 		free(it);
@@ -129,7 +125,6 @@ void cs_otlp_tables_free(struct cs_otlp_tables *tables)
 	free(tables->mappings.items);
 	free(tables->location_list.items);
 	free(tables->functions.items);
-	free(tables->links.items);
 	free(tables->attributes.items);
 	free(tables->stacks.items);
 	free(tables->scratch);
@@ -234,6 +229,11 @@ int32_t cs_otlp_text(struct cs_otlp_tables *tables, const char *key, const char 
 		known->index =
 			cs_otlp_attribute(tables, key, cs_otlp_text_value(tables->memory, text));
 	return known->index;
+}
+
+int32_t cs_otlp_link(struct cs_otlp_tables *tables, const char *trace_id, uint64_t span_id)
+{
+	return cs_otlp_links_get(&tables->links, tables->memory, trace_id, span_id);
 }
 
 /* Functions are told apart by name, file and first line: what is left of a frame without its line. */
@@ -392,9 +392,10 @@ Otlp__Dictionary *cs_otlp_dictionary(struct cs_otlp_tables *tables)
 	SET_TABLE(mapping_table, tables->mappings);
 	SET_TABLE(location_table, tables->location_list);
 	SET_TABLE(function_table, tables->functions);
-	SET_TABLE(link_table, tables->links);
 	SET_TABLE(attribute_table, tables->attributes);
 	SET_TABLE(stack_table, tables->stacks);
 #undef SET_TABLE
+	if (!cs_otlp_links_table(&tables->links, tables->memory, dictionary))
+		return NULL;
 	return dictionary;
 }

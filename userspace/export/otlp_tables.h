@@ -29,6 +29,10 @@ int32_t cs_otlp_number(struct cs_otlp_tables *tables, const char *key, int64_t n
 int32_t cs_otlp_text(struct cs_otlp_tables *tables, const char *key, const char *text);
 /* An attribute that is there once: its value is the caller's. */
 int32_t cs_otlp_attribute(struct cs_otlp_tables *tables, const char *key, Otlp__Value *value);
+/*
+ * The span of a trace, whose id is told by 32 hexadecimal digits; without such an id, or the span's, it is no link: 0.
+ */
+int32_t cs_otlp_link(struct cs_otlp_tables *tables, const char *trace_id, uint64_t span_id);
 /* Without the frames of process and thread, which resource and attributes tell; a stack of nothing else keeps its leaf. */
 int32_t cs_otlp_stack(struct cs_otlp_tables *tables, struct cs_stack stack);
 

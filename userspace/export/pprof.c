@@ -300,6 +300,27 @@ static void add_labels(struct builder *b, Pprof__Sample *sample, const struct cs
 	add_text(b, sample, "trace type", labels->trace_type);
 }
 
+static void add_hex(struct builder *b, Pprof__Sample *sample, const char *key, uint64_t id)
+{
+	char digits[17];
+
+	snprintf(digits, sizeof(digits), "%016" PRIx64, id);
+	if (id)
+		add_label(b, sample, key)->str = string_id(b, digits);
+}
+
+/*
+ * Pyroscope selects by these two and makes no series of them. A request's profile is that of its first span here, as its own
+ * libraries have it.
+ */
+static void add_pyroscope_labels(struct builder *b, Pprof__Sample *sample,
+				 const struct cs_labels *labels)
+{
+	add_hex(b, sample, "span_id",
+		labels->root_span_id ? labels->root_span_id : labels->span_id);
+	add_text(b, sample, "trace_id", labels->trace_id);
+}
+
 static bool told_by_labels(const struct cs_frame *frame)
 {
 	return frame->kind == CS_FRAME_PROCESS || frame->kind == CS_FRAME_THREAD;
@@ -341,7 +362,9 @@ static void add_sample(struct builder *b, const struct cs_sample *from, Pprof__L
 		/* no value is above INT64_MAX */
 		sample->value[sample->n_value] = (int64_t)from->values[b->kinds[sample->n_value]];
 	sample->label = labels;
-	if (b->options->dialect != CS_PPROF_PYROSCOPE)
+	if (b->options->dialect == CS_PPROF_PYROSCOPE)
+		add_pyroscope_labels(b, sample, &from->labels);
+	else
 		add_labels(b, sample, &from->labels);
 	add_stack(b, sample, cs_profile_stack(b->profile, from->stack));
 }

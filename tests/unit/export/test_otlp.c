@@ -236,6 +236,56 @@ static void test_processes(void **state)
 	}
 }
 
+static void test_spans(void **state)
+{
+	static const char trace[] = "0102030405060708090a0b0c0d0e0fff";
+	static const uint8_t trace_bytes[] = {1, 2,  3,  4,  5,  6,  7,  8,
+					      9, 10, 11, 12, 13, 14, 15, 255};
+	static const uint8_t span_bytes[] = {0xfe, 0, 0, 0, 0, 0, 0, 1};
+	static const struct {
+		const char *trace;
+		uint64_t span;
+		int32_t link;
+	} cases[] = {
+		{trace, 0xfe00000000000001, 1},
+		{trace, 5, 2},
+		{trace, 0xfe00000000000001, 1},
+		{trace, 0, 0},
+		{"", 7, 0},
+		{"00000000000000000000000000000000", 7, 0},
+		{"0102030405060708090a0b0c0d0e0f", 7, 0},
+		{"0102030405060708090a0b0c0d0e0fxx", 7, 0},
+	};
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	_cleanup_(request_freep) Otlp__Request *request = NULL;
+	const uint32_t frame = made_frame(profile, CS_FRAME_PYTHON, "f", "f.py", 1);
+	const uint64_t values[CS_VALUE_MAX_] = {1, 1, 1};
+	const Otlp__Link *link;
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const int64_t id =
+			cs_profile_string(profile, cases[i].trace, strlen(cases[i].trace));
+		const struct cs_labels labels = {.thread_id = i + 1,
+						 .trace_id = (uint32_t)id,
+						 .span_id = cases[i].span,
+						 .root_span_id = cases[i].span ? 5 : 0};
+
+		assert_int_equal(cs_profile_add(profile, &frame, 1, &labels, values), 0);
+	}
+	request = write_and_read(profile, 0, ARRAY_SIZE(cases));
+	assert_int_equal(request->dictionary->n_link_table, 3);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(profile_of(request, 0)->samples[i]->link_index, cases[i].link);
+	link = request->dictionary->link_table[1];
+	assert_int_equal(link->trace_id.len, 16);
+	assert_memory_equal(link->trace_id.data, trace_bytes, 16);
+	assert_int_equal(link->span_id.len, 8);
+	assert_memory_equal(link->span_id.data, span_bytes, 8);
+	check_text(request, profile_of(request, 0)->samples[0]->attribute_indices[1],
+		   "trace.local_root_span.id", "0000000000000005");
+	assert_int_equal(profile_of(request, 0)->samples[3]->n_attribute_indices, 1);
+}
+
 static void test_stable(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *one = made_profile(true);
@@ -280,7 +330,7 @@ int main(void)
 		cmocka_unit_test(test_zeros),     cmocka_unit_test(test_header),
 		cmocka_unit_test(test_samples),   cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_processes), cmocka_unit_test(test_stable),
-		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_answers),   cmocka_unit_test(test_spans),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,6 +173,35 @@ static void test_pyroscope(void **state)
 	}
 }
 
+static void test_pyroscope_spans(void **state)
+{
+	const struct cs_pprof_options options = {
+		.dialect = CS_PPROF_PYROSCOPE, .kind = CS_VALUE_CPU_NS, .to = 2};
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	_cleanup_(read_back_free) struct read_back read = {0};
+	const uint32_t frame = made_frame(profile, CS_FRAME_PYTHON, "f", "f.py", 1);
+	const uint64_t values[CS_VALUE_MAX_] = {1, 1, 1};
+	const int64_t trace = cs_profile_string(profile, "abc", 3);
+	struct cs_labels labels = {
+		.thread_id = 1, .span_id = 0xab, .root_span_id = 0xcd, .trace_id = (uint32_t)trace};
+
+	assert_int_equal(cs_profile_add(profile, &frame, 1, &labels, values), 0);
+	labels.root_span_id = 0;
+	assert_int_equal(cs_profile_add(profile, &frame, 1, &labels, values), 0);
+	assert_int_equal(cs_pprof_write(profile, &options, &read.file), 0);
+	unpack(&read);
+	for (size_t i = 0; i < 2; i++) {
+		const Pprof__Sample *sample = read.message->sample[i];
+
+		assert_int_equal(sample->n_label, 2);
+		check_str(read.message, sample->label[0]->key, "span_id");
+		check_str(read.message, sample->label[0]->str,
+			  i ? "00000000000000ab" : "00000000000000cd");
+		check_str(read.message, sample->label[1]->key, "trace_id");
+		check_str(read.message, sample->label[1]->str, "abc");
+	}
+}
+
 static void test_parts(void **state)
 {
 	const struct cs_pprof_options rest = {.from = 1, .to = 4};
@@ -359,6 +388,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_appends),
 		cmocka_unit_test(test_datadog),
 		cmocka_unit_test(test_pyroscope),
+		cmocka_unit_test(test_pyroscope_spans),
 		cmocka_unit_test(test_parts),
 	};
 
