@@ -8,8 +8,8 @@ import re
 import sys
 
 # Inside: samples in such a function while a span was active, in sampling intervals. Of them: labelled, and unlabelled by endpoint.
-# wrong: by what is wrong, texts of samples. derived: labelled samples whose root is their own span, where it is not in truth.
-Verdict = collections.namedtuple("Verdict", "inside labelled unlabelled without wrong nwrong endpoints")
+# wrong: by what is wrong, some of the samples. derived: of the labelled ones, those with their own span for a root (see judge).
+Verdict = collections.namedtuple("Verdict", "inside labelled unlabelled without wrong nwrong endpoints derived")
 
 TRUTH = re.compile(r"at_([a-z]+)_(?:none|([0-9a-f]{16})_([0-9a-f]{16})_([0-9a-f]{32}))$")
 
@@ -35,8 +35,10 @@ def faults(labels, span, root, trace):
     return [name for name in told if told[name] and told[name] != true[name]]
 
 
-def judge(samples):
-    inside = labelled = without = nwrong = 0
+def judge(samples, propagates=True):
+    """propagates False: the tracer hands no local root over to worker threads (ddtrace before 4.11), so that a span there is its own root
+    by ddtrace's documented rule."""
+    inside = labelled = without = nwrong = derived = 0
     unlabelled, wrong, endpoints = collections.Counter(), collections.defaultdict(list), collections.Counter()
     for sample in samples:
         found, count = truth(sample.names), sample.values[0]
@@ -52,10 +54,13 @@ def judge(samples):
         else:
             without += count
         bad = faults(sample.labels, span, root, trace)
+        if not propagates and span != root and sample.labels.get("local root span id") == span and "local root span id" in bad:
+            bad.remove("local root span id")
+            derived += count
         nwrong += count if bad else 0
         for name in bad:
             wrong[name].append((found, sample.labels))
-    return Verdict(inside, labelled, +unlabelled, without, dict(wrong), nwrong, endpoints)
+    return Verdict(inside, labelled, +unlabelled, without, dict(wrong), nwrong, endpoints, derived)
 
 
 # Self-test
@@ -72,7 +77,7 @@ def self_test():
     name = "at_plain_%016x_%016x_%032x" % (2, 1, 7)
     trace = "%032x" % 7
     right = dict(span=2, root=1, trace=trace)
-    none = Verdict(0, 0, {}, 0, {}, 0, {})
+    none = Verdict(0, 0, {}, 0, {}, 0, {}, 0)
     cases = [
         ("right", made([name, "handler"], 3, **right), none._replace(inside=3, labelled=3, endpoints={"plain": 3})),
         ("below other frames", made(["sleep", name, "<task a>"], **right), none._replace(inside=1, labelled=1, endpoints={"plain": 1})),
@@ -91,6 +96,13 @@ def self_test():
     for what, sample, expected in cases:
         verdict = judge([sample])
         ok = (list(verdict.wrong) == [expected] and verdict.nwrong == 1) if isinstance(expected, str) else verdict == expected
+        failed += not ok
+        print(f"{'ok  ' if ok else 'FAIL'} {what}{'' if ok else f': {verdict}'}")
+    own_root = made([name], **{**right, "root": 2})
+    other_root = made([name], **{**right, "root": 3})
+    for what, sample, wrong, derived in (("its own root, not propagated", own_root, 0, 1), ("another's root, not propagated", other_root, 1, 0)):
+        verdict = judge([sample], propagates=False)
+        ok = (verdict.nwrong, verdict.derived) == (wrong, derived)
         failed += not ok
         print(f"{'ok  ' if ok else 'FAIL'} {what}{'' if ok else f': {verdict}'}")
     return 1 if failed else 0

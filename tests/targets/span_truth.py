@@ -108,8 +108,12 @@ def request(endpoint):
 
 def named(function, about):
     active = tracer.active()
-    told = "%016x_%016x_%032x" % (active[0], about.root, active[1]) if active else "none"
-    name = "at_%s_%s" % (about.endpoint, told)
+    return told(function, about.endpoint, active and (active[0], about.root, active[1]))
+
+
+def told(function, endpoint, ids):
+    """The function under a name that tells these ids, or none."""
+    name = "at_%s_%s" % (endpoint, "%016x_%016x_%032x" % ids if ids else "none")
     names = {"co_name": name}
     if hasattr(function.__code__, "co_qualname"):
         names["co_qualname"] = name

@@ -111,6 +111,21 @@ int cs_parse_pids(const char *text, pid_t *pids, unsigned int *n)
 	return *text ? 0 : -EINVAL;
 }
 
+int cs_parse_id(const char *text, size_t digits, char ret[CS_ID_DIGITS + 1])
+{
+	size_t n;
+
+	if (!strncasecmp(text, "0x", 2))
+		text += 2;
+	n = strlen(text);
+	if (!n || n > digits || strspn(text, "0123456789abcdefABCDEF") != n)
+		return -EINVAL;
+	memset(ret, '0', digits - n);
+	for (size_t i = 0; i <= n; i++)
+		ret[digits - n + i] = (char)tolower((unsigned char)text[i]);
+	return 0;
+}
+
 void cs_usage_error(const char *fmt, ...)
 {
 	va_list args;

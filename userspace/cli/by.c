@@ -95,12 +95,52 @@ static int place_task(const struct cs_profile *profile, const struct cs_sample *
 		profile, labels->task_name ? labels->task_name : labels->origin_task_name, name);
 }
 
+static int append_id(struct cs_buf *out, uint64_t id)
+{
+	return id ? cs_buf_printf(out, "%016" PRIx64, id) : 0;
+}
+
+static int place_span(const struct cs_profile *profile, const struct cs_sample *sample,
+		      struct cs_buf *name, uint64_t id[2])
+{
+	(void)profile;
+	id[0] = sample->labels.span_id;
+	return append_id(name, sample->labels.span_id);
+}
+
+/* A request, or whatever else began here: the spans below one local root. */
+static int place_root(const struct cs_profile *profile, const struct cs_sample *sample,
+		      struct cs_buf *name, uint64_t id[2])
+{
+	(void)profile;
+	id[0] = sample->labels.span_id;
+	return append_id(name, sample->labels.root_span_id);
+}
+
+static int place_trace(const struct cs_profile *profile, const struct cs_sample *sample,
+		       struct cs_buf *name, uint64_t id[2])
+{
+	id[0] = sample->labels.span_id;
+	return append_string(profile, sample->labels.trace_id, name);
+}
+
+static int place_type(const struct cs_profile *profile, const struct cs_sample *sample,
+		      struct cs_buf *name, uint64_t id[2])
+{
+	id[0] = sample->labels.root_span_id;
+	return append_string(profile, sample->labels.trace_type, name);
+}
+
 static const struct cs_by all[] = {
 	{"process", "processes", "(no process)", place_process},
 	{"thread", "threads", "(thread without a name)", place_thread},
 	{"task", "tasks", "(no task)", place_task},
+	{"span", "spans", "(no span)", place_span},
+	{"root", "spans", "(no local root)", place_root},
+	{"trace", "spans", "(no trace)", place_trace},
+	{"type", "roots", "(no type)", place_type},
 };
-const char cs_by_names[] = "process, thread or task";
+const char cs_by_names[] = "process, thread, task, span, root (the local root span), trace or type";
 
 const struct cs_by *cs_by_name(const char *name)
 {

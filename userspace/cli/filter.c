@@ -3,8 +3,11 @@
 #include "cli/filter.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/buf.h"
 #include "core/cleanup.h"
@@ -19,6 +22,7 @@ struct pattern {
 };
 
 struct filter {
+	const struct cs_filter *wanted;
 	const struct cs_profile *profile;
 	struct pattern task;
 };
@@ -69,7 +73,13 @@ static bool passes(void *ctx, const struct cs_sample *sample)
 {
 	const struct filter *filter = ctx;
 	const struct cs_labels *labels = &sample->labels;
+	uint64_t span = filter->wanted->span;
 
+	if (span && labels->span_id != span && labels->root_span_id != span)
+		return false;
+	if (*filter->wanted->trace &&
+	    strcmp(cs_profile_str(filter->profile, labels->trace_id), filter->wanted->trace))
+		return false;
 	return matches(filter, &filter->task,
 		       labels->task_name ? labels->task_name : labels->origin_task_name);
 }
@@ -87,10 +97,16 @@ static int note(const struct cs_filter *filter, struct cs_profile *profile, doub
 {
 	_cleanup_buf_ struct cs_buf text = {0};
 	const char *separator = "only ";
+	char span[17];
 	const struct {
 		const char *what, *value;
-	} parts[] = {{"tasks matching", filter->task}};
+	} parts[] = {
+		{"tasks matching", filter->task},
+		{"span", filter->span ? span : NULL},
+		{"trace", *filter->trace ? filter->trace : NULL},
+	};
 
+	snprintf(span, sizeof(span), "%016" PRIx64, filter->span);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		if (!parts[i].value)
 			continue;
@@ -110,10 +126,10 @@ static void filter_free(struct filter *filter)
 
 int cs_filter_apply(const struct cs_filter *wanted, struct cs_profile *profile)
 {
-	_cleanup_(filter_free) struct filter filter = {.profile = profile};
+	_cleanup_(filter_free) struct filter filter = {.wanted = wanted, .profile = profile};
 	double all = time_of(profile);
 
-	if (!wanted->task)
+	if (!wanted->task && !wanted->span && !*wanted->trace)
 		return 0;
 	if (pattern_make(&filter.task, wanted->task, profile))
 		return -ENOMEM;

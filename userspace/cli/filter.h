@@ -6,12 +6,16 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "cli/args.h"
 #include "profile/profile.h"
 
 /* What was asked for, all of which must hold. NULL: not asked for; else borrowed. */
 struct cs_filter {
 	const char *task; /* a pattern: the task, or the one that a worker thread works for */
+	uint64_t span;    /* the active span, or its local root; 0: not asked for */
+	char trace[CS_ID_DIGITS + 1]; /* the trace's id, as its label has it; "": not asked for */
 };
 
 /* Is it a POSIX extended regular expression? */

@@ -20,7 +20,8 @@ enum { KEY_BY = 0x100 };
 
 static const struct argp_option argp_options[] = {
 	{"by", KEY_BY, "LABEL", 0,
-	 "a table of the time in place of a profile, by process, thread or task", 1},
+	 "a table of the time in place of a profile, by process, thread, task, span, root (the local root span), trace or type",
+	 1},
 	{0},
 };
 

@@ -2,11 +2,12 @@
 /* What of a capture is shown, how and where. */
 #include "cli/view.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/args.h"
 
-enum { KEY_THREAD = 0x200, KEY_LINES, KEY_SLOW_CALLBACK, KEY_TREE, KEY_TASK };
+enum { KEY_THREAD = 0x200, KEY_LINES, KEY_SLOW_CALLBACK, KEY_TREE, KEY_TASK, KEY_SPAN, KEY_TRACE };
 
 static const struct argp_option options[] = {
 	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 3},
@@ -17,6 +18,9 @@ static const struct argp_option options[] = {
 	{"task", KEY_TASK, "RE", 0,
 	 "show only tasks whose name matches, and threads that work for one (an extended regular expression)",
 	 3},
+	{"span", KEY_SPAN, "HEX", 0,
+	 "show only what was done in this span, or below it if it is a local root", 3},
+	{"trace-id", KEY_TRACE, "HEX", 0, "show only what was done in this trace", 3},
 	{"lines", KEY_LINES, "current|first", 0,
 	 "lines of frames: what executes (default), or where the function begins", 3},
 	{"tree", KEY_TREE, "await|creation|threads", 0,
@@ -49,6 +53,16 @@ static const char *parse_pattern(const char *option, const char *arg)
 	return arg;
 }
 
+static uint64_t parse_span(const char *arg)
+{
+	char digits[CS_ID_DIGITS + 1];
+	uint64_t span = cs_parse_id(arg, 16, digits) ? 0 : strtoull(digits, NULL, 16);
+
+	if (!span)
+		cs_usage_error("--span: '%s' is no id of up to 16 hexadecimal digits", arg);
+	return span;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct cs_view *view = state->input;
@@ -65,6 +79,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_TASK:
 		view->filter.task = parse_pattern("task", arg);
+		return 0;
+	case KEY_SPAN:
+		view->filter.span = parse_span(arg);
+		return 0;
+	case KEY_TRACE:
+		if (cs_parse_id(arg, CS_ID_DIGITS, view->filter.trace))
+			cs_usage_error("--trace-id: '%s' is no id of up to 32 hexadecimal digits",
+				       arg);
 		return 0;
 	case KEY_LINES:
 		if (strcmp(arg, "first") && strcmp(arg, "current"))

@@ -75,6 +75,37 @@ static void test_rates(void **state)
 	}
 }
 
+static void test_ids(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t digits;
+		const char *id; /* NULL: refused */
+	} cases[] = {
+		{"1", 4, "0001"},
+		{"0xAb", 4, "00ab"},
+		{"0XAB12", 4, "ab12"},
+		{"0", 1, "0"},
+		{"12345", 4, NULL},
+		{"", 4, NULL},
+		{"0x", 4, NULL},
+		{"0x0x1", 16, NULL},
+		{"g", 4, NULL},
+		{"-1", 4, NULL},
+		{" 1", 4, NULL},
+		{"1 ", 4, NULL},
+		{"0123456789abcdef0123456789ABCDEF", 32, "0123456789abcdef0123456789abcdef"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char id[CS_ID_DIGITS + 1] = "";
+		int err = cs_parse_id(cases[i].text, cases[i].digits, id);
+
+		assert_int_equal(err, cases[i].id ? 0 : -EINVAL);
+		assert_string_equal(id, cases[i].id ? cases[i].id : "");
+	}
+}
+
 static void test_sizes(void **state)
 {
 	static const struct {
@@ -171,11 +202,9 @@ static void test_usage_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_rates),
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_pids),
-		cmocka_unit_test(test_pids_are_appended),
+		cmocka_unit_test(test_durations),   cmocka_unit_test(test_rates),
+		cmocka_unit_test(test_sizes),       cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_pids),        cmocka_unit_test(test_pids_are_appended),
 		cmocka_unit_test(test_usage_error),
 	};
 

@@ -117,6 +117,50 @@ static void test_threads_and_processes(void **state)
 	      "       0.120 s       0.200 s           1          12  in sum\n");
 }
 
+/* Three spans of two local roots, and what belongs to none. */
+static void test_spans(void **state)
+{
+	static const uint64_t ids[][2] = {
+		{1, 1}, {2, 1}, {2, 1}, {0xf000000000000003, 0xf000000000000003}, {0, 0}};
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(true);
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		const uint32_t frame = made_frame(profile, CS_FRAME_PYTHON, "f", "", (uint32_t)i);
+		const uint64_t values[CS_VALUE_MAX_] = {1, 0, 10 * MS};
+		const struct cs_labels labels = {
+			.span_id = ids[i][0],
+			.root_span_id = ids[i][1],
+			.trace_id = string(profile, ids[i][0] ? "00ff" : ""),
+			.trace_type = string(profile, ids[i][1] == 1 ? "web" : ""),
+		};
+
+		assert_int_equal(cs_profile_add(profile, &frame, 1, &labels, values), 0);
+	}
+	check(profile, "span",
+	      "           cpu          wall       spans     samples  span\n"
+	      "       0.000 s       0.020 s           1           2  0000000000000002\n"
+	      "       0.000 s       0.010 s           1           1  0000000000000001\n"
+	      "       0.000 s       0.010 s           1           1  f000000000000003\n"
+	      "       0.000 s       0.010 s           -           1  (no span)\n"
+	      "       0.000 s       0.050 s           3           5  in sum\n");
+	check(profile, "root",
+	      "           cpu          wall       spans     samples  root\n"
+	      "       0.000 s       0.030 s           2           3  0000000000000001\n"
+	      "       0.000 s       0.010 s           1           1  f000000000000003\n"
+	      "       0.000 s       0.010 s           -           1  (no local root)\n"
+	      "       0.000 s       0.050 s           3           5  in sum\n");
+	check(profile, "trace",
+	      "           cpu          wall       spans     samples  trace\n"
+	      "       0.000 s       0.040 s           3           4  00ff\n"
+	      "       0.000 s       0.010 s           -           1  (no trace)\n"
+	      "       0.000 s       0.050 s           3           5  in sum\n");
+	check(profile, "type",
+	      "           cpu          wall       roots     samples  type\n"
+	      "       0.000 s       0.030 s           1           3  web\n"
+	      "       0.000 s       0.020 s           -           2  (no type)\n"
+	      "       0.000 s       0.050 s           1           5  in sum\n");
+}
+
 /* What a program calls its tasks is its own affair, but a line is a line. */
 static void test_texts_are_escaped(void **state)
 {
@@ -143,6 +187,7 @@ int main(void)
 		cmocka_unit_test(test_tasks),
 		cmocka_unit_test(test_without_a_task_and_for_one),
 		cmocka_unit_test(test_threads_and_processes),
+		cmocka_unit_test(test_spans),
 		cmocka_unit_test(test_texts_are_escaped),
 		cmocka_unit_test(test_names),
 	};

@@ -101,6 +101,65 @@ static void test_profile_stays_whole(void **state)
 	assert_int_equal(cs_profile_sample(profile, 1)->values[CS_VALUE_WALL_NS], 7);
 }
 
+/* Ids of 64 bits, of the active span or its local root; a trace by the text of its label. */
+static void test_spans(void **state)
+{
+#define TRACE "000000000000000000000000000000ff"
+#define OTHER "0000000000000000000000000000000f"
+	static const struct {
+		struct cs_filter filter;
+		const char *note;
+		unsigned int n;
+		uint64_t weights[3];
+	} cases[] = {
+		{{.span = 1},
+		 "only span 0000000000000001: 30.0% of the time in samples",
+		 2,
+		 {10, 20}},
+		{{.span = 0xffffffffffffff02},
+		 "only span ffffffffffffff02: 20.0% of the time in samples",
+		 1,
+		 {20}},
+		{{.span = 9}, "only span 0000000000000009: 0.0% of the time in samples", 0, {0}},
+		{{.trace = TRACE},
+		 "only trace " TRACE ": 60.0% of the time in samples",
+		 3,
+		 {10, 20, 30}},
+		{{.trace = OTHER}, "only trace " OTHER ": 0.0% of the time in samples", 0, {0}},
+		{{.span = 3, .trace = TRACE, .task = "a"},
+		 "only tasks matching a, span 0000000000000003, trace " TRACE
+		 ": 30.0% of the time in samples",
+		 1,
+		 {30}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(true);
+		const uint64_t ids[][2] = {{1, 1}, {0xffffffffffffff02, 1}, {3, 3}, {0, 0}};
+		const uint32_t frame = made_frame(profile, CS_FRAME_PYTHON, "work", "", 0);
+
+		for (uint64_t k = 0; k < ARRAY_SIZE(ids); k++) {
+			const uint64_t values[CS_VALUE_MAX_] = {1, 0, 10 * (k + 1)};
+			const struct cs_labels labels = {
+				.task_name = (uint32_t)cs_profile_string(profile, "a", 1),
+				.span_id = ids[k][0],
+				.root_span_id = ids[k][1],
+				.trace_id =
+					ids[k][0] ? (uint32_t)cs_profile_string(profile, TRACE, 32)
+						  : 0,
+			};
+
+			assert_int_equal(cs_profile_add(profile, &frame, 1, &labels, values), 0);
+		}
+		assert_int_equal(cs_filter_apply(&cases[i].filter, profile), 0);
+		assert_string_equal(cs_profile_get_note(profile, 0), cases[i].note);
+		assert_int_equal(cs_profile_nsamples(profile), cases[i].n);
+		for (unsigned int k = 0; k < cases[i].n; k++)
+			assert_int_equal(cs_profile_sample(profile, k)->values[CS_VALUE_WALL_NS],
+					 cases[i].weights[k]);
+	}
+}
+
 static void test_empty(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(true);
@@ -115,7 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_patterns), cmocka_unit_test(test_nothing_asked),
 		cmocka_unit_test(test_tasks),    cmocka_unit_test(test_profile_stays_whole),
-		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_spans),    cmocka_unit_test(test_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
