@@ -16,7 +16,9 @@
 #define CS_WANT_GIL                   config.want_gil
 #define CS_TRACERS(w)                 known_tracers((w)->tgid)
 #define CS_MEET_CODE(w, task)         on_cpu_meet_code(0)
+#define CS_FIND_KEY(w)                on_cpu_find_key(0)
 int on_cpu_meet_code(__u32 slot);
+int on_cpu_find_key(__u32 slot);
 
 #define CS_UNWIND_READ(dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
 #define CS_UNWIND_PROC(s)              bpf_map_lookup_elem(&native_procs, &(s)->tgid)
@@ -74,15 +76,22 @@ static __always_inline struct on_cpu_state *on_cpu_state(__u32 slot)
 	return bpf_map_lookup_elem(&on_cpu_scratch, &slot);
 }
 
-/* Steps as global functions of one scalar: verified once, called in plain loops. */
-__noinline int on_cpu_span_step(__u32 i)
+/* Steps as global functions of one scalar: verified once, called in plain loops, of which the longest is one, too: else each way to it would be another walk through it. */
+__noinline int on_cpu_find_key(__u32 slot)
 {
-	struct on_cpu_state *s = on_cpu_state(0);
+	struct on_cpu_state *s = on_cpu_state(slot);
 
-	return s ? py_span_step(&s->walk, NULL, i) : 1;
+	return s ? (int)py_dict_scan(&s->walk) : -1;
 }
 
-#define CS_REPEAT_SPAN(w, task, slot) CS_REPEAT(CS_MAX_TRACER_VARS, on_cpu_span_step(i))
+__noinline int on_cpu_span_step(__u32 slot)
+{
+	struct on_cpu_state *s = on_cpu_state(slot);
+
+	return s ? py_span_step(&s->walk, NULL) : 1;
+}
+
+#define CS_REPEAT_SPAN(w, task, slot) CS_REPEAT(CS_SPAN_STEPS, on_cpu_span_step(slot))
 
 __noinline int on_cpu_thread_step(__u32 slot)
 {
@@ -110,6 +119,12 @@ __noinline int on_cpu_frame_step(__u32 slot)
 	return 0;
 }
 
+__noinline int on_cpu_frames(__u32 slot)
+{
+	CS_REPEAT(CS_FRAME_STEPS / CS_FRAME_BATCH, on_cpu_frame_step(slot));
+	return 0;
+}
+
 __noinline int on_cpu_work_step(__u32 slot)
 {
 	struct on_cpu_state *s = on_cpu_state(slot);
@@ -126,9 +141,8 @@ __noinline int on_cpu_meet_code(__u32 slot)
 
 #define CS_REPEAT_THREAD(w, task, slot) CS_REPEAT(CS_THREAD_STEPS, on_cpu_thread_step(slot))
 #define CS_REPEAT_TASK(w, task, slot)   CS_REPEAT(CS_MAX_CURRENT_TASKS, on_cpu_task_step(i))
-#define CS_REPEAT_FRAME(w, task, slot) \
-	CS_REPEAT(CS_FRAME_STEPS / CS_FRAME_BATCH, on_cpu_frame_step(slot))
-#define CS_REPEAT_WORK(w, task, slot) CS_REPEAT(CS_WORK_LOOKS, on_cpu_work_step(slot))
+#define CS_REPEAT_FRAME(w, task, slot)  on_cpu_frames(slot)
+#define CS_REPEAT_WORK(w, task, slot)   CS_REPEAT(CS_WORK_LOOKS, on_cpu_work_step(slot))
 #include "py_stack.bpf.h"
 
 struct {

@@ -6,122 +6,104 @@
  */
 #pragma once
 
+#include "py_dict.bpf.h"
 #include "walk.bpf.h"
-
-/* Attributes of one instance that are looked at: of asyncio's own tasks there are about ten. */
-#define CS_MAX_ATTRS 24
 
 /* Py_TPFLAGS_INLINE_VALUES; the byte of PyDictValues that says whether they count, and its length. */
 #define CS_TPFLAGS_INLINE_VALUES (1ull << 2)
 #define CS_VALUES_VALID_AT       3
 #define CS_VALUES_HEADER         8
 
-#define CS_ATTR_ENTRY 24 /* of the longer kind of entries: hash, key, value */
-
-/* Find the keys object and the values (0: none of its own) of an instance of this type. Returns the address of the former, or 0. */
-static __always_inline __u64 py_attrs_keys(struct cs_walk *w, struct task_struct *task, __u64 obj,
-					   __u64 type, __u64 *values)
+/* Where instances of this type have their dict or their values; 0: only before them. Returns 0, or 1 if it cannot be read. */
+static __always_inline int py_attrs_place(struct cs_walk *w, struct task_struct *task, __u64 type,
+					  __u64 *ret)
 {
-	__u64 before = obj - (__u64)(__s64)w->traits.managed_dict_before, dict = 0, word = 0;
+	__u64 flags = 0;
+
+	*ret = 0;
+	if (w->traits.attrs_at == CS_ATTRS_DICT)
+		return CS_READ(task, ret, sizeof(*ret), type + w->off.type_dictoffset) != 0;
+	if (w->traits.attrs_at != CS_ATTRS_INLINE)
+		return 0;
+	if (CS_READ(task, &flags, sizeof(flags), type + w->off.type_flags))
+		return 1;
+	return (flags & CS_TPFLAGS_INLINE_VALUES) &&
+	       CS_READ(task, ret, sizeof(*ret), type + w->off.type_basicsize);
+}
+
+/* Have w->dict.values be the instance's values, or else w->dict.at its dict. Returns 0, or 1 if neither can be read. */
+static __always_inline int py_attrs_find(struct cs_walk *w, struct task_struct *task, __u64 obj,
+					 __u64 place)
+{
+	__u64 before = obj - (__u64)(__s64)w->traits.managed_dict_before;
 	__u8 valid = 0;
 
-	*values = 0;
+	w->dict.values = 0;
+	w->dict.at = 0;
 	if (w->traits.attrs_at == CS_ATTRS_DICT) {
-		if (CS_READ(task, &word, sizeof(word), type + w->off.type_dictoffset) || !word ||
-		    CS_READ(task, &dict, sizeof(dict), obj + word))
+		if (!place)
+			return 1;
+		before = obj + place;
+	} else if (w->traits.attrs_at == CS_ATTRS_INLINE) {
+		if (place && CS_READ(task, &valid, sizeof(valid), obj + place + CS_VALUES_VALID_AT))
+			return 1;
+		if (valid) {
+			w->dict.values = obj + place + CS_VALUES_HEADER;
 			return 0;
+		}
 	} else if (w->traits.attrs_at == CS_ATTRS_VALUES_BEFORE) {
-		if (CS_READ(task, values, sizeof(*values), before - 8) ||
-		    (!*values && CS_READ(task, &dict, sizeof(dict), before)))
-			return 0;
-	} else if (w->traits.attrs_at == CS_ATTRS_TAGGED_BEFORE) {
-		if (CS_READ(task, &word, sizeof(word), before))
-			return 0;
-		if (word & 1)
-			*values = word + 1;
-		else
-			dict = word;
-	} else {
-		if (CS_READ(task, &word, sizeof(word), type + w->off.type_flags))
-			return 0;
-		if ((word & CS_TPFLAGS_INLINE_VALUES) &&
-		    (CS_READ(task, &word, sizeof(word), type + w->off.type_basicsize) ||
-		     CS_READ(task, &valid, sizeof(valid), obj + word + CS_VALUES_VALID_AT)))
-			return 0;
-		if (valid)
-			*values = obj + word + CS_VALUES_HEADER;
-		else if (CS_READ(task, &dict, sizeof(dict), before))
+		if (CS_READ(task, &w->dict.values, sizeof(w->dict.values), before - 8))
+			return 1;
+		if (w->dict.values)
 			return 0;
 	}
-	word = 0;
-	if (*values)
-		return CS_READ(task, &word, sizeof(word), type + w->off.heaptype_cached_keys)
-			       ? 0
-			       : word;
-	if (!dict || CS_READ(task, values, sizeof(*values), dict + w->off.dict_values) ||
-	    CS_READ(task, &word, sizeof(word), dict + w->off.dict_keys))
-		return 0;
-	if (*values && w->traits.attrs_at == CS_ATTRS_INLINE)
-		*values += CS_VALUES_HEADER;
-	return word;
+	if (CS_READ(task, &w->dict.at, sizeof(w->dict.at), before))
+		return 1;
+	if (w->traits.attrs_at == CS_ATTRS_TAGGED_BEFORE && (w->dict.at & 1)) {
+		w->dict.values = w->dict.at + 1;
+		w->dict.at = 0;
+	}
+	return !w->dict.values && !w->dict.at;
 }
 
-/* Where the entries of a keys object begin, and of what kind they are. Returns 0, or 1 if it cannot be told. */
-static __always_inline int py_attrs_entries(struct cs_walk *w, struct task_struct *task, __u64 keys)
+/* The names in the dict w->dict.at, whose values may be beside it. Returns 0, or 1 if they cannot be read. */
+static __always_inline int py_attrs_in_dict(struct cs_walk *w, struct task_struct *task)
 {
-	struct cs_attrs *attrs = &w->attrs;
-	__u64 size = 0;
-	__u8 kind = 0, log2_bytes = 0;
-
-	if (w->traits.keys_by_size) {
-		if (CS_READ(task, &size, sizeof(size), keys + w->off.keys_size))
-			return 1;
-		size = size <= 0xff ? size : size <= 0xffff ? 2 * size : 4 * size;
-	} else {
-		if (CS_READ(task, &kind, sizeof(kind), keys + w->off.keys_kind) ||
-		    CS_READ(task, &log2_bytes, sizeof(log2_bytes),
-			    keys + w->off.keys_log2_index_bytes))
-			return 1;
-		size = 1ull << (log2_bytes & 31);
-	}
-	attrs->entries = keys + w->off.keys_indices + size;
-	/* DICT_KEYS_GENERAL has hashes, too */
-	attrs->entry_size = kind ? 16 : CS_ATTR_ENTRY;
-	attrs->key_at = kind ? 0 : 8;
+	if (CS_READ(task, &w->dict.values, sizeof(w->dict.values),
+		    w->dict.at + w->off.dict_values) ||
+	    CS_READ(task, &w->dict.keys, sizeof(w->dict.keys), w->dict.at + w->off.dict_keys))
+		return 1;
+	if (w->dict.values && w->traits.attrs_at == CS_ATTRS_INLINE)
+		w->dict.values += CS_VALUES_HEADER;
 	return 0;
 }
 
-/* Read the attributes of an instance of this type. Returns 0, or 1 if they cannot be read. */
-static __always_inline int py_attrs_read(struct cs_walk *w, struct task_struct *task, __u64 obj,
+/* Have the names of an instance of this type in the window. Returns 0, or 1 if they cannot be read. */
+static __always_inline int py_attrs_load(struct cs_walk *w, struct task_struct *task, __u64 obj,
 					 __u64 type)
 {
-	__u64 values = 0, keys = py_attrs_keys(w, task, obj, type, &values), n = 0;
-	struct cs_attrs *attrs = &w->attrs;
-	__u32 bytes;
+	__u64 place = 0;
 
-	attrs->values = values;
-	if (!keys || py_attrs_entries(w, task, keys) ||
-	    CS_READ(task, &n, sizeof(n), keys + w->off.keys_nentries))
+	if (py_attrs_place(w, task, type, &place) || py_attrs_find(w, task, obj, place))
 		return 1;
-	attrs->n = n > CS_MAX_ATTRS ? CS_MAX_ATTRS : n;
-	bytes = attrs->n * attrs->entry_size;
-	if (bytes > CS_MAX_ATTRS * CS_ATTR_ENTRY)
-		bytes = CS_MAX_ATTRS * CS_ATTR_ENTRY;
-	return CS_READ(task, w->window, bytes, attrs->entries) != 0;
+	if (w->dict.at) {
+		if (py_attrs_in_dict(w, task))
+			return 1;
+	} else if (CS_READ(task, &w->dict.keys, sizeof(w->dict.keys),
+			   type + w->off.heaptype_cached_keys)) {
+		return 1;
+	}
+	return py_dict_load(w, task, w->dict.keys);
 }
 
-/* Where the value of the attribute with this name stands; 0: there is none. */
-static __always_inline __u64 py_attr_at(const struct cs_walk *w, __u64 name)
+/* Where the value of the attribute with this name stands, of the instance that was loaded; 0: there is none. */
+static __always_inline __u64 py_attr_at(struct cs_walk *w, __u64 name)
 {
-	const struct cs_attrs *attrs = &w->attrs;
+	__u32 i = py_dict_find(w, name);
 
-	for (__u32 i = 0; i < CS_MAX_ATTRS; i++) {
-		__u32 at = i * attrs->entry_size + attrs->key_at;
-
-		if (i >= attrs->n)
-			break;
-		if (*(const __u64 *)(w->window + (at & (CS_FRAME_WINDOW - 8))) == name)
-			return attrs->values ? attrs->values + 8ull * i : attrs->entries + at + 8;
-	}
-	return 0;
+	if (i == CS_NO_INDEX)
+		return 0;
+	return w->dict.values
+		       ? w->dict.values + 8ull * i
+		       : w->dict.entries + (__u64)i * w->dict.entry_bytes + w->dict.key_at + 8;
 }

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "py_attr.bpf.h"
 #include "py_dict.bpf.h"
 #include "py_number.bpf.h"
 #include "py_str.bpf.h"
@@ -18,11 +19,8 @@
 #define CS_HAMT_MASK 31
 #define CS_NO_CLASS  (~0u)
 
-/* Values that lie in the instance: where it says whether they count, and where they begin (PyDictValues). */
-#define CS_VALUES_VALID_AT 3
-#define CS_VALUES_HEADER   8
-/* Values that lie before the instance: one word before its dict. */
-#define CS_VALUES_BEFORE   8
+/* The last: the entries of one propagated context's meta. */
+#define CS_SPAN_STEPS (CS_MAX_TRACER_VARS * (1 + CS_HAMT_LEVELS + CS_SPAN_HOPS) + CS_DICT_ENTRIES)
 
 /* What ddtrace's Context says of its local root in its meta (PROFILING_*_KEY of ddtrace 4.11 and later), as words to compare. */
 #define CS_META_KEY_WORDS 4
@@ -118,19 +116,13 @@ static __always_inline int py_hamt_step(struct cs_walk *w, const struct cs_trace
 	return 0;
 }
 
-/* Have w->span_at be the variable's value in w->context, 0: it has none. Returns 0, or 1 if that cannot be read. */
-static __always_inline int py_context_get(struct cs_walk *w, const struct cs_tracers *t,
-					  struct task_struct *task, const struct cs_tracer_var *var)
+/* Have w->span_at be the root of w->context's variables. Returns 0, or 1 if it cannot be read. */
+static __always_inline int py_context_root(struct cs_walk *w, struct task_struct *task)
 {
-	__u32 level;
-
 	if (CS_READ(task, &w->span_at, sizeof(w->span_at), w->context + w->off.context_vars) ||
 	    CS_READ(task, &w->span_at, sizeof(w->span_at), w->span_at + w->off.hamt_root))
 		return py_span_fail(w);
-	for (level = 0; level < CS_HAMT_LEVELS; level++)
-		if (py_hamt_step(w, t, task, var, level))
-			return w->span_failed;
-	return py_span_fail(w);
+	return 0;
 }
 
 /* Have w->span_class be the number of this type's class. Returns 0, or 1 if there is none. */
@@ -288,31 +280,6 @@ static __always_inline int py_span_dd(struct cs_walk *w, const struct cs_tracers
 	return 1;
 }
 
-/* Have the entries of a dict in the window, the first of them if there are many. */
-static __always_inline int py_span_entries(struct cs_walk *w, struct task_struct *task, __u64 keys,
-					   struct py_dict *ret)
-{
-	__u64 bytes;
-
-	if (!keys || py_dict_open(w, task, keys, ret))
-		return 1;
-	if (ret->nentries > CS_SPAN_DICT_ENTRIES)
-		ret->nentries = CS_SPAN_DICT_ENTRIES;
-	bytes = ret->nentries * ret->entry_bytes;
-	asm volatile("" : "+r"(bytes));
-	if (bytes > CS_FRAME_WINDOW)
-		return 1;
-	return bytes && CS_READ(task, w->window, bytes, ret->entries);
-}
-
-/* A word of the entries in the window. */
-static __always_inline __u64 py_span_entry(const struct cs_walk *w, const struct py_dict *dict,
-					   __u32 i, __u32 at)
-{
-	return *(const __u64 *)(w->window + ((i * dict->entry_bytes + dict->key_at + at) &
-					     (CS_FRAME_WINDOW - 8)));
-}
-
 /* Is the text of so many bytes one of the two keys? */
 static __always_inline bool py_meta_is(const __u64 *text, const __u64 *key)
 {
@@ -365,29 +332,39 @@ static __always_inline __u64 py_meta_hex(struct cs_walk *w, const struct cs_trac
 	return number;
 }
 
-/* What a Context's meta tells of the local root; without it the span counts as its own, which is ddtrace's rule as well. */
-static __always_inline void py_span_meta(struct cs_walk *w, const struct cs_tracers *t,
-					 struct task_struct *task, __u64 meta, __u64 id)
+/* Begin with a Context's meta. Until it tells of the local root the span counts as its own, which is ddtrace's rule as well. */
+static __always_inline void py_meta_begin(struct cs_walk *w, struct task_struct *task, __u64 meta)
 {
-	struct cs_active_span *span = &w->span.span;
-	struct py_dict dict = {};
-	__u64 keys = 0, root;
+	__u64 keys = 0;
 
 	w->meta_root = 0;
 	w->meta_type = 0;
-	if (!CS_READ(task, &keys, sizeof(keys), meta + w->off.dict_keys) &&
-	    !py_span_entries(w, task, keys, &dict)) {
-		for (__u32 i = 0; i < CS_SPAN_DICT_ENTRIES; i++) {
-			if (i >= dict.nentries)
-				break;
-			py_meta_entry(w, t, task, py_span_entry(w, &dict, i, 0),
-				      py_span_entry(w, &dict, i, 8));
-		}
+	w->meta_entry = 0;
+	if (CS_READ(task, &keys, sizeof(keys), meta + w->off.dict_keys) ||
+	    py_dict_load(w, task, keys))
+		return;
+	w->meta_entries = w->dict.nentries;
+}
+
+/* Look at one entry of the meta, and after the last one at what was found. Returns 1 at the end. */
+static __always_inline int py_meta_step(struct cs_walk *w, const struct cs_tracers *t,
+					struct task_struct *task)
+{
+	struct cs_active_span *span = &w->span.span;
+	__u32 i = w->meta_entry++;
+	__u64 root;
+
+	if (i < w->meta_entries) {
+		py_meta_entry(w, t, task, py_dict_entry(w, i, 0), py_dict_entry(w, i, 8));
+		return 0;
 	}
 	root = py_meta_hex(w, t, task, w->meta_root);
-	span->root_id = root ? root : id;
-	span->flags |= root ? CS_SPANF_ROOT : CS_SPANF_ROOT_DERIVED;
+	if (root) {
+		span->root_id = root;
+		span->flags ^= CS_SPANF_ROOT | CS_SPANF_ROOT_DERIVED;
+	}
 	py_span_type(w, t, task, w->meta_type);
+	return 1;
 }
 
 /* ddtrace's Context: a span of another thread or process. One without a span id is none. */
@@ -409,111 +386,69 @@ static __always_inline int py_span_dd_context(struct cs_walk *w, const struct cs
 	if (py_span_id(w, t, task, ref, &id))
 		return py_span_fail(w);
 	py_span_trace(w, t, task, trace);
-	w->span.span.flags |= CS_SPANF_PROPAGATED;
-	py_span_meta(w, t, task, meta, id);
+	w->span.span.flags |= CS_SPANF_PROPAGATED | CS_SPANF_ROOT_DERIVED;
+	w->span.span.root_id = id;
 	w->span.span.span_id = id;
-	return 1;
+	py_meta_begin(w, task, meta);
+	return !w->meta_entries;
 }
 
 /* OpenTelemetry's Context, a dict: go on with its current span. */
 static __always_inline int py_span_otel_context(struct cs_walk *w, const struct cs_tracers *t,
 						struct task_struct *task)
 {
-	struct py_dict dict = {};
 	__u64 keys = 0;
+	__u32 i;
 
 	if (CS_READ(task, &keys, sizeof(keys), w->span_at + w->off.dict_keys) ||
-	    py_span_entries(w, task, keys, &dict))
+	    py_dict_load(w, task, keys))
 		return py_span_fail(w);
-	w->span_at = 0;
-	for (__u32 i = 0; i < CS_SPAN_DICT_ENTRIES; i++) {
-		if (i >= dict.nentries)
-			break;
-		if (py_span_entry(w, &dict, i, 0) == t->otel_key) {
-			w->span_at = py_span_entry(w, &dict, i, 8);
-			break;
-		}
-	}
+	i = py_dict_find(w, t->otel_key);
+	w->span_at = i == CS_NO_INDEX ? 0 : py_dict_entry(w, i, 8);
 	return 0;
 }
 
-/* The attributes of an instance that keeps them in a dict of its own. */
-static __always_inline int py_attrs_in_dict(struct cs_walk *w, const struct cs_tracers *t,
-					    struct task_struct *task, __u64 keys)
+/* The attributes of a span that has names of its own, in a dict. */
+static __always_inline int py_span_own_attrs(struct cs_walk *w, const struct cs_tracers *t,
+					     struct task_struct *task)
 {
-	struct py_dict dict = {};
-
-	if (py_span_entries(w, task, keys, &dict))
+	if (py_dict_load(w, task, w->dict.keys))
 		return 1;
-	for (__u32 i = 0; i < CS_SPAN_DICT_ENTRIES; i++) {
-		__u64 key;
+	for (__u32 a = 0; a < CS_OTEL_ATTR_MAX_; a++) {
+		__u32 i = py_dict_find(w, t->otel_names[a]);
 
-		if (i >= dict.nentries)
-			break;
-		key = py_span_entry(w, &dict, i, 0);
-		for (__u32 a = 0; a < CS_OTEL_ATTR_MAX_; a++)
-			if (key && key == t->otel_names[a])
-				w->attrs[a] = py_span_entry(w, &dict, i, 8);
+		if (i != CS_NO_INDEX)
+			w->span_attrs[a] = py_dict_entry(w, i, 8);
 	}
 	return 0;
 }
 
-/* Where an instance has its values, or its dict. Returns 0, or 1 if neither can be read. */
-static __always_inline int py_attrs_find(struct cs_walk *w, struct task_struct *task,
-					 const struct cs_span_class *class, __u64 *ret_values,
-					 __u64 *ret_dict)
-{
-	__u64 obj = w->span_at, before = obj - (__u64)w->traits.managed_dict_before, word = 0;
-	__u8 valid = 0;
-
-	if (w->traits.attrs_at == CS_ATTRS_VALUES_BEFORE) {
-		if (CS_READ(task, ret_values, sizeof(*ret_values), before - CS_VALUES_BEFORE))
-			return 1;
-	} else if (w->traits.attrs_at == CS_ATTRS_TAGGED_BEFORE) {
-		if (CS_READ(task, &word, sizeof(word), before))
-			return 1;
-		*ret_values = word & 1 ? word + 1 : 0;
-		*ret_dict = word & 1 ? 0 : word;
-		return 0;
-	} else if (w->traits.attrs_at == CS_ATTRS_INLINE) {
-		if (CS_READ(task, &valid, 1, obj + class->attrs_at + CS_VALUES_VALID_AT))
-			return 1;
-		*ret_values = valid ? obj + class->attrs_at + CS_VALUES_HEADER : 0;
-	} else {
-		before = obj + class->attrs_at;
-	}
-	return !*ret_values && CS_READ(task, ret_dict, sizeof(*ret_dict), before);
-}
-
-/* Have the attributes of OpenTelemetry's span at w->span_at in w->attrs. Returns 0, or 1 if they cannot be read. */
+/* Have the attributes of OpenTelemetry's span at w->span_at in w->span_attrs. Returns 0, or 1 if they cannot be read. */
 static __always_inline int py_span_attrs(struct cs_walk *w, const struct cs_tracers *t,
 					 struct task_struct *task,
 					 const struct cs_span_class *class)
 {
-	__u64 values = 0, dict = 0, keys = 0;
 	__u32 a;
 
 	for (a = 0; a < CS_OTEL_ATTR_MAX_; a++)
-		w->attrs[a] = 0;
-	if (py_attrs_find(w, task, class, &values, &dict))
+		w->span_attrs[a] = 0;
+	if (py_attrs_find(w, task, w->span_at, class->attrs_at))
 		return 1;
-	if (!values) {
-		if (!dict || CS_READ(task, &keys, sizeof(keys), dict + w->off.dict_keys) ||
-		    CS_READ(task, &values, sizeof(values), dict + w->off.dict_values))
+	if (w->dict.at) {
+		if (py_attrs_in_dict(w, task))
 			return 1;
-		if (!values)
-			return py_attrs_in_dict(w, t, task, keys);
-		if (keys != class->keys)
+		if (!w->dict.values)
+			return py_span_own_attrs(w, t, task);
+		if (w->dict.keys != class->keys)
 			return 1;
-		if (w->traits.attrs_at == CS_ATTRS_INLINE)
-			values += CS_VALUES_HEADER;
 	}
-	if (py_span_fetch(w, task, values, class->bytes))
+	if (py_span_fetch(w, task, w->dict.values, class->bytes))
 		return 1;
 	for (a = 0; a < CS_OTEL_ATTR_MAX_; a++)
 		if (class->attr[a])
-			w->attrs[a] = *(const __u64 *)(w->window + ((8u * (class->attr[a] - 1)) &
-								    (CS_SPAN_CHUNK - 8)));
+			w->span_attrs[a] =
+				*(const __u64 *)(w->window + ((8u * (class->attr[a] - 1)) &
+							      (CS_SPAN_CHUNK - 8)));
 	return 0;
 }
 
@@ -536,7 +471,7 @@ static __always_inline void py_otel_root(struct cs_walk *w, const struct cs_trac
 					 struct task_struct *task, __u64 id, __u64 remote)
 {
 	struct cs_active_span *span = &w->span.span;
-	__u64 parent = w->attrs[CS_OTEL_PARENT], items[3] = {};
+	__u64 parent = w->span_attrs[CS_OTEL_PARENT], items[3] = {};
 
 	if (!parent) {
 		/* it records nothing: all that is known is where it comes from */
@@ -564,13 +499,13 @@ static __always_inline int py_span_otel(struct cs_walk *w, const struct cs_trace
 	__u64 items[3] = {}, end, id = 0;
 
 	if (py_span_attrs(w, t, task, class) ||
-	    py_otel_id(w, t, task, w->attrs[CS_OTEL_CONTEXT], items))
+	    py_otel_id(w, t, task, w->span_attrs[CS_OTEL_CONTEXT], items))
 		return py_span_fail(w);
 	/* the invalid span, whose ids are 0, is no failure */
 	if (py_span_id(w, t, task, items[1], &id))
 		return 1;
 	py_span_trace(w, t, task, items[0]);
-	end = w->attrs[CS_OTEL_END_TIME];
+	end = w->span_attrs[CS_OTEL_END_TIME];
 	if (end && end != t->none)
 		w->span.span.flags |= CS_SPANF_ENDED;
 	py_otel_root(w, t, task, id, items[2]);
@@ -620,24 +555,45 @@ static __always_inline void py_span_reset(struct cs_active_span *span, __u8 kind
 		span->type[i] = 0;
 }
 
+/* Turn to the variable of the next tracer. */
+static __always_inline int py_span_next(struct cs_walk *w)
+{
+	w->span_var++;
+	w->span_stage = 0;
+	return 0;
+}
+
 /*
- * One step of the search in w->context: the i-th of the tracers' variables. Returns 0 to go on, 1 to stop: w->span has the
- * span, or an id of 0. Of several tracers the first that has a span tells it. Uses the window.
+ * One step of the search in w->context, of CS_SPAN_STEPS at most, beginning with w->span_var and w->span_stage of 0: of each tracer's
+ * variable the root of the tree that it is in, then a node of each level, then an object on the way from its value to the
+ * span. Returns 0 to go on, 1 to stop: w->span has the span, or an id of 0. Of several tracers the first that has a span
+ * tells it. Uses the window.
  */
-static __always_inline int py_span_step(struct cs_walk *w, struct task_struct *task, __u32 i)
+static __always_inline int py_span_step(struct cs_walk *w, struct task_struct *task)
 {
 	const struct cs_tracers *t = CS_TRACERS(w);
-	__u32 hop;
+	__u32 i = w->span_var, stage = w->span_stage++;
 
 	if (!t || i >= t->nvars || i >= CS_MAX_TRACER_VARS)
 		return 1;
-	py_span_reset(&w->span.span, t->vars[i].kind);
-	w->span_gives_way = 0;
-	if (py_context_get(w, t, task, &t->vars[i]))
+	if (w->meta_entries)
+		return py_meta_step(w, t, task);
+	if (!stage) {
+		py_span_reset(&w->span.span, t->vars[i].kind);
+		w->span_gives_way = 0;
+		return py_context_root(w, task) ? py_span_next(w) : 0;
+	}
+	if (stage <= CS_HAMT_LEVELS) {
+		if (py_hamt_step(w, t, task, &t->vars[i], stage - 1))
+			w->span_stage = CS_HAMT_LEVELS + 1;
+		else if (stage == CS_HAMT_LEVELS)
+			py_span_fail(w);
+		return w->span_failed ? py_span_next(w) : 0;
+	}
+	if (py_span_hop(w, t, task))
+		return w->span.span.span_id ? 1 : py_span_next(w);
+	if (stage < CS_HAMT_LEVELS + CS_SPAN_HOPS)
 		return 0;
-	for (hop = 0; hop < CS_SPAN_HOPS; hop++)
-		if (py_span_hop(w, t, task))
-			return w->span.span.span_id != 0;
 	w->span_failed = 1;
-	return 0;
+	return py_span_next(w);
 }

@@ -12,18 +12,6 @@
 #include "py_task.bpf.h"
 #include "py_thread.bpf.h"
 
-#define CS_THREAD_STEPS (CS_MAX_TSTATES + CS_MAX_INTERPRETERS)
-/* Entry frames of C code count too: nothing that a program maps as frames may cost more. */
-#define CS_FRAME_STEPS  CS_MAX_DEPTH
-
-/* Call step up to n times; i counts. */
-#define CS_REPEAT(n, step)                      \
-	do {                                    \
-		for (__u32 i = 0; i < (n); i++) \
-			if (step)               \
-				break;          \
-	} while (0)
-
 #ifndef CS_REPEAT_THREAD
 #define CS_REPEAT_THREAD(w, task, slot) CS_REPEAT(CS_THREAD_STEPS, py_thread_step(w, task))
 #define CS_REPEAT_TASK(w, task, slot)   CS_REPEAT(CS_MAX_CURRENT_TASKS, py_task_step(w, task, i))
@@ -155,7 +143,7 @@ static __always_inline void py_stack_creator(struct cs_walk *w, struct task_stru
 }
 
 #ifndef CS_REPEAT_SPAN
-#define CS_REPEAT_SPAN(w, task, slot) CS_REPEAT(CS_MAX_TRACER_VARS, py_span_step(w, task, i))
+#define CS_REPEAT_SPAN(w, task, slot) CS_REPEAT(CS_SPAN_STEPS, py_span_step(w, task))
 #endif
 
 /*
@@ -164,6 +152,9 @@ static __always_inline void py_stack_creator(struct cs_walk *w, struct task_stru
  */
 static __always_inline void py_stack_span(struct cs_walk *w, struct task_struct *task, __u32 slot)
 {
+	w->span_var = 0;
+	w->span_stage = 0;
+	w->meta_entries = 0;
 	if (w->traced && w->tstate && w->context)
 		CS_REPEAT_SPAN(w, task, slot);
 }

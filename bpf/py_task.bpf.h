@@ -10,17 +10,13 @@
 #pragma once
 
 #include "py_attr.bpf.h"
+#include "py_dict.bpf.h"
 #include "py_str.bpf.h"
 #include "walk.bpf.h"
 
-/* Of a dict's hash table; one entry is used for every running event loop. */
-#define CS_MAX_DICT_INDICES 65536
 /* Py_TPFLAGS_LONG_SUBCLASS and Py_TPFLAGS_UNICODE_SUBCLASS of Include/object.h */
-#define CS_TPFLAGS_LONG     (1ull << 24)
-#define CS_TPFLAGS_UNICODE  (1ull << 28)
-#define CS_DICT_GENERAL     0  /* DICT_KEYS_GENERAL of pycore_dict.h: keys of any type */
-#define CS_DICT_ENTRY       24 /* sizeof(PyDictKeyEntry): hash, key, value */
-#define CS_KEYS_HEAD        64 /* of PyDictKeysObject: before its indices, which begin at 32 or 40 */
+#define CS_TPFLAGS_LONG    (1ull << 24)
+#define CS_TPFLAGS_UNICODE (1ull << 28)
 
 /* How many classes a program derives from asyncio's, one from the other. */
 #define CS_MAX_TASK_BASES 4
@@ -41,7 +37,7 @@ static __always_inline __u64 py_task_base(struct cs_walk *w, struct task_struct 
 static __always_inline void py_task_attrs(struct cs_walk *w, struct task_struct *task, __u64 addr,
 					  __u64 type)
 {
-	bool known = !py_attrs_read(w, task, addr, type);
+	bool known = !py_attrs_load(w, task, addr, type);
 
 	w->at.coro = known ? py_attr_at(w, w->types.coro_key) : 0;
 	w->at.name = known ? py_attr_at(w, w->types.name_key) : 0;
@@ -116,50 +112,10 @@ static __always_inline void py_task_candidate(struct cs_walk *w, struct task_str
 	w->ncandidates = n + 1;
 }
 
-/* A word of the head of a dict's keys, which is in the window, at a masked offset. */
-static __always_inline __u64 py_task_keys_u64(const struct cs_walk *w, __u32 offset)
-{
-	return *(const __u64 *)(w->window + (offset & (CS_KEYS_HEAD - 8)));
-}
-
-static __always_inline __u8 py_task_keys_u8(const struct cs_walk *w, __u32 offset)
-{
-	return w->window[offset & (CS_KEYS_HEAD - 1)];
-}
-
-/* Where a dict's entries begin behind its keys' head, which is in the window; 0 if it is none that _asyncio makes. */
-static __always_inline __u64 py_task_indices(const struct cs_walk *w)
-{
-	__u64 size;
-	__u8 log2_bytes;
-
-	if (w->traits.keys_by_size) {
-		/* one, two or four bytes an index: DK_IXSIZE of Objects/dict-common.h and dictobject.c */
-		size = py_task_keys_u64(w, w->off.keys_size);
-		if (size > CS_MAX_DICT_INDICES)
-			return 0;
-		return size <= 0xff ? size : size <= 0xffff ? 2 * size : 4 * size;
-	}
-	log2_bytes = py_task_keys_u8(w, w->off.keys_log2_index_bytes);
-	if (py_task_keys_u8(w, w->off.keys_kind) != CS_DICT_GENERAL || log2_bytes > 16)
-		return 0;
-	return 1ull << (log2_bytes & 31);
-}
-
-/* Read the head of a dict's keys into the window. 0 or an error. */
-static __always_inline long py_task_keys(struct cs_walk *w, struct task_struct *task, __u64 keys)
-{
-	__u64 size = w->off.keys_indices;
-
-	if (size > CS_KEYS_HEAD)
-		size = CS_KEYS_HEAD;
-	return CS_READ(task, w->window, size, keys);
-}
-
 /* Find the dict's entries. Returns 0, or 1 if there is nothing to look at. */
 static __always_inline int py_task_first(struct cs_walk *w, struct task_struct *task)
 {
-	__u64 keys = 0, nentries, dict = w->current_tasks, running = 0, indices;
+	__u64 keys = 0, dict = w->current_tasks, running = 0;
 
 	if (w->off.tstate_running_task) {
 		/* the thread says itself what it runs */
@@ -171,15 +127,12 @@ static __always_inline int py_task_first(struct cs_walk *w, struct task_struct *
 		}
 		/* of those that are written in Python it does not know */
 	}
-	if (!dict || CS_READ(task, &keys, sizeof(keys), dict + w->off.dict_keys) || !keys ||
-	    py_task_keys(w, task, keys))
+	if (!dict || CS_READ(task, &keys, sizeof(keys), dict + w->off.dict_keys) ||
+	    py_dict_open(w, task, keys) || w->dict.entry_bytes != PY_DICT_ENTRY)
 		return 1;
-	indices = py_task_indices(w);
-	if (!indices)
-		return 1;
-	nentries = py_task_keys_u64(w, w->off.keys_nentries);
-	w->entries = keys + w->off.keys_indices + indices;
-	w->nentries = nentries > CS_MAX_CURRENT_TASKS ? CS_MAX_CURRENT_TASKS : nentries;
+	w->entries = w->dict.entries;
+	w->nentries =
+		w->dict.nentries > CS_MAX_CURRENT_TASKS ? CS_MAX_CURRENT_TASKS : w->dict.nentries;
 	return 0;
 }
 
@@ -190,7 +143,7 @@ static __always_inline int py_task_step(struct cs_walk *w, struct task_struct *t
 
 	if (i >= w->nentries || w->ncandidates >= CS_MAX_CURRENT_TASKS)
 		return 1;
-	if (!CS_READ(task, &value, sizeof(value), w->entries + (__u64)i * CS_DICT_ENTRY + 16) &&
+	if (!CS_READ(task, &value, sizeof(value), w->entries + (__u64)i * PY_DICT_ENTRY + 16) &&
 	    value)
 		py_task_candidate(w, task, value, true);
 	return 0;

@@ -73,7 +73,7 @@ static __always_inline __u64 py_work_callbacks(struct cs_walk *w, struct task_st
 	if (!w->types.in_c && w->types.callbacks_key) {
 		*before = 0;
 		if (CS_READ(task, &type, sizeof(type), future + w->off.object_type) ||
-		    py_attrs_read(w, task, future, type))
+		    py_attrs_load(w, task, future, type))
 			return 0;
 		at = py_attr_at(w, w->types.callbacks_key);
 	}

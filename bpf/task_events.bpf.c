@@ -20,7 +20,9 @@
 #define CS_READ(task, dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
 #define CS_TOLD_TSTATE(w)             told_tstate((w)->tgid, (w)->thread_pointer)
 #define CS_MEET_CODE(w, task)         task_events_meet_code((w)->slot)
+#define CS_FIND_KEY(w)                task_events_find_key((w)->slot)
 int task_events_meet_code(__u32 slot);
+int task_events_find_key(__u32 slot);
 
 #include "emit.bpf.h"
 #include "py_frames.bpf.h"
@@ -59,6 +61,13 @@ __noinline int task_events_thread_step(__u32 slot)
 	return s ? py_thread_step(&s->walk, NULL) : 1;
 }
 
+__noinline int task_events_find_key(__u32 slot)
+{
+	struct task_events_state *s = state_at(slot);
+
+	return s ? (int)py_dict_scan(&s->walk) : -1;
+}
+
 __noinline int task_events_task_step(__u32 slot_and_i)
 {
 	struct task_events_state *s = state_at(slot_and_i % SLOTS);
@@ -75,6 +84,12 @@ __noinline int task_events_frame_step(__u32 slot)
 	for (__u32 i = 0; i < CS_FRAME_BATCH; i++)
 		if (py_frame_step(&s->walk, NULL))
 			return 1;
+	return 0;
+}
+
+__noinline int task_events_frames(__u32 slot)
+{
+	CS_REPEAT(CS_FRAME_STEPS / CS_FRAME_BATCH, task_events_frame_step(slot));
 	return 0;
 }
 
@@ -95,8 +110,7 @@ __noinline int task_events_meet_code(__u32 slot)
 #define CS_REPEAT_THREAD(w, task, slot) CS_REPEAT(CS_THREAD_STEPS, task_events_thread_step(slot))
 #define CS_REPEAT_TASK(w, task, slot) \
 	CS_REPEAT(CS_MAX_CURRENT_TASKS, task_events_task_step(i *SLOTS + (slot)))
-#define CS_REPEAT_FRAME(w, task, slot) \
-	CS_REPEAT(CS_FRAME_STEPS / CS_FRAME_BATCH, task_events_frame_step(slot))
+#define CS_REPEAT_FRAME(w, task, slot) task_events_frames(slot)
 /* of a creation only the running task is asked for */
 #define CS_REPEAT_WORK(w, task, slot) \
 	do {                          \

@@ -16,6 +16,7 @@
  *   CS_TOLD_TSTATE(w)           the PyThreadState that user space told for the thread, or 0
  *   CS_WANT_GIL                 tell whether the thread holds the interpreter's lock
  *   CS_TRACERS(w)               what is known of the process's tracers, or NULL
+ *   CS_FIND_KEY(w)              which entry of the dict in the window has w->dict.wanted as its key: py_dict_scan()
  *   CS_MEET_CODE(w, task)       tell user space about w->seen.code, met for the first time; 0 if it was told
  */
 #pragma once
@@ -54,12 +55,28 @@
 
 struct task_struct;
 
-/* One instance's attributes; their names are in the walk's window until a frame is read into it (py_attr.bpf.h). */
-struct cs_attrs {
-	__u64 entries; /* address of the first one */
+/* The bounds of the walks, in steps. Entry frames of C code count too: nothing that a program maps as frames may cost more. */
+#define CS_THREAD_STEPS (CS_MAX_TSTATES + CS_MAX_INTERPRETERS)
+#define CS_FRAME_STEPS  CS_MAX_DEPTH
+
+/* Call step up to n times; i counts. */
+#define CS_REPEAT(n, step)                      \
+	do {                                    \
+		for (__u32 i = 0; i < (n); i++) \
+			if (step)               \
+				break;          \
+	} while (0)
+
+/* The dict looked at last (py_dict.bpf.h), or an instance's attributes (py_attr.bpf.h). */
+struct cs_dict {
+	__u64 at;      /* of an instance that has one */
+	__u64 keys;    /* its keys object */
 	__u64 values;  /* address of the first value; 0: entries have them */
-	__u32 n;
-	__u32 entry_size, key_at;
+	__u64 entries; /* address of the first one */
+	__u64 nentries;
+	__u64 wanted; /* key that is looked for */
+	__u32 entry_bytes;
+	__u32 key_at; /* in an entry; the value follows */
 };
 
 /* Where a task keeps its coroutine, its name, and what it waits for; 0: nowhere (py_task.bpf.h). */
@@ -88,8 +105,8 @@ struct cs_walk {
 	__u32 young;    /* the program has only just begun */
 	__u32 searched; /* the search saw every thread: one that it did not find has no state */
 
-	struct cs_attrs attrs; /* of the object looked at last */
-	struct cs_task_at at;  /* of the task looked at last */
+	struct cs_dict dict;
+	struct cs_task_at at; /* of the task looked at last */
 
 	/* running task */
 	__u64 entries; /* address of the dict's entries */
@@ -146,12 +163,15 @@ struct cs_walk {
 	__u32 work_n;
 
 	/* the active span (py_context.bpf.h) */
-	__u64 context;   /* of the thread, as its state had it */
-	__u64 span_at;   /* the node or object that is looked at; 0: there is none */
-	__u64 met_type;  /* that stood in the way and is not known; 0: none */
-	__u64 meta_root; /* what a propagated context says of its local root, */
-	__u64 meta_type; /* and of that one's type */
-	__u64 attrs[CS_OTEL_ATTR_MAX_];
+	__u64 context;              /* of the thread, as its state had it */
+	__u32 span_var, span_stage; /* where the search is; see py_span_step */
+	__u64 span_at;              /* the node or object that is looked at; 0: there is none */
+	__u64 met_type;             /* that stood in the way and is not known; 0: none */
+	__u64 meta_root;            /* what a propagated context says of its local root, */
+	__u64 meta_type;            /* and of that one's type */
+	__u32 meta_entry;           /* of those that are in the window, the next, */
+	__u32 meta_entries;         /* and how many; 0: there is no meta to look at */
+	__u64 span_attrs[CS_OTEL_ATTR_MAX_];
 	__u32 traced;           /* spans are to be read */
 	__u32 span_class;       /* number of the class that was looked up last */
 	__u32 span_gives_way;   /* the span before has ended, and has no parent */

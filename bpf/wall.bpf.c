@@ -22,6 +22,8 @@
 #define CS_WANT_GIL           config.want_gil
 #define CS_TRACERS(w)         known_tracers((w)->tgid)
 #define CS_MEET_CODE(w, task) meet_code(w, task)
+#define CS_FIND_KEY(w)        wall_find_key(0)
+int wall_find_key(__u32 slot);
 struct cs_walk;
 static int meet_code(struct cs_walk *w, struct task_struct *task);
 
@@ -74,12 +76,20 @@ static __noinline int meet_code(struct cs_walk *w, struct task_struct *task)
 	return emit_code_seen(w, py_code_describe(w, task)) != 0;
 }
 
-static long span_step(__u64 i, struct wall_step *step)
+/* It looks at the scratch alone, so it may be global: verified once. */
+__noinline int wall_find_key(__u32 slot)
 {
-	return py_span_step(step->w, step->task, i);
+	struct cs_walk *w = bpf_map_lookup_elem(&wall_scratch, &slot);
+
+	return w ? (int)py_dict_scan(w) : -1;
 }
 
-#define CS_REPEAT_SPAN(w, task, slot) WALL_REPEAT(CS_MAX_TRACER_VARS, span_step, w, task)
+static long span_step(__u64 i, struct wall_step *step)
+{
+	return py_span_step(step->w, step->task);
+}
+
+#define CS_REPEAT_SPAN(w, task, slot) WALL_REPEAT(CS_SPAN_STEPS, span_step, w, task)
 
 static long thread_step(__u64 i, struct wall_step *step)
 {

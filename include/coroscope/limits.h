@@ -95,5 +95,5 @@
 #define CS_HAMT_LEVELS       8
 /* Keys of one hash that are compared. */
 #define CS_HAMT_COLLISIONS   16
-/* Entries of a small dict that are looked at: an OpenTelemetry Context has a few, a ddtrace Context's meta some ten. */
-#define CS_SPAN_DICT_ENTRIES 64
+/* Entries of a small dict that are looked at: an OpenTelemetry Context has a few, a ddtrace Context's meta and a task some ten. */
+#define CS_DICT_ENTRIES      64

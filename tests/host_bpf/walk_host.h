@@ -38,7 +38,11 @@ static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task);
 	X(ev.running.name)    \
 	X(origin.waiter.name) \
 	X(interp)             \
-	X(tstate) X(frame) X(code_words) X(text_words) X(seen_text) X(span_at) X(span.span.type)
+	X(tstate)             \
+	X(frame)              \
+	X(code_words)         \
+	X(text_words)         \
+	X(seen_text) X(span_at) X(span.span.type) X(dict.at) X(dict.keys) X(dict.values)
 
 /* What a program pushes into the ring. */
 static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task)
