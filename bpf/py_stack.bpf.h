@@ -146,15 +146,18 @@ static __always_inline void py_stack_creator(struct cs_walk *w, struct task_stru
 #define CS_REPEAT_SPAN(w, task, slot) CS_REPEAT(CS_SPAN_STEPS, py_span_step(w, task))
 #endif
 
-/*
- * Read the span that is active in the thread's Context. Call after py_stack_walk, whose window it uses; a program may define
- * CS_REPEAT_SPAN.
- */
-static __always_inline void py_stack_span(struct cs_walk *w, struct task_struct *task, __u32 slot)
+/* Read the span that is active in w->context. Uses the window; a program may define CS_REPEAT_SPAN. */
+static __always_inline void py_span_find(struct cs_walk *w, struct task_struct *task, __u32 slot)
 {
 	w->span_var = 0;
 	w->span_stage = 0;
 	w->meta_entries = 0;
+	CS_REPEAT_SPAN(w, task, slot);
+}
+
+/* The same of the thread's Context. Call after py_stack_walk. */
+static __always_inline void py_stack_span(struct cs_walk *w, struct task_struct *task, __u32 slot)
+{
 	if (w->traced && w->tstate && w->context)
-		CS_REPEAT_SPAN(w, task, slot);
+		py_span_find(w, task, slot);
 }

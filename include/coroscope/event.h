@@ -284,6 +284,7 @@ enum cs_task_flags {
 	CS_TASKF_CHAIN_CUT = 1 << 0,        /* the await chain is deeper than CS_MAX_CHAIN */
 	CS_TASKF_CHAIN_UNREADABLE = 1 << 1, /* the chain ends in memory that could not be read */
 	CS_TASKF_WAITERS_CUT = 1 << 2,      /* others than those of its links may wait for it */
+	CS_TASKF_SPAN = 1 << 3, /* the record has the span that is active in its context */
 };
 
 /* How one task waits for another. */
@@ -325,7 +326,10 @@ struct cs_ev_task {
 	__u16 leaf_len; /* type name of what the innermost coroutine awaits, or 0 */
 	__u32 nframes;
 	__u32 nlinks;
-	/* frames[nframes], outermost coroutine first; struct cs_task_link[nlinks]; name and leaf type in UTF-8 */
+	/*
+	 * frames[nframes], outermost coroutine first; struct cs_task_link[nlinks]; struct cs_active_span if the flags say so; name and
+	 * leaf type in UTF-8
+	 */
 	struct cs_py_frame frames[];
 };
 CS_ASSERT_SIZE(struct cs_ev_task, 72);

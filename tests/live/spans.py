@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""spans.py COROSCOPE [INTERPRETER]: the labels of samples against real tracers. The functions that burn CPU are named after the span
-that is active, its local root and its trace: each sample inside one tells what its labels must be."""
+"""spans.py COROSCOPE [INTERPRETER]: the labels of samples against real tracers. The functions that burn CPU, and the coroutines that wait, are
+named after the span that is active, its local root and its trace: each sample inside one tells what its labels must be."""
 import contextlib
 import re
 
@@ -22,12 +22,12 @@ def traced(python, packages, tracer):
         yield process
 
 
-def judge(path):
-    """Counts of samples inside a work_ function: all that have a span to tell, without a label, and the wrong ones."""
+def judge(path, prefix):
+    """Counts of samples inside a function of this prefix: all that have a span to tell, without a label, and the wrong ones."""
     within, unlabelled, rootless, wrong = 0, 0, 0, []
     for sample in pprof_file.read(path):
         labels = sample.labels
-        leaf = next((name for name in sample.names if name.startswith("work_")), None)
+        leaf = next((name for name in sample.names if name.startswith(prefix)), None)
         if not leaf:
             continue
         span, root, trace = (int(part, 16) for part in leaf.split("_")[1:])
@@ -45,13 +45,17 @@ def right(python, packages, tracer, rate=499):
         file = path / "spans.pb.gz"
         checked = live.coroscope("check", "-p", process.pid).out
         live.check(f"check names {tracer}", re.search(r"^ok +tracer: .* \d", checked, re.MULTILINE), checked)
-        live.record("-p", process.pid, "-d", 5, "-r", rate, "-m", "cpu", "-o", file)
-        within, unlabelled, rootless, wrong = judge(file)
-    live.check(f"{tracer} of {' '.join(packages)}: samples inside requests are plenty", within > 200, within)
-    live.check("none of them has a wrong span, root or trace", not wrong, wrong[:5])
-    # a span begins to be read when the types on the way have been met, some 20 ms each
-    live.check("nearly all are labelled", unlabelled <= within * 0.01 + 30, (unlabelled, within))
-    return within, rootless
+        found = []
+        for mode, prefix in (("cpu", "work_"), ("wall", "wait_")):
+            live.record("-p", process.pid, "-d", 5, "-r", rate, "-m", mode, "-o", file)
+            found.append((mode, *judge(file, prefix)))
+    for mode, within, unlabelled, rootless, wrong in found:
+        live.check(f"{tracer} of {' '.join(packages)}, {mode}: samples inside requests are plenty", within > 200, within)
+        live.check("none of them has a wrong span, root or trace", not wrong, wrong[:5])
+        # a span begins to be read when the types on the way have been met, some 20 ms each
+        live.check("nearly all are labelled", unlabelled <= within * 0.01 + 30, (unlabelled, within))
+        print(f"     {within} samples, {unlabelled} without a label, {rootless} without a root", flush=True)
+    return found[0][1], found[0][3]
 
 
 def each(packages, tracer):

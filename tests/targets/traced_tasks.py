@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests under real tracers, interleaved on one event loop: traced_tasks.py SITE ddtrace|otel|both. What burns CPU for a request
-is a function whose name tells the span that must be active: work_<span id>_<local root id>_<trace id>, in hex; 0: none."""
+is a function whose name tells the span that must be active: work_<span id>_<local root id>_<trace id>, in hex; 0: none. What waits is a coroutine
+wait_... likewise."""
 import asyncio
 import functools
 import os
@@ -13,7 +14,7 @@ sys.path[:0] = SITE.split(":")
 os.environ.update(DD_INSTRUMENTATION_TELEMETRY_ENABLED="false", DD_REMOTE_CONFIGURATION_ENABLED="false",
                   DD_TRACE_STARTUP_LOGS="false", DD_TRACE_AGENT_URL="http://127.0.0.1:9", OTEL_PYTHON_CONTEXT="contextvars_context")
 
-CONCURRENT, SLICE_S = 40, 0.0004
+CONCURRENT, SLICE_S, WAIT_S = 40, 0.0004, 0.02
 
 
 @functools.lru_cache(maxsize=4096)
@@ -21,6 +22,14 @@ def worker(name):
     """A function of that name."""
     namespace = {"perf_counter": time.perf_counter}
     exec(f"def {name}(end):\n    n = 0\n    while perf_counter() < end:\n        n += 1\n    return n", namespace)  # pylint: disable=exec-used
+    return namespace[name]
+
+
+@functools.lru_cache(maxsize=4096)
+def waiter(name):
+    """A coroutine function of that name."""
+    namespace = {"sleep": asyncio.sleep}
+    exec(f"async def {name}(seconds):\n    await sleep(seconds)", namespace)  # pylint: disable=exec-used
     return namespace[name]
 
 
@@ -32,7 +41,7 @@ async def turns(span, root, trace):
     """Slices of CPU, and others' turns between them."""
     for _ in range(random.randrange(1, 5)):
         burn(span, root, trace)
-        await asyncio.sleep(0)
+        await waiter(f"wait_{span:x}_{root:x}_{trace:x}")(random.choice((0, WAIT_S)))
 
 
 def ddtrace_requests():

@@ -123,6 +123,7 @@ void cs_target_free(struct cs_target *target)
 		close(target->pidfd);
 	cs_probes_detach(target->probe);
 	cs_tasks_free(target->tasks);
+	cs_span_walk_free(target->span_walk);
 	cs_sleepers_free(target->sleepers);
 	cs_mem_free(target->mem);
 	cs_target_forget_codes(target);
@@ -135,6 +136,7 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 {
 	cs_probes_detach(TAKE_PTR(target->probe));
 	cs_tasks_free(TAKE_PTR(target->tasks));
+	cs_span_walk_free(TAKE_PTR(target->span_walk));
 	cs_sleepers_free(TAKE_PTR(target->sleepers));
 	cs_mem_forget(target->mem);
 	cs_target_forget_codes(target);
@@ -229,6 +231,7 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	if (err || !target->asyncio.loaded)
 		return err;
 	cs_tasks_free(TAKE_PTR(target->tasks));
+	cs_span_walk_free(TAKE_PTR(target->span_walk));
 	err = cs_tasks_new(&target->interp, &target->asyncio, &target->tasks);
 	target->described = false;
 	return err;
@@ -275,18 +278,47 @@ static int refresh_tracers(struct cs_target *target, struct cs_probes *probes, u
 	return tell_tracers(target, probes);
 }
 
-void cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type)
+bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type)
 {
 	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
 	uint64_t now_ns = cs_now_ns();
 
+	if (target->interp.state != CS_INTERP_READY)
+		return false;
 	/* a process may have any number of types, and lets us look for them only so often */
-	if (target->interp.state != CS_INTERP_READY || now_ns - target->met_ns < TYPE_MET_NS)
-		return;
+	if (now_ns - target->met_ns < TYPE_MET_NS)
+		return true;
 	target->met_ns = now_ns;
 	cs_mem_forget(target->mem);
-	if (cs_tracers_meet(&ctx, &target->tracers, type))
-		tell_tracers(target, probes);
+	if (!cs_tracers_meet(&ctx, &target->tracers, type))
+		return false;
+	tell_tracers(target, probes);
+	return true;
+}
+
+static bool read_span(void *arg, struct cs_mem *mem, uint64_t context, struct cs_active_span *ret)
+{
+	return cs_span_walk_read(arg, mem, context, ret);
+}
+
+int cs_target_use_spans(struct cs_target *target)
+{
+	if (target->span_walk || !target->tasks || !target->tracers.row.nvars)
+		return 0;
+	if (cs_span_walk_new(&target->interp, &target->tracers.row, &target->span_walk))
+		return -ENOMEM;
+	target->span_source = (struct cs_span_source){read_span, target->span_walk};
+	cs_tasks_use_spans(target->tasks, &target->span_source);
+	return 0;
+}
+
+void cs_target_meet_stranger(struct cs_target *target, struct cs_probes *probes)
+{
+	uint64_t type = target->span_walk ? cs_span_walk_stranger(target->span_walk) : 0;
+
+	/* what was read without knowing it is read again, even if nothing has run since */
+	if (type && cs_target_meet_type(target, probes, type))
+		cs_tasks_use_spans(target->tasks, &target->span_source);
 }
 
 struct telling {

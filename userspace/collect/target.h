@@ -14,6 +14,7 @@
 #include "collect/probes.h"
 #include "collect/sleepers.h"
 #include "collect/thread_names.h"
+#include "collect/walk_user.h"
 #include "core/buf.h"
 #include "proc/mem.h"
 #include "python/interp.h"
@@ -40,8 +41,10 @@ struct cs_target {
 	struct cs_asyncio asyncio;
 	struct cs_tracer_list tracers;
 	struct cs_mem *mem;
-	struct cs_tasks *tasks;       /* NULL until asyncio is loaded */
-	struct cs_sleepers *sleepers; /* NULL where the kernel visits them */
+	struct cs_tasks *tasks;         /* NULL until asyncio is loaded */
+	struct cs_span_walk *span_walk; /* reads its tasks' spans; NULL until there is a tracer */
+	struct cs_span_source span_source; /* the same, as passes know it */
+	struct cs_sleepers *sleepers;      /* NULL where the kernel visits them */
 	struct cs_probe_link *probe;
 	struct cs_code_seen *codes;
 	struct cs_code_seen *wanted; /* those to be looked at in this turn */
@@ -108,8 +111,17 @@ int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t 
 /* Did it begin only just now, or map something that matters, so that an interpreter or asyncio may be ready at any moment? */
 bool cs_target_young(const struct cs_target *target, uint64_t now_ns);
 
-/* The kernel side met an object on the way to a span whose type it does not know. */
-void cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type);
+/*
+ * On the way to a span an object was met whose type is not known. Returns whether it is now, or will be when it is met again later: what was
+ * read should be read again.
+ */
+bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type);
+
+/* Have passes read the spans of suspended tasks, if the process has a tracer. Returns 0 or -ENOMEM. */
+int cs_target_use_spans(struct cs_target *target);
+
+/* After a pass: one of its tasks' spans may be of a type that was not known. */
+void cs_target_meet_stranger(struct cs_target *target, struct cs_probes *probes);
 
 /* The process has become another program: forget everything known of it. */
 void cs_target_forget(struct cs_target *target, uint64_t now_ns);

@@ -126,7 +126,10 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 	if (visit->instants)
 		cs_tasks_use_instants(target->tasks, cs_instants_source(visit->instants),
 				      COPY_TRIES);
+	if (cs_target_use_spans(target))
+		return -ENOMEM;
 	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, out, &result);
+	cs_target_meet_stranger(target, visit->probes);
 	target->pass_at_ns = now + MAX(result.cpu_ns * budget * visit->ease,
 				       visit->every_ns - MIN(visit->every_ns, visit->turn_ns / 2));
 	visit->counters[CS_COUNTER_PASSES]++;

@@ -11,6 +11,9 @@
 
 /* What the walkers call a task is here the process's memory. */
 #define CS_READ(task, dst, size, src) cs_mem_read((struct cs_mem *)(task), src, dst, size)
+struct cs_walk;
+static const struct cs_tracers *tracers_of(const struct cs_walk *w);
+#define CS_TRACERS(w) tracers_of(w)
 #include "../../bpf/py_stack.bpf.h"
 
 #include "core/cleanup.h"
@@ -98,6 +101,57 @@ int cs_walk_thread(const struct cs_interp *interp, struct cs_mem *mem,
 	snprintf(w->ev.comm, sizeof(w->ev.comm), "%s", comm);
 	/* the frames follow the fixed part in the walk's memory, as the record wants them */
 	return cs_buf_append(out, &w->ev, size);
+}
+
+struct cs_span_walk {
+	struct cs_walk walk;
+	const struct cs_tracers *tracers; /* borrowed */
+};
+
+/* Only the walks over spans ask for it. */
+static const struct cs_tracers *tracers_of(const struct cs_walk *w)
+{
+	return ((const struct cs_span_walk *)w)->tracers;
+}
+
+int cs_span_walk_new(const struct cs_interp *interp, const struct cs_tracers *tracers,
+		     struct cs_span_walk **ret)
+{
+	struct cs_span_walk *span_walk = calloc(1, sizeof(*span_walk));
+
+	if (!span_walk)
+		return -ENOMEM;
+	span_walk->tracers = tracers;
+	walk_record(&span_walk->walk, CS_EV_STACK, 0);
+	walk_begin(&span_walk->walk, &interp->info, (__u32)interp->pid, 0);
+	*ret = span_walk;
+	return 0;
+}
+
+void cs_span_walk_free(struct cs_span_walk *span_walk)
+{
+	free(span_walk);
+}
+
+bool cs_span_walk_read(struct cs_span_walk *span_walk, struct cs_mem *mem, uint64_t context,
+		       struct cs_active_span *ret)
+{
+	struct cs_walk *w = &span_walk->walk;
+
+	w->context = context;
+	w->span.span.span_id = 0;
+	w->span_failed = 0;
+	py_span_find(w, (struct task_struct *)mem, 0);
+	*ret = w->span.span;
+	return ret->span_id != 0;
+}
+
+uint64_t cs_span_walk_stranger(struct cs_span_walk *span_walk)
+{
+	uint64_t type = span_walk->walk.met_type;
+
+	span_walk->walk.met_type = 0;
+	return type;
 }
 
 bool cs_walk_same(const struct cs_buf *a, const struct cs_buf *b)

@@ -12,6 +12,7 @@
 #include "core/buf.h"
 #include "proc/mem.h"
 #include "python/interp.h"
+#include "python/tracer.h"
 
 /* One thread state of an interpreter. */
 struct cs_tstate {
@@ -28,6 +29,21 @@ int cs_walk_status(const struct cs_buf *record);
 
 /* Do two such records tell of the same stack and running task? */
 bool cs_walk_same(const struct cs_buf *a, const struct cs_buf *b);
+
+/* Reads the spans that are active in Contexts of one process. */
+struct cs_span_walk;
+
+/* tracers (borrowed) is what is known of the process's. Returns 0 or -ENOMEM. */
+int cs_span_walk_new(const struct cs_interp *interp, const struct cs_tracers *tracers,
+		     struct cs_span_walk **ret);
+void cs_span_walk_free(struct cs_span_walk *span_walk);
+
+/* Read the span that is active in the Context at this address. Returns whether there is one. */
+bool cs_span_walk_read(struct cs_span_walk *span_walk, struct cs_mem *mem, uint64_t context,
+		       struct cs_active_span *ret);
+
+/* The type of an object that stood in the way since the last call and that the tracers do not know; 0: none. */
+uint64_t cs_span_walk_stranger(struct cs_span_walk *span_walk);
 
 /*
  * Append a CS_EV_STACK record (origin wall) of the thread. The caller makes sure that it does not run, or says that it

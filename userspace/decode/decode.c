@@ -209,9 +209,9 @@ static int decode_origin(struct record *rec, struct cs_event *ret)
 	return wire->waiter.task ? decode_running(rec, &wire->waiter, &ret->origin) : -EBADMSG;
 }
 
-static int decode_span(struct record *rec, struct cs_event *ret)
+static int take_span(struct record *rec, const struct cs_active_span *wire,
+		     struct cs_event_span *ret)
 {
-	const struct cs_active_span *wire = &((const struct cs_ev_span *)rec->fixed)->span;
 	const unsigned int flags = CS_SPANF_ROOT | CS_SPANF_ROOT_DERIVED | CS_SPANF_PROPAGATED |
 				   CS_SPANF_ENDED | CS_SPANF_TYPE_CUT | CS_SPANF_TYPE_UNREADABLE;
 	struct cs_buf *out = scratch_text(rec->decoder);
@@ -220,7 +220,7 @@ static int decode_span(struct record *rec, struct cs_event *ret)
 	if (!wire->span_id || wire->kind < CS_TRACER_DDTRACE || wire->kind > CS_TRACER_OTEL ||
 	    wire->type_bytes > sizeof(wire->type))
 		return -EBADMSG;
-	ret->span = (struct cs_event_span){
+	*ret = (struct cs_event_span){
 		.span_id = wire->span_id,
 		.root_id = wire->root_id,
 		.parent_id = wire->parent_id,
@@ -234,8 +234,13 @@ static int decode_span(struct record *rec, struct cs_event *ret)
 	if (!err && wire->flags & CS_SPANF_TYPE_CUT)
 		err = cs_buf_append_str(out, "...");
 	if (!err && out->len)
-		ret->span.type = (struct cs_text){out->data, out->len};
+		ret->type = (struct cs_text){out->data, out->len};
 	return err;
+}
+
+static int decode_span(struct record *rec, struct cs_event *ret)
+{
+	return take_span(rec, &((const struct cs_ev_span *)rec->fixed)->span, &ret->span);
 }
 
 static int decode_same(struct record *rec, struct cs_event *ret)
@@ -328,6 +333,7 @@ static int decode_task(struct record *rec, struct cs_event *ret)
 	const unsigned int flags =
 		CS_TASKF_CHAIN_CUT | CS_TASKF_CHAIN_UNREADABLE | CS_TASKF_WAITERS_CUT;
 	const struct cs_ev_task *wire = rec->fixed;
+	const struct cs_active_span *span = NULL;
 	struct cs_event_task *task = &ret->task;
 	int err;
 
@@ -345,6 +351,10 @@ static int decode_task(struct record *rec, struct cs_event *ret)
 	if (!task->frames)
 		return -EBADMSG;
 	err = take_links(rec, wire->nlinks, task);
+	if (!err && wire->hdr.flags & CS_TASKF_SPAN) {
+		span = take(rec, 1, sizeof(*span));
+		err = span ? take_span(rec, span, &task->span) : -EBADMSG;
+	}
 	if (!err)
 		err = take_text(rec, wire->name_len, UINT16_MAX, &task->name);
 	return err ? err : take_text(rec, wire->leaf_len, UINT16_MAX, &task->leaf);

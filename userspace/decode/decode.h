@@ -72,6 +72,19 @@ struct cs_event_code {
 	size_t linetable_len;
 };
 
+/*
+ * The span that is active somewhere. CS_EV_SPAN: in the CS_EV_STACK of the same thread with the same time, which follows.
+ */
+struct cs_event_span {
+	uint64_t span_id;            /* 0: there is none; never in a CS_EV_SPAN */
+	uint64_t root_id;            /* of the local root; 0: not known */
+	uint64_t parent_id;          /* 0: not known, or none in this process */
+	uint64_t trace_hi, trace_lo; /* both 0: not known */
+	enum cs_tracer_kind kind;
+	unsigned int flags;  /* enum cs_span_flags */
+	struct cs_text type; /* the local root's; empty if it has none */
+};
+
 struct cs_event_task {
 	uint64_t task, coro, waiter, loop;
 	enum cs_task_state state;
@@ -81,6 +94,7 @@ struct cs_event_task {
 	uint32_t nframes;
 	const struct cs_task_link *links;
 	uint32_t nlinks;
+	struct cs_event_span span; /* active in its context */
 };
 
 struct cs_event_pass {
@@ -118,17 +132,6 @@ struct cs_event_native { /* the native frames of the thread's CS_EV_STACK of the
 struct cs_event_stats {
 	const uint64_t *counters; /* n of them; missing ones are 0 */
 	uint32_t n;               /* at most CS_COUNTER_MAX_ */
-};
-
-/* CS_EV_SPAN: the span that was active in the CS_EV_STACK of the same thread with the same time, which follows. */
-struct cs_event_span {
-	uint64_t span_id;            /* not 0 */
-	uint64_t root_id;            /* of the local root; 0: not known */
-	uint64_t parent_id;          /* 0: not known, or none in this process */
-	uint64_t trace_hi, trace_lo; /* both 0: not known */
-	enum cs_tracer_kind kind;
-	unsigned int flags;  /* enum cs_span_flags */
-	struct cs_text type; /* the local root's; empty if it has none */
 };
 
 struct cs_event {

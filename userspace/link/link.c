@@ -40,9 +40,11 @@ _Static_assert(SPANS == 1u << 16, "place() gives 16 bits");
 
 void cs_spans_feed(struct cs_spans *spans, const struct cs_event *event)
 {
-	const struct cs_event_span *span = &event->span;
+	const struct cs_event_span *span = event->kind == CS_EV_SPAN   ? &event->span
+					   : event->kind == CS_EV_TASK ? &event->task.span
+								       : NULL;
 
-	if (event->kind != CS_EV_SPAN)
+	if (!span || !span->span_id)
 		return;
 	spans->items[place(event->pid, span->span_id)] = (struct seen){
 		.span_id = span->span_id,

@@ -23,6 +23,7 @@ static const struct {
 	{"_loop", offsetof(struct cs_pytask, loop)},
 	{"_name", offsetof(struct cs_pytask, name)},
 	{"_callbacks", offsetof(struct cs_pytask, callbacks)},
+	{"_context", offsetof(struct cs_pytask, context)},
 	{"_state", offsetof(struct cs_pytask, state)},
 };
 

@@ -27,7 +27,7 @@ struct cs_pytask_keys {
 
 /* Addresses of the attributes' values; 0: it has no such attribute. */
 struct cs_pytask {
-	uint64_t coro, waiter, loop, name, callbacks;
+	uint64_t coro, waiter, loop, name, callbacks, context;
 	uint64_t state;  /* only once it is done: until then the class has it */
 	uint64_t digest; /* of all its attributes */
 };

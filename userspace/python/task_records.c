@@ -36,8 +36,9 @@ static int append_task(const struct cs_task_records *records, const struct cs_wa
 	const struct cs_walk *walk = records->walk;
 	size_t frames_size = task->nframes * sizeof(struct cs_py_frame);
 	size_t links_size = task->nlinks * sizeof(struct cs_task_link);
-	size_t size = sizeof(struct cs_ev_task) + frames_size + links_size + task->name_len +
-		      task->leaf_len;
+	size_t span_size = task->flags & CS_TASKF_SPAN ? sizeof(*walk->spans) : 0;
+	size_t size = sizeof(struct cs_ev_task) + frames_size + links_size + span_size +
+		      task->name_len + task->leaf_len;
 	struct cs_ev_task *ev;
 	uint32_t at = task->first;
 	char *text;
@@ -64,6 +65,9 @@ static int append_task(const struct cs_task_records *records, const struct cs_wa
 	if (links_size)
 		memcpy(text, walk->links + task->link_at, links_size);
 	text += links_size;
+	if (span_size)
+		memcpy(text, walk->spans + task->span_at, span_size);
+	text += span_size;
 	if (task->name_len)
 		memcpy(text, walk->texts.data + task->name_at, task->name_len);
 	if (task->leaf_len)

@@ -68,7 +68,8 @@ struct cs_tasks {
 	unsigned int restless;   /* passes in a row that found no rest */
 	bool in_task;            /* the last reading was of a copy made in the loop's thread */
 	struct cs_instant_reader instants;
-	unsigned int tries; /* copies of one pass */
+	unsigned int tries;                 /* copies of one pass */
+	const struct cs_span_source *spans; /* NULL: nobody asks for them */
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -88,8 +89,8 @@ static uint64_t now_ns(void)
 static bool layout_is_sane(const struct cs_py_offsets *off)
 {
 	const uint32_t fields[] = {
-		off->future_loop, off->task_fut_waiter,  off->task_coro,       off->task_name,
-		off->object_type, off->future_callback0, off->future_callbacks};
+		off->future_loop, off->task_fut_waiter,  off->task_coro,        off->task_name,
+		off->object_type, off->future_callback0, off->future_callbacks, off->task_context};
 
 	if (off->task_size > CS_TASK_CHUNK || off->weakref_object + 8 > CS_WALK_WEAKREF_CHUNK)
 		return false;
@@ -143,6 +144,12 @@ void cs_tasks_use_instants(struct cs_tasks *tasks, const struct cs_instant_sourc
 	tasks->tries = tries;
 }
 
+void cs_tasks_use_spans(struct cs_tasks *tasks, const struct cs_span_source *source)
+{
+	tasks->spans = source;
+	tasks->still = false;
+}
+
 void cs_tasks_limit(struct cs_tasks *tasks, uint32_t most)
 {
 	tasks->most = tasks->usual = most;
@@ -187,8 +194,11 @@ static bool is_copied(void *arg)
 /* twice: it is not at rest, or not known whether. Returns what cs_walk_read returns. */
 static int read_once(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, bool twice)
 {
-	const struct cs_walk_plan plan = {
-		.share = &tasks->share, .twice = twice, .quiet = is_quiet, .arg = tasks->quiet};
+	const struct cs_walk_plan plan = {.share = &tasks->share,
+					  .twice = twice,
+					  .quiet = is_quiet,
+					  .arg = tasks->quiet,
+					  .spans = tasks->spans};
 
 	tasks->walk_ns = now_ns();
 	return cs_walk_read(&tasks->walk, ctx, &tasks->asyncio, &plan);
@@ -223,7 +233,8 @@ static int read_now(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, bool
 /* Read a copy. Returns 0, or an error if it lacks something that had to be read. */
 static int read_copy(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint32_t tid)
 {
-	const struct cs_walk_plan plan = {.share = &tasks->share, .quiet = is_copied};
+	const struct cs_walk_plan plan = {
+		.share = &tasks->share, .quiet = is_copied, .spans = tasks->spans};
 	int err = cs_instant_begin(&tasks->instants, ctx->mem, tid), lacking;
 
 	if (err)

@@ -22,6 +22,7 @@
 #include "proc/mem.h"
 #include "python/instant.h"
 #include "python/interp.h"
+#include "python/tracer.h"
 
 struct cs_tasks; /* what is remembered of one process between passes */
 
@@ -39,6 +40,9 @@ static inline void cs_tasks_freep(struct cs_tasks **tasks)
  */
 void cs_tasks_use_instants(struct cs_tasks *tasks, const struct cs_instant_source *source,
 			   unsigned int tries);
+
+/* From now on, with the next pass, records tell the span that is active in a task's context. The source is borrowed. */
+void cs_tasks_use_spans(struct cs_tasks *tasks, const struct cs_span_source *source);
 
 struct cs_tasks_result {
 	uint32_t ntasks;

@@ -30,6 +30,13 @@ struct cs_tracer_list {
 	unsigned int n;
 };
 
+/* Who reads the span that is active in a Context: the kernel side's own walker, which collect/ runs. */
+struct cs_span_source {
+	/* Returns whether there is one. */
+	bool (*read)(void *arg, struct cs_mem *mem, uint64_t context, struct cs_active_span *ret);
+	void *arg;
+};
+
 /*
  * Find the tracers of the main interpreter. The list is that of the last time, or zeroes: what was met since (types) is kept as long as it
  * holds. Returns 0, or what cs_mem_read returns; the list is unchanged then.

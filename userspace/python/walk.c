@@ -40,6 +40,7 @@ void cs_walk_free(struct cs_walk *walk)
 	free(walk->frames);
 	free(walk->refs);
 	free(walk->links);
+	free(walk->spans);
 	cs_entries_free(&walk->entries);
 	cs_mem_free(walk->again);
 	cs_buf_free(&walk->texts);
@@ -170,6 +171,7 @@ static void take_fields(const struct cs_py_offsets *off, const char *chunk,
 	task->name = cs_pyobj_word(chunk, off->task_name);
 	task->callback0 = cs_pyobj_word(chunk, off->future_callback0);
 	task->callbacks = cs_pyobj_word(chunk, off->future_callbacks);
+	task->context = cs_pyobj_word(chunk, off->task_context);
 	task->bytes = cs_digest(0, chunk + off->object_type, off->task_size - off->object_type);
 }
 
@@ -196,6 +198,7 @@ static int read_python_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx
 	task->loop = found.loop;
 	task->name = found.name;
 	task->callbacks = found.callbacks;
+	task->context = found.context;
 	task->bytes = found.digest;
 	if (found.state && !cs_pyobj_str_equals(ctx, found.state, "PENDING"))
 		task->coro = 0;
@@ -463,6 +466,29 @@ static int find_all_links(struct cs_walk *walk, size_t first, size_t end)
 	return err;
 }
 
+/* The spans that are active in the contexts of tasks first to end. A running one's is its thread's. Returns 0 or -ENOMEM. */
+static int read_spans(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		      const struct cs_span_source *source, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++) {
+		struct cs_walk_task *task = &walk->tasks[i];
+		struct cs_active_span *span;
+
+		if (!task->state || task->state == CS_TASK_DONE || task->state == CS_TASK_RUNNING ||
+		    !task->context)
+			continue;
+		if (RESERVE(walk->spans, walk->spans_cap, walk->nspans + 1))
+			return -ENOMEM;
+		span = &walk->spans[walk->nspans];
+		if (!source->read(source->arg, ctx->mem, task->context, span))
+			continue;
+		task->span_at = (uint32_t)walk->nspans++;
+		task->flags |= CS_TASKF_SPAN;
+		task->digest = cs_digest(task->digest, span, sizeof(*span));
+	}
+	return 0;
+}
+
 /* Ask for all that tasks first to end were read from, past what is cached. Returns 0 or -ENOMEM. */
 static int want_again(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, size_t first,
 		      size_t end)
@@ -561,6 +587,8 @@ static int read_all_blocks(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		err = read_block(walk, ctx, asyncio, at, end);
 		if (!err)
 			err = find_all_links(walk, at, end);
+		if (!err && plan->spans)
+			err = read_spans(walk, ctx, plan->spans, at, end);
 		if (!err && !walk->twice)
 			walk->twice = !plan->quiet(plan->arg);
 		if (!err && walk->twice)
@@ -590,7 +618,8 @@ int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	cs_mem_renew(ctx->mem);
 	cs_pytask_begin(&walk->keys);
 	want_fixed(walk, ctx, asyncio);
-	walk->ntasks = walk->nframes = walk->nwrappers = walk->nlinks = walk->texts.len = 0;
+	walk->ntasks = walk->nframes = walk->nwrappers = walk->nlinks = walk->nspans =
+		walk->texts.len = 0;
 	err = cs_entries_read(&walk->entries, ctx, asyncio);
 	walk->ndropped = walk->entries.nleft;
 	if (err)

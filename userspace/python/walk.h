@@ -18,6 +18,7 @@
 #include "python/objects.h"
 #include "python/pytask.h"
 #include "python/share.h"
+#include "python/tracer.h"
 #include "python/types.h"
 #include "python/waiters.h"
 
@@ -26,11 +27,13 @@ struct cs_walk_task {
 	uint64_t digest;               /* of all that its record says */
 	uint64_t bytes;                /* of its own bytes, said or not */
 	uint64_t callback0, callbacks; /* see struct cs_waited */
+	uint64_t context;
 	uint64_t next;        /* object of the await chain to look at next; 0: the chain ends */
 	uint32_t first, last; /* its frames, as indices into cs_walk.frames */
 	uint32_t nframes;
 	uint32_t name_at, leaf_at; /* texts of name and leaf type, offsets into cs_walk.texts */
 	uint32_t link_at;          /* its links, nlinks of them, an index into cs_walk.links */
+	uint32_t span_at; /* index into cs_walk.spans, if its flags say that there is one */
 	uint16_t name_len, leaf_len;
 	uint16_t flags; /* enum cs_task_flags */
 	uint8_t state;  /* enum cs_task_state; 0: dropped */
@@ -64,6 +67,8 @@ struct cs_walk {
 	uint32_t active[CS_WALK_BLOCK]; /* tasks whose chains are being followed */
 	struct cs_task_link *links;     /* who waits, in other ways than by an await */
 	size_t nlinks, links_cap;
+	struct cs_active_span *spans; /* of the tasks that have one */
+	size_t nspans, spans_cap;
 	struct cs_buf texts;
 	uint32_t ndropped;
 	struct cs_types types;      /* met in this reading */
@@ -80,6 +85,7 @@ struct cs_walk_plan {
 	/* Has nothing run in the process since the reading began? Asked after each block, until it says no. */
 	bool (*quiet)(void *arg);
 	void *arg;
+	const struct cs_span_source *spans; /* NULL: nobody asks for spans */
 };
 
 void cs_walk_free(struct cs_walk *walk);

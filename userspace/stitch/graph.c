@@ -37,6 +37,7 @@ static void task_unref(struct cs_task *task)
 		free(task->name);
 		free(task->leaf);
 		free(task->links);
+		free(task->span);
 		free(task->frames.items);
 		free(task->creation.items);
 		free(task);
@@ -227,6 +228,20 @@ struct cs_task *cs_graph_running(struct cs_graph *graph, const struct cs_event_r
 	return task;
 }
 
+static int set_span(struct cs_task *task, const struct cs_event_span *span)
+{
+	if (!span->span_id) {
+		free(TAKE_PTR(task->span));
+		return 0;
+	}
+	if (!task->span)
+		task->span = malloc(sizeof(*task->span));
+	if (!task->span)
+		return -ENOMEM;
+	cs_kept_span_set(task->span, span);
+	return 0;
+}
+
 int cs_graph_update(struct cs_graph *graph, uint64_t ts_ns, const struct cs_event_task *event,
 		    uint32_t tid)
 {
@@ -253,7 +268,7 @@ int cs_graph_update(struct cs_graph *graph, uint64_t ts_ns, const struct cs_even
 	if (!event->leaf.len)
 		free(TAKE_PTR(task->leaf));
 	if (set_text(&task->name, event->name) || set_text(&task->leaf, event->leaf) ||
-	    set_links(task, event->links, event->nlinks))
+	    set_links(task, event->links, event->nlinks) || set_span(task, &event->span))
 		return -ENOMEM;
 	return set_frames(&task->frames, event->frames, event->nframes);
 }

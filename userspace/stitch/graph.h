@@ -12,6 +12,7 @@
 #include <uthash.h>
 
 #include "decode/decode.h"
+#include "stitch/kept_span.h"
 
 struct cs_frames {
 	struct cs_py_frame *items; /* owned; outermost first */
@@ -46,6 +47,7 @@ struct cs_task {
 	uint64_t loop;
 	uint32_t tid;
 	struct cs_frames frames;    /* of its coroutines while suspended */
+	struct cs_kept_span *span;  /* owned; active in its context while suspended; NULL: none */
 	uint64_t created_ns;        /* 0: before the capture */
 	struct cs_task *creator;    /* referenced; NULL: none or unknown */
 	struct cs_frames creation;  /* the creator's frames when it made this task */

@@ -181,10 +181,8 @@ static int stitch_thread(struct cs_stitch *stitch, struct cs_process *process,
 	int err = 0;
 
 	merge_natives(stitch, process, thread, stack, ts_ns);
-	if (active->span.span_id && active->ts_ns == ts_ns) {
-		active->span.type.str = active->type;
-		span = &active->span;
-	}
+	if (active->ts_ns == ts_ns)
+		span = cs_kept_span_get(&active->kept);
 	for (stitch->parts.tree = 0; !err && stitch->parts.tree < CS_TREE_MAX_;
 	     stitch->parts.tree++) {
 		if (stitch->trees & 1u << stitch->parts.tree)
@@ -259,7 +257,8 @@ static int feed_span(struct cs_process *process, const struct cs_event *event)
 
 	if (!thread)
 		return -ENOMEM;
-	cs_thread_set_span(thread, event);
+	thread->span.ts_ns = event->ts_ns;
+	cs_kept_span_set(&thread->span.kept, &event->span);
 	return 0;
 }
 
@@ -321,6 +320,7 @@ static int stitch_suspended(struct cs_stitch *stitch, struct cs_process *process
 		.tasks = process->every,
 		.task_id = task->addr,
 		.task_name = task->name,
+		.span = cs_kept_span_get(task->span),
 	};
 	struct cs_part *leaf;
 

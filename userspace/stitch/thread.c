@@ -46,19 +46,6 @@ void cs_threads_free(struct cs_thread **threads)
 		forget(threads, thread);
 }
 
-void cs_thread_set_span(struct cs_thread *thread, const struct cs_event *event)
-{
-	struct cs_thread_span *kept = &thread->span;
-	size_t len = event->span.type.len;
-
-	if (len > sizeof(kept->type))
-		len = sizeof(kept->type);
-	kept->ts_ns = event->ts_ns;
-	kept->span = event->span;
-	memcpy(kept->type, event->span.type.str, len);
-	kept->span.type.len = len;
-}
-
 int cs_thread_remember(struct cs_thread *thread, const struct cs_event_stack *stack)
 {
 	size_t frames = stack->nframes * sizeof(*stack->frames);

@@ -7,12 +7,12 @@
 #include <uthash.h>
 
 #include "decode/decode.h"
+#include "stitch/kept_span.h"
 
 /* The span that was active in the stack of this time. */
 struct cs_thread_span {
 	uint64_t ts_ns;
-	struct cs_event_span span; /* its type is `type` */
-	char type[2 * CS_SPAN_TYPE_BYTES + 4];
+	struct cs_kept_span kept;
 };
 
 struct cs_thread {
@@ -51,8 +51,6 @@ void cs_threads_free(struct cs_thread **threads);
 
 /* Free those that were not seen since then. */
 void cs_threads_forget(struct cs_thread **threads, uint64_t since_ns);
-/* Keep a copy of a span. */
-void cs_thread_set_span(struct cs_thread *thread, const struct cs_event *event);
 
 /* Keep a copy of the stack as the thread's last wall stack. Returns 0 or -ENOMEM. */
 int cs_thread_remember(struct cs_thread *thread, const struct cs_event_stack *stack);

@@ -602,6 +602,34 @@ static void test_task(void **state)
 	check_good(&wire_buf);
 }
 
+/* The span of a suspended task stands before its texts. */
+static void test_task_span(void **state)
+{
+	struct cs_active_span span = {
+		.span_id = 7, .kind = CS_TRACER_DDTRACE, .type_bytes = 3, .type = "web"};
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_task, wire, CS_EV_TASK);
+
+	wire->state = CS_TASK_WAITING;
+	wire->hdr.flags = CS_TASKF_SPAN;
+	wire->name_len = 6;
+	add(&wire_buf, &span, sizeof(span));
+	add(&wire_buf, "Task-1", 6);
+	check_good(&wire_buf);
+	assert_int_equal(event.task.flags, 0);
+	assert_int_equal(event.task.span.span_id, 7);
+	check_text(event.task.span.type, "web");
+	check_text(event.task.name, "Task-1");
+	check_cuts(&wire_buf);
+	wire->hdr.flags = 0;
+	check_good(&wire_buf);
+	assert_int_equal(event.task.span.span_id, 0);
+	wire->hdr.flags = CS_TASKF_SPAN;
+	((struct cs_active_span *)(wire_buf.data + sizeof(*wire)))->span_id = 0;
+	check_bad(&wire_buf);
+}
+
 static void test_task_links(void **state)
 {
 	static const struct cs_task_link links[] = {
@@ -824,6 +852,7 @@ int main(void)
 		cmocka_unit_test(test_code),
 		cmocka_unit_test(test_task),
 		cmocka_unit_test(test_task_links),
+		cmocka_unit_test(test_task_span),
 		cmocka_unit_test(test_pass),
 		cmocka_unit_test(test_mapping_and_ksym),
 		cmocka_unit_test(test_thread),

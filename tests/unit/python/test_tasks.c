@@ -255,6 +255,68 @@ static void links_are_part_of_the_record(void **state)
 	world_end(&world);
 }
 
+/* Says that the span in a Context is the Context's first word, and notes which were asked for. */
+static bool read_made_span(void *arg, struct cs_mem *mem, uint64_t context,
+			   struct cs_active_span *ret)
+{
+	unsigned int *asked = arg;
+	uint64_t id = 0;
+
+	++*asked;
+	cs_mem_read_u64(mem, context, &id);
+	*ret = (struct cs_active_span){.kind = CS_TRACER_DDTRACE, .span_id = id};
+	return id != 0;
+}
+
+static const struct cs_active_span *span_of(const struct world *world, uint64_t task)
+{
+	const struct cs_ev_task *ev = task_record(world, task);
+
+	assert_non_null(ev);
+	return ev->hdr.flags & CS_TASKF_SPAN ? (const void *)&ev->frames[ev->nframes] : NULL;
+}
+
+/* The span of a task's context is part of its record; nobody reads a running task's. */
+static void spans_are_part_of_the_record(void **state)
+{
+	unsigned int asked = 0;
+	const struct cs_span_source source = {read_made_span, &asked};
+	const struct cs_py_offsets *off;
+	uint64_t tasks[2], context;
+	struct world world;
+
+	world_begin(&world, 13);
+	off = &world.made.interp.info.off;
+	context = made_object(&world.made, world.leaf_type, 64);
+	made_put(&world.made, context, 0, 77);
+	for (int i = 0; i < 2; i++) {
+		tasks[i] = made_task(&world,
+				     made_coro(&world, world.made.interp.type_coro, i ? 0 : -1,
+					       made_leaf(&world)),
+				     made_str(&world.made, "name"), 0);
+		made_put(&world.made, tasks[i], off->task_context, context);
+	}
+	world_watch(&world, tasks, 2, 8);
+	assert_int_equal(world_pass(&world), 0);
+	assert_null(span_of(&world, tasks[0]));
+	cs_tasks_use_spans(world.tasks, &source);
+	assert_int_equal(world_pass(&world), 0);
+	assert_int_equal(asked, 1);
+	assert_int_equal(span_of(&world, tasks[0])->span_id, 77);
+	assert_memory_equal(span_of(&world, tasks[0]) + 1, "name_asyncio.FutureIter", 23);
+	assert_null(task_record(&world, tasks[1]));
+	/* the same again is no news; another span is */
+	cs_tasks_use_spans(world.tasks, &source);
+	assert_int_equal(world_pass(&world), 0);
+	assert_int_equal(asked, 2);
+	assert_null(task_record(&world, tasks[0]));
+	made_put(&world.made, context, 0, 0);
+	cs_tasks_use_spans(world.tasks, &source);
+	assert_int_equal(world_pass(&world), 0);
+	assert_null(span_of(&world, tasks[0]));
+	world_end(&world);
+}
+
 static void states_come_from_the_outermost_coroutine(void **state)
 {
 	static const enum cs_task_state expected[] = {CS_TASK_CREATED, CS_TASK_RUNNING,
@@ -742,6 +804,7 @@ int main(void)
 		cmocka_unit_test(of_many_a_share_is_read),
 		cmocka_unit_test(what_left_is_told_later),
 		cmocka_unit_test(links_are_part_of_the_record),
+		cmocka_unit_test(spans_are_part_of_the_record),
 		cmocka_unit_test(states_come_from_the_outermost_coroutine),
 		cmocka_unit_test(generators_are_followed_in_an_await_only),
 		cmocka_unit_test(cycles_and_broken_chains_are_marked),

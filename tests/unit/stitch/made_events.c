@@ -248,6 +248,9 @@ void made_task(struct made_stitch *made, const struct made_task *task)
 				.frames = frames,
 				.nframes = letters(task->frames, false, frames),
 				.links = task->links,
+				.span = {.span_id = task->span,
+					 .kind = CS_TRACER_DDTRACE,
+					 .type = text("web")},
 			},
 	};
 

@@ -98,6 +98,7 @@ struct made_task {
 	uint64_t coro;                           /* 0: task + 0x1000 */
 	uint32_t tid;                            /* 0: MADE_TID */
 	struct cs_task_link links[CS_MAX_LINKS]; /* as many as have a waiter */
+	uint64_t span;                           /* 0: none; its type is "web" */
 };
 void made_task(struct made_stitch *made, const struct made_task *task);
 #define MADE_TASK(made, ...) made_task(made, &(const struct made_task){__VA_ARGS__})

@@ -101,13 +101,33 @@ static void test_trees(void **state)
 	expect(made, 5, "web");
 }
 
+/* A suspended task has the span of its own context, as its last record tells it. */
+static void test_suspended(void **state)
+{
+	struct made_stitch *made = *state;
+
+	MADE_TASK(made, .task = 0x7000, .frames = "a", .ts_ns = 10, .span = 5);
+	MADE_PASS(made, 10, 0, 0x7000);
+	made_pass_again(made, 20);
+	made_span(made, 30, 0, 6, "other");
+	MADE_STACK(made, .frames = "ab", .ts_ns = 30);
+	expect(made, 6, "other");
+	made_pass_again(made, 40);
+	assert_int_equal(cs_stitch_settle(made->stitch, NULL), 0);
+	expect(made, 5, "web");
+	MADE_TASK(made, .task = 0x7000, .frames = "a", .ts_ns = 50);
+	MADE_PASS(made, 50, 0, 0x7000);
+	assert_int_equal(cs_stitch_settle(made->stitch, NULL), 0);
+	expect(made, 0, "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, made_setup, made_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_its_stack), TEST(test_other_thread), TEST(test_lost_stack),
-		TEST(test_same),      TEST(test_trees),
+		TEST(test_same),      TEST(test_trees),        TEST(test_suspended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
