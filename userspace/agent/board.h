@@ -30,4 +30,4 @@ void cs_board_set(struct cs_board *board, const struct cs_board_state *state);
 struct cs_board_state cs_board_get(struct cs_board *board);
 
 /* A struct cs_figure_source's each. */
-void cs_board_figures(void *board, cs_figure_fn *fn, void *ctx);
+void cs_board_figures(void *source, cs_figure_fn *fn, void *ctx);

@@ -52,20 +52,19 @@ static const char *text_of(const yaml_node_t *node)
 	return text;
 }
 
-/* The option that a key names. */
-static int find_option(struct reading *reading, const yaml_node_t *key,
-		       const struct cs_option **ret)
+/* The option that a key names, or NULL: there is none, which is said in why. */
+static const struct cs_option *find_option(struct reading *reading, const yaml_node_t *key)
 {
-	const char *name = text_of(key), *near;
+	const char *name = text_of(key), *near = NULL;
+	const struct cs_option *option = name ? cs_option_find(name, &near) : NULL;
 
 	if (!name)
-		return refuse(reading, line_of(key), "a key is not a plain text");
-	*ret = cs_option_find(name, &near);
-	if (*ret)
-		return 0;
-	return near ? refuse(reading, line_of(key), "no option '%.40s': did you mean '%s'?", name,
-			     near)
-		    : refuse(reading, line_of(key), "no option '%.40s'", name);
+		refuse(reading, line_of(key), "a key is not a plain text");
+	else if (!option && near)
+		refuse(reading, line_of(key), "no option '%.40s': did you mean '%s'?", name, near);
+	else if (!option)
+		refuse(reading, line_of(key), "no option '%.40s'", name);
+	return option;
 }
 
 /* "KEY: VALUE" below an option that takes KEY=VALUE */
@@ -139,16 +138,17 @@ static bool is_again(struct reading *reading, const yaml_node_t *mapping,
 	return false;
 }
 
-/* The mapping's next option; the caller knows what it may be. */
-static int next_option(struct reading *reading, const yaml_node_t *mapping,
-		       const yaml_node_pair_t *pair, const struct cs_option **ret)
+/* The mapping's next option; NULL: it is refused, see why. The caller knows which it may be. */
+static const struct cs_option *next_option(struct reading *reading, const yaml_node_t *mapping,
+					   const yaml_node_pair_t *pair)
 {
 	const yaml_node_t *key = yaml_document_get_node(&reading->document, pair->key);
-	int err = find_option(reading, key, ret);
+	const struct cs_option *option = find_option(reading, key);
 
-	if (!err && is_again(reading, mapping, pair, (*ret)->name))
-		return refuse(reading, line_of(key), "%s is there twice", (*ret)->name);
-	return err;
+	if (!option || !is_again(reading, mapping, pair, option->name))
+		return option;
+	refuse(reading, line_of(key), "%s is there twice", option->name);
+	return NULL;
 }
 
 /* A destination with options of its own. */
@@ -161,11 +161,13 @@ static int read_destination(struct reading *reading, const yaml_node_t *mapping)
 	int err = 0;
 
 	for (pair = mapping->data.mapping.pairs.start; !err && pair < end; pair++) {
-		err = next_option(reading, mapping, pair, &option);
-		if (!err && option->of != CS_OF_DESTINATION)
+		option = next_option(reading, mapping, pair);
+		if (!option)
+			return -EINVAL;
+		if (option->of != CS_OF_DESTINATION)
 			err = refuse(reading, line_of(mapping), "%s is no option of a destination",
 				     option->name);
-		if (!err && option == cs_option_to)
+		if (option == cs_option_to)
 			to = yaml_document_get_node(&reading->document, pair->value);
 	}
 	if (!err && !to)
@@ -173,8 +175,8 @@ static int read_destination(struct reading *reading, const yaml_node_t *mapping)
 	if (!err)
 		err = begin_destination(reading, to, &place);
 	for (pair = mapping->data.mapping.pairs.start; !err && place && pair < end; pair++) {
-		err = next_option(reading, mapping, pair, &option);
-		if (!err && option != cs_option_to)
+		option = next_option(reading, mapping, pair);
+		if (option && option != cs_option_to)
 			err = read_value(reading, place, option,
 					 yaml_document_get_node(&reading->document, pair->value));
 	}
@@ -213,13 +215,13 @@ static int read_root(struct reading *reading)
 	for (pair = root->data.mapping.pairs.start; !err && pair < root->data.mapping.pairs.top;
 	     pair++) {
 		const yaml_node_t *value = yaml_document_get_node(&reading->document, pair->value);
-		const struct cs_option *option;
+		const struct cs_option *option = next_option(reading, root, pair);
 
-		err = next_option(reading, root, pair, &option);
-		if (!err)
-			err = option == cs_option_to
-				      ? read_destinations(reading, value)
-				      : read_value(reading, &reading->settings->all, option, value);
+		if (!option)
+			return -EINVAL;
+		err = option == cs_option_to
+			      ? read_destinations(reading, value)
+			      : read_value(reading, &reading->settings->all, option, value);
 	}
 	return err;
 }

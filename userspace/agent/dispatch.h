@@ -28,4 +28,4 @@ void cs_dispatch_put(struct cs_dispatch *dispatch, struct cs_profile *profile);
 void cs_dispatch_end(struct cs_dispatch *dispatch, uint64_t within_ns);
 
 /* A struct cs_figure_source's each. */
-void cs_dispatch_figures(void *dispatch, cs_figure_fn *fn, void *ctx);
+void cs_dispatch_figures(void *source, cs_figure_fn *fn, void *ctx);

@@ -443,8 +443,9 @@ static int read_capture(const char *bytes, size_t len, const struct cs_view *vie
 	if (start < 0)
 		return start;
 	err = cs_pipeline_new(view, &p);
-	if (!err)
-		err = cs_pipeline_feed(p, bytes + start, len - (size_t)start);
+	if (err)
+		return err;
+	err = cs_pipeline_feed(p, bytes + start, len - (size_t)start);
 	/* cut off or damaged: what was read counts, and it has no end */
 	if (err && err != -EBADMSG)
 		return err;
