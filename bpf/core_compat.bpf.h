@@ -37,6 +37,22 @@ static __always_inline bool core_user_mode(const bpf_user_pt_regs_t *regs)
 #define CORE_STACK_BYTES 16384
 #define CORE_PT_REGS     168
 
+/* In 64-bit code of user space; a 32-bit program's system calls have other numbers. */
+#define CORE_USER_CS 0x33
+
+/*
+ * The system call that a thread is in, by the registers with which it entered the kernel, or ~0; and its first arguments. Interrupts
+ * and exceptions set orig_ax to -1 (arch/x86/entry/entry_64.S, entry_fred.c).
+ */
+static __always_inline __u32 core_syscall(const struct pt_regs___kernel *regs, __u64 args[2])
+{
+	if (!regs || BPF_CORE_READ(regs, cs) != CORE_USER_CS)
+		return ~0u;
+	args[0] = BPF_CORE_READ(regs, di);
+	args[1] = BPF_CORE_READ(regs, si);
+	return (__u32)BPF_CORE_READ(regs, orig_ax);
+}
+
 /*
  * Where the running thread entered the kernel from user space: its registers, saved at the top of its kernel stack. The helper came
  * in 5.15 (commit dd6e10fbd9fb).
@@ -55,13 +71,33 @@ static __always_inline __u64 core_switches(struct task_struct *task)
 	return BPF_CORE_READ(task, nvcsw) + BPF_CORE_READ(task, nivcsw);
 }
 
-/*
- * Is the thread off the CPU only because it waits for one? __state is task_struct's name for it since 5.14 (commit
- * 2f064a59a11f); callers need 5.18 anyway.
- */
+/* How the scheduler left the thread; 0: it can run. The field is called __state since 5.14 (commit 2f064a59a11f). */
+static __always_inline __u32 core_state(struct task_struct *task)
+{
+	const struct task_struct___5_13 *until_5_13 = (const void *)task;
+
+	if (bpf_core_field_exists(task->__state))
+		return BPF_CORE_READ(task, __state);
+	return BPF_CORE_READ(until_5_13, state);
+}
+
+/* The running thread's, which is about to leave its CPU. */
+static __always_inline __u32 core_current_state(void)
+{
+	struct task_struct *task;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		task = bpf_get_current_task_btf();
+		if (bpf_core_field_exists(task->__state))
+			return task->__state;
+	}
+	return core_state((void *)bpf_get_current_task());
+}
+
+/* Is the thread off the CPU only because it waits for one? */
 static __always_inline bool core_is_runnable(struct task_struct *task)
 {
-	return !BPF_CORE_READ(task, __state);
+	return !core_state(task);
 }
 
 /* Time that the thread has waited for a CPU so far, in nanoseconds; 0 where the kernel does not count it. */

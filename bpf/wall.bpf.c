@@ -33,6 +33,9 @@ static int meet_code(struct cs_walk *w, struct task_struct *task);
 #include "py_task.bpf.h"
 #include "py_thread.bpf.h"
 
+#include "off_reason.bpf.h"
+#include "off_table.bpf.h"
+
 char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
 
 /* One reader at a time (user space holds the iterators), so one scratch, not one a CPU: it may sleep. */
@@ -140,25 +143,33 @@ static __always_inline void emit_same(struct task_struct *task, __u64 now_ns, __
 		count(task->tgid, CS_COUNTER_WALL_SAME);
 }
 
+/* The stack of a thread that is off the CPU, put together but not pushed. Returns bytes of its kernel frames; see emit_stack. */
+static __always_inline long walk_thread(struct task_struct *task, const struct cs_proc_info *info,
+					struct cs_walk *w, __u64 known, __u64 weight_ns)
+{
+	walk_record(w, CS_EV_STACK, weight_ns);
+	/* The thread was so now: this program sleeps and is preempted, so the record may be emitted much later. */
+	w->ev.hdr.ts_ns = bpf_ktime_get_ns();
+	w->ev.hdr.flags = CS_ORIGIN_WALL;
+	bpf_probe_read_kernel(w->ev.comm, sizeof(w->ev.comm), task->comm);
+	if (info) {
+		walk_begin(w, info, task->tgid, info->since_ns ? bpf_ktime_get_ns() : 0);
+		w->thread_pointer = core_thread_pointer(task);
+		py_stack_thread(w, task, 0, known);
+		py_stack_walk(w, task, 0);
+		py_stack_span(w, task, 0);
+	}
+	return bpf_get_task_stack(task, emit_kernel_room(w), sizeof(w->kernel), 0);
+}
+
 static __always_inline void visit(struct task_struct *task, const struct cs_proc_info *info,
 				  struct cs_walk *w, struct sleeper *now, __u64 known,
 				  __u64 weight_ns)
 {
 	__u64 pid_tgid = (__u64)task->tgid << 32 | (__u32)task->pid;
 	__u32 tid = task->pid;
-	long kernel;
+	long kernel = walk_thread(task, info, w, known, weight_ns);
 
-	walk_record(w, CS_EV_STACK, weight_ns);
-	/* The thread was so now: this program sleeps and is preempted, so the record may be emitted much later. */
-	w->ev.hdr.ts_ns = bpf_ktime_get_ns();
-	w->ev.hdr.flags = CS_ORIGIN_WALL;
-	bpf_probe_read_kernel(w->ev.comm, sizeof(w->ev.comm), task->comm);
-	walk_begin(w, info, task->tgid, info->since_ns ? bpf_ktime_get_ns() : 0);
-	w->thread_pointer = core_thread_pointer(task);
-	py_stack_thread(w, task, 0, known);
-	py_stack_walk(w, task, 0);
-	py_stack_span(w, task, 0);
-	kernel = bpf_get_task_stack(task, emit_kernel_room(w), sizeof(w->kernel), 0);
 	if (task->on_cpu || core_switches(task) != now->switches) {
 		count(task->tgid, CS_COUNTER_WALL_TORN);
 		return;
@@ -234,5 +245,63 @@ int wall(struct bpf_iter__task *ctx)
 	w = bpf_map_lookup_elem(&wall_scratch, &zero);
 	if (w)
 		visit(task, info, w, &now, last ? last->tstate : 0, weight_ns);
+	return 0;
+}
+
+/* Put together the stack of a thread whose block still lasts. Returns as walk_thread. */
+static __always_inline long walk_open(struct task_struct *task, const struct cs_proc_info *info,
+				      struct cs_walk *w, const struct cs_off_slot *block,
+				      __u64 lasted_ns)
+{
+	const struct pt_regs___kernel *regs = (const void *)bpf_task_pt_regs(task);
+	long kernel;
+
+	if (info && (!(info->flags & CS_PROC_PYTHON) || (info->flags & CS_PROC_STALE)))
+		info = NULL;
+	kernel = walk_thread(task, info, w, 0, 0);
+	w->ev.user_ip = BPF_CORE_READ(regs, ip);
+	off_describe(w, block, off_reason(w, task, block, regs), lasted_ns);
+	w->ev.hdr.flags |= CS_STACKF_STILL;
+	return kernel;
+}
+
+/*
+ * Read once, as an off-CPU capture ends: what still lasts counts up to now. A thread that comes back meanwhile tells of it itself
+ * (off_cpu.bpf.c).
+ */
+SEC("iter.s/task")
+int off_open(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	__u64 switches, lasted_ns, now_ns = bpf_ktime_get_ns();
+	struct cs_off_slot *slot, block;
+	__u32 zero = 0, tgid, tid;
+	struct cs_walk *w;
+	long kernel = 0;
+
+	if (!task)
+		return 0;
+	tgid = task->tgid;
+	tid = task->pid;
+	switches = core_switches(task);
+	slot = tid ? off_find(off_set(tid), tid) : NULL;
+	w = bpf_map_lookup_elem(&wall_scratch, &zero);
+	if (!w || !slot || task->on_cpu)
+		return 0;
+	block = *slot;
+	if (!block.since_ns || block.since_ns >= now_ns)
+		return 0;
+	lasted_ns = now_ns - block.since_ns;
+	if (off_is_shown(&block, lasted_ns))
+		kernel = walk_open(task, bpf_map_lookup_elem(&procs, &tgid), w, &block, lasted_ns);
+	if (task->on_cpu || core_switches(task) != switches || slot->since_ns != block.since_ns)
+		return 0;
+	slot->since_ns = 0;
+	count(tgid, CS_COUNTER_OFF_OPEN);
+	w->ev.weight_ns = off_weigh(&block, tgid, lasted_ns, now_ns);
+	if (w->ev.weight_ns)
+		count(tgid, emit_stack(w, (__u64)tgid << 32 | tid, kernel)
+				    ? CS_COUNTER_OFF_RING_FULL
+				    : CS_COUNTER_OFF_SAMPLES);
 	return 0;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <asm/unistd.h>
 #include <linux/bpf.h>
 #include <linux/bpf_perf_event.h>
 #include <linux/types.h>
@@ -24,6 +25,7 @@ struct bpf_task_work {
 /* The kernel's own names; struct pt_regs is what its user-space header calls the same thing. */
 struct pt_regs___kernel {
 	unsigned long ip, sp, bp;
+	unsigned long orig_ax, di, si, cs; /* x86-64 */
 };
 
 struct thread_struct {
@@ -59,6 +61,7 @@ struct cred {
 
 struct super_block {
 	unsigned int s_dev;
+	unsigned long s_magic;
 };
 
 struct timespec64 {
@@ -67,6 +70,7 @@ struct timespec64 {
 };
 
 struct inode {
+	unsigned short i_mode;
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	long long i_size;
@@ -86,6 +90,15 @@ struct file {
 	struct inode *f_inode;
 };
 
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
 struct sched_info {
 	unsigned long long run_delay;
 };
@@ -101,10 +114,16 @@ struct task_struct {
 	__u64 start_time;
 	char comm[16];
 	struct mm_struct *mm;
+	struct files_struct *files;
+	unsigned int in_iowait : 1;
 	void *stack;
 	const struct cred *cred;
 	struct signal_struct *signal;
 	struct thread_struct thread;
+};
+
+struct task_struct___5_13 {
+	long state; /* until 5.14 */
 };
 
 struct bpf_iter_meta {

@@ -19,6 +19,10 @@ struct cs_config {
 	__u32 cgroup_level; /* depth of that cgroup: 1 is a child of the root */
 	__u32 no_idle;      /* 1: the wall clock leaves out sleeping threads */
 	__u32 follow; /* 1: whoever descends from a chosen process is watched, whatever it becomes */
-	__u32 native; /* 1: native frames too */
+	__u32 native;     /* 1: native frames too */
+	__u32 off_wakers; /* 1: who wakes a blocked thread is told */
+	__u32 pad;
+	__u64 off_min_ns; /* blocks that are shorter are only counted */
+	__u64 off_budget; /* blocks shown a second, on average, of the whole machine */
 };
-CS_ASSERT_SIZE(struct cs_config, 64);
+CS_ASSERT_SIZE(struct cs_config, 88);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <coroscope/limits.h>
+#include <coroscope/off_cpu.h>
 #include <coroscope/tracer.h>
 #include <coroscope/types.h>
 
@@ -38,6 +39,7 @@ enum cs_ev_kind {
 	CS_EV_SPAN = 10,     /* struct cs_ev_span: stands before the stack that it belongs to */
 	CS_EV_TYPE_MET = 11, /* struct cs_ev_type_met: for the collector */
 	CS_EV_NATIVE = 12,   /* struct cs_ev_native: stands before the stack that it belongs to */
+	CS_EV_WAKER = 13,    /* struct cs_ev_waker: stands before the stack that it belongs to */
 	/* from the collector */
 	CS_EV_CAPTURE = 16, /* struct cs_ev_capture: first record: how this capture was made */
 	CS_EV_PROCESS = 17, /* struct cs_ev_process */
@@ -64,10 +66,21 @@ struct cs_ev_hdr {
 };
 CS_ASSERT_SIZE(struct cs_ev_hdr, 24);
 
-/* flags of CS_EV_STACK: which clock took it */
+/* Low byte of the flags of CS_EV_STACK: what took it */
 enum cs_stack_origin {
-	CS_ORIGIN_CPU = 0,  /* the interrupted thread of a CPU tick */
-	CS_ORIGIN_WALL = 1, /* a thread off the CPU, visited by the wall clock */
+	CS_ORIGIN_CPU = 0,     /* the interrupted thread of a CPU tick */
+	CS_ORIGIN_WALL = 1,    /* a thread off the CPU, visited by the wall clock */
+	CS_ORIGIN_OFF_CPU = 2, /* a thread that was off the CPU, from when it left it on */
+};
+
+/* High byte, of CS_ORIGIN_OFF_CPU: enum cs_wait_reason, and these */
+#define CS_STACK_REASON_SHIFT 8
+#define CS_STACK_REASON_MASK  0x3f
+
+enum cs_stack_flags {
+	CS_STACKF_BEFORE =
+		1 << 14, /* it was off the CPU when the capture began: counted from there */
+	CS_STACKF_STILL = 1 << 15, /* ... when it ended: counted up to there */
 };
 
 /* One Python frame, newest first. */
@@ -123,7 +136,8 @@ struct cs_ev_stack {
 	__u64 weight_ns; /* time this stack stands for */
 	union {
 		struct cs_step step; /* CS_EV_STACK */
-		__u64 subject;       /* CS_EV_TASK_CREATED: address of the new task */
+		__u64 blocked_ns; /* of CS_ORIGIN_OFF_CPU: how long; weight_ns stands for others, too */
+		__u64 subject; /* CS_EV_TASK_CREATED: address of the new task */
 	};
 	__u64 tstate; /* address of the PyThreadState, or 0 */
 	union {
@@ -179,6 +193,24 @@ struct cs_ev_type_met {
 };
 CS_ASSERT_SIZE(struct cs_ev_type_met, 32);
 
+enum cs_waker_kind {
+	CS_WAKER_NOT_TOLD = 0, /* whether it was an interrupt is not known */
+	CS_WAKER_THREAD = 1,
+	CS_WAKER_INTERRUPT =
+		2, /* of a device or a timer: the thread named is only the one that it interrupted */
+};
+
+/* Who ended the block whose stack of the same thread with the same time follows. */
+struct cs_ev_waker {
+	struct cs_ev_hdr hdr; /* flags: enum cs_waker_kind */
+	__u32 by_pid, by_tid;
+	char comm[CS_COMM_BYTES];
+	__u32 n;
+	__u32 pad;
+	__u64 kernel[]; /* newest first */
+};
+CS_ASSERT_SIZE(struct cs_ev_waker, 56);
+
 struct cs_ev_same {
 	struct cs_ev_hdr hdr;
 	__u64 weight_ns;
@@ -221,12 +253,12 @@ struct cs_ev_file {
 };
 CS_ASSERT_SIZE(struct cs_ev_file, 40);
 
-enum cs_capture_mode { CS_MODE_CPU = 0, CS_MODE_WALL = 1 };
+enum cs_capture_mode { CS_MODE_CPU = 0, CS_MODE_WALL = 1, CS_MODE_OFF_CPU = 2 };
 
 struct cs_ev_capture {
 	struct cs_ev_hdr hdr;
 	__u64 realtime_ns; /* CLOCK_REALTIME at hdr.ts_ns */
-	__u64 interval_ns; /* of one tick as requested */
+	__u64 interval_ns; /* of one tick as requested; CS_MODE_OFF_CPU: what text formats count in */
 	__u32 mode;        /* enum cs_capture_mode */
 	__u32 ncpu;
 	__u16 host_len;

@@ -14,6 +14,8 @@
 #define CS_MAX_DEPTH         4096
 /* Kernel frames of one stack: PERF_MAX_STACK_DEPTH is 127, system calls stay below 40 in practice. */
 #define CS_MAX_KERNEL_FRAMES 64
+/* Kernel frames of who woke a thread. Whether that was an interrupt is told by its entry at the root: packets that arrive have some 30 above it. */
+#define CS_MAX_WAKER_FRAMES  40
 /* Native frames of one stack; deeper ones are cut at the root and marked. */
 #define CS_MAX_NATIVE_FRAMES 256
 /* Pieces of code of one process, those of one file that follow each other taken as one: 8 KiB a process. */

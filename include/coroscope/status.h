@@ -33,7 +33,8 @@ enum cs_status {
  * counted in the kernel. The due ticks are those that fit into the time that the clock was on, on every CPU: due =
  * TICKS + IDLE_ASLEEP + MISSED, the last two settled in user space. Wall: WALL_THREADS = WALL_SAMPLES + WALL_SAME + WALL_RUNNING +
  * WALL_IDLE + WALL_TORN + WALL_RING_FULL. Passes over tasks: PASSES = PASSES_QUIET + PASSES_IN_TASK +
- * PASSES_PER_TASK + PASSES_FAILED, and the due ones are PASSES + PASSES_MISSED.
+ * PASSES_PER_TASK + PASSES_FAILED, and the due ones are PASSES + PASSES_MISSED. Blocks: OFF_BLOCKS = OFF_SAMPLES + OFF_SHORT +
+ * OFF_THINNED + OFF_NESTED + OFF_RING_FULL; those for which the table of threads has no room (OFF_FULL) are not among them.
  */
 #define CS_COUNTER(X)                                                                              \
 	X(TICKS, 0, 0, "CPU ticks seen")                                                           \
@@ -89,7 +90,20 @@ enum cs_status {
 	X(SPANS, 45, 0, "stacks with the span that was active")                                    \
 	X(SPANS_UNREADABLE, 46, 0,                                                                 \
 	  "stacks whose active span could not be read, or is of a class that is not known")        \
-	X(SPANS_RING_FULL, 47, 1, "active spans of stacks lost: ring buffer full")
+	X(SPANS_RING_FULL, 47, 1, "active spans of stacks lost: ring buffer full")                 \
+	X(OFF_BLOCKS, 48, 0, "times that threads left their CPU and came back")                    \
+	X(OFF_SAMPLES, 49, 0, "of these shown")                                                    \
+	X(OFF_SHORT, 50, 0, "of these shorter than asked for")                                     \
+	X(OFF_THINNED, 51, 0, "of these left out at random, for which others stand")               \
+	X(OFF_NESTED, 52, 1, "blocks lost: interrupted another one")                               \
+	X(OFF_RING_FULL, 53, 1, "blocks lost: ring buffer full")                                   \
+	X(OFF_FULL, 54, 1, "blocks lost: the table of threads is full")                            \
+	X(OFF_OPEN, 55, 0, "threads that had not come back at the end")                            \
+	X(OFF_NS, 56, 0, "nanoseconds that threads were off their CPU")                            \
+	X(OFF_SHORT_NS, 57, 0, "of these in blocks shorter than asked for")                        \
+	X(OFF_UNREAD, 58, 1, "threads that were blocked to the end: this kernel cannot read them") \
+	X(WAKERS, 59, 0, "blocks with who ended them")                                             \
+	X(WAKERS_RING_FULL, 60, 1, "who ended a block lost: ring buffer full")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,

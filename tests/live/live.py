@@ -207,7 +207,7 @@ def one_line(done):
 
 def seconds(done):
     """How long the capture says that it was."""
-    return float(re.search(r" samples in ([\d.]+) s at ", done.err).group(1))
+    return float(re.search(r" samples in ([\d.]+) s ", done.err).group(1))
 
 
 class Stack:

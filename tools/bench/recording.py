@@ -26,17 +26,18 @@ class Recording:
 
     binary = None
 
-    def __init__(self, pids, mode="cpu", rate=99, form="raw", cpu=None, everything=False):
+    def __init__(self, pids, mode="cpu", rate=99, form="raw", cpu=None, everything=False, options=()):
         self.folder = tempfile.TemporaryDirectory(prefix="coroscope-bench-")
         self.path = Path(self.folder.name) / "out"
         self.form = form
         self.raw = None
         self.programs = {}
+        self.hook = "off_out" if mode == "offcpu" else "on_cpu"  # has run: it has begun
         pin = ["taskset", "-c", str(cpu)] if cpu is not None else []
         who = ["-a"] if everything else ["-p", ",".join(map(str, pids))]
         self.start_ns = time.monotonic_ns()
         self.process = subprocess.Popen(
-            [*pin, self.binary, "record", *who, "--mode", mode, "-F", str(rate), "-q",
+            [*pin, self.binary, "record", *who, "--mode", mode, "-F", str(rate), "-q", *options,
              "-f", form, "-o", str(self.path)], stderr=subprocess.PIPE)
         self.pid = self.process.pid
         try:
@@ -52,7 +53,7 @@ class Recording:
                 raise RuntimeError(f"coroscope failed: {self.process.stderr.read().decode().strip()}")
             self._close_programs()  # they are loaded one after the other: look until the clock ticks
             self.programs = bpf_stats.programs_of(self.pid)
-            if self.runs("on_cpu")[0]:
+            if self.runs(self.hook)[0]:
                 self.ticking_ns = time.monotonic_ns()
                 self.ticking_cpu_ns = cpu_ns(self.pid)
                 return

@@ -60,6 +60,20 @@ int cs_parse_duration(const char *text, uint64_t *ret_ns)
 	return 0;
 }
 
+int cs_parse_moment(const char *text, uint64_t *ret_ns)
+{
+	static const struct unit units[] = {{"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
+	double ns;
+	int err = parse_with_unit(text, units, ARRAY_SIZE(units), &ns);
+
+	if (err)
+		return err;
+	if (ns < 1e3 || ns > 3600e9)
+		return -ERANGE;
+	*ret_ns = (uint64_t)ns;
+	return 0;
+}
+
 int cs_parse_rate(const char *text, uint32_t *ret_hz)
 {
 	static const struct unit units[] = {{"", 1}, {"hz", 1}, {"k", 1e3}, {"khz", 1e3}};

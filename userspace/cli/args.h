@@ -13,6 +13,9 @@
 /* "30", "30s", "5m", "1h", "250ms", "unlimited" (0) to nanoseconds. Returns 0, -EINVAL or -ERANGE (0 or above a year). */
 int cs_parse_duration(const char *text, uint64_t *ret_ns);
 
+/* "1us", "500us", "10ms", "1s" to nanoseconds; a number needs its unit. Returns 0, -EINVAL or -ERANGE (below 1us, above an hour). */
+int cs_parse_moment(const char *text, uint64_t *ret_ns);
+
 /* "99", "99hz", "1khz", "1k" to Hz, 1 to CS_MAX_RATE_HZ. Returns 0, -EINVAL or -ERANGE. */
 int cs_parse_rate(const char *text, uint32_t *ret_hz);
 

@@ -251,9 +251,11 @@ static int compare_groups(struct group *a, struct group *b)
 static int put_group(struct table *table, const struct group *group, const char *name,
 		     struct cs_buf *out)
 {
-	int err = cs_buf_printf(out, "%12.3f s", (double)group->cpu_ns / 1e9);
+	const struct cs_profile_meta *meta = cs_profile_meta(table->profile);
+	int err = cs_buf_printf(out, "%12.3f s",
+				(double)(meta->off_cpu ? group->wall_ns : group->cpu_ns) / 1e9);
 
-	if (!err && cs_profile_meta(table->profile)->wall)
+	if (!err && meta->wall)
 		err = cs_buf_printf(out, "%12.3f s", (double)group->wall_ns / 1e9);
 	if (!err && group == &table->none)
 		err = cs_buf_printf(out, "%12s", "-");
@@ -268,9 +270,10 @@ static int put_group(struct table *table, const struct group *group, const char 
 
 static int put_table(struct table *table, struct cs_buf *out)
 {
-	bool wall = cs_profile_meta(table->profile)->wall;
-	int err = cs_buf_printf(out, "%14s%s%12s%12s  %s\n", "cpu", wall ? "          wall" : "",
-				table->by->plural, "samples", table->by->name);
+	const struct cs_profile_meta *meta = cs_profile_meta(table->profile);
+	int err = cs_buf_printf(out, "%14s%s%12s%12s  %s\n", meta->off_cpu ? "off cpu" : "cpu",
+				meta->wall ? "          wall" : "", table->by->plural, "samples",
+				table->by->name);
 
 	HASH_SORT(table->groups, compare_groups);
 	for (struct group *it = table->groups; it && !err; it = it->hh.next)

@@ -122,6 +122,7 @@ void cs_known_samples_heed(struct cs_known_samples *known, const struct cs_event
 	case CS_EV_ORIGIN:
 	case CS_EV_NATIVE:
 	case CS_EV_SPAN:
+	case CS_EV_WAKER:
 	case CS_EV_TASK_CREATED:
 	case CS_EV_TASK:
 	case CS_EV_PASS:

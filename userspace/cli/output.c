@@ -183,6 +183,40 @@ static void print_passes(const uint64_t *c)
 		(double)c[CS_COUNTER_PASSES_FAILED] * percent);
 }
 
+/* What has become of every block. */
+static void print_blocks(const uint64_t *c)
+{
+	cs_info("blocks %" PRIu64 " = %" PRIu64 " shown + %" PRIu64
+		" shorter than asked for + %" PRIu64 " left out at random + %" PRIu64 " lost",
+		c[CS_COUNTER_OFF_BLOCKS], c[CS_COUNTER_OFF_SAMPLES], c[CS_COUNTER_OFF_SHORT],
+		c[CS_COUNTER_OFF_THINNED], c[CS_COUNTER_OFF_NESTED] + c[CS_COUNTER_OFF_RING_FULL]);
+	cs_info("threads were off the CPU for %.3f s, of which short blocks are %.3f s; %" PRIu64
+		" had not come back at the end",
+		(double)c[CS_COUNTER_OFF_NS] / 1e9, (double)c[CS_COUNTER_OFF_SHORT_NS] / 1e9,
+		c[CS_COUNTER_OFF_OPEN]);
+}
+
+static void print_ticks(const uint64_t *c)
+{
+	uint64_t lost = c[CS_COUNTER_RING_FULL] + c[CS_COUNTER_NESTED];
+
+	cs_info("due ticks %" PRIu64 " = %" PRIu64 " samples + %" PRIu64 " idle + %" PRIu64
+		" of other processes + %" PRIu64 " missed + %" PRIu64 " lost",
+		c[CS_COUNTER_TICKS] + c[CS_COUNTER_IDLE_ASLEEP] + c[CS_COUNTER_MISSED],
+		c[CS_COUNTER_SAMPLES], c[CS_COUNTER_IDLE] + c[CS_COUNTER_IDLE_ASLEEP],
+		c[CS_COUNTER_OTHER], c[CS_COUNTER_MISSED], lost);
+}
+
+/* At which moments, or how often, samples were taken. */
+static void format_pace(const struct cs_profile_meta *meta, char *dst, size_t size)
+{
+	if (meta->off_cpu)
+		snprintf(dst, size, "of blocked threads");
+	else
+		snprintf(dst, size, "at %.0f Hz",
+			 meta->interval_ns ? 1e9 / (double)meta->interval_ns : 0.0);
+}
+
 /* Why it is less than was asked for, if it is. */
 static const char *ending(const struct cs_profile_meta *meta)
 {
@@ -204,21 +238,20 @@ void cs_output_summary(const struct cs_output *output, const struct cs_profile *
 {
 	const struct cs_profile_meta *meta = cs_profile_meta(profile);
 	const uint64_t *c = meta->counters;
-	uint64_t samples = 0, lost;
+	uint64_t samples = 0;
+	char pace[32];
 
 	for (size_t i = 0; i < cs_profile_nsamples(profile); i++)
 		samples += cs_profile_sample(profile, i)->values[CS_VALUE_SAMPLES];
-	cs_info("wrote %s: %" PRIu64 " samples in %.1f s at %.0f Hz%s",
+	format_pace(meta, pace, sizeof(pace));
+	cs_info("wrote %s: %" PRIu64 " samples in %.1f s %s%s",
 		strcmp(output->path, "-") == 0 ? "to stdout" : output->path, samples,
-		(double)meta->duration_ns / 1e9,
-		meta->interval_ns ? 1e9 / (double)meta->interval_ns : 0.0, ending(meta));
+		(double)meta->duration_ns / 1e9, pace, ending(meta));
 	if (meta->has_counters) {
-		lost = c[CS_COUNTER_RING_FULL] + c[CS_COUNTER_NESTED];
-		cs_info("due ticks %" PRIu64 " = %" PRIu64 " samples + %" PRIu64 " idle + %" PRIu64
-			" of other processes + %" PRIu64 " missed + %" PRIu64 " lost",
-			c[CS_COUNTER_TICKS] + c[CS_COUNTER_IDLE_ASLEEP] + c[CS_COUNTER_MISSED],
-			c[CS_COUNTER_SAMPLES], c[CS_COUNTER_IDLE] + c[CS_COUNTER_IDLE_ASLEEP],
-			c[CS_COUNTER_OTHER], c[CS_COUNTER_MISSED], lost);
+		if (meta->off_cpu)
+			print_blocks(c);
+		else
+			print_ticks(c);
 		print_share(c);
 		print_passes(c);
 		print_losses(c);

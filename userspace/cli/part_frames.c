@@ -2,7 +2,10 @@
 /* The parts of a stack as frames of the profile. */
 #include "cli/part_frames.h"
 
+#include <coroscope/off_cpu.h>
 #include <errno.h>
+
+#include "core/cleanup.h"
 
 static int64_t intern_text(struct cs_part_frames *frames)
 {
@@ -112,6 +115,25 @@ static const char *status_mark(enum cs_status status)
 	}
 }
 
+/* Why it waits; whether that lasted from before the capture, or beyond its end. */
+static int64_t wait_frame(struct cs_part_frames *frames, uint64_t wait)
+{
+	static const char *const reasons[] = {
+#define X(name, id, text) [id] = text,
+		CS_WAIT_REASON(X)
+#undef X
+	};
+	uint64_t reason = wait & ~(uint64_t)(CS_STACKF_BEFORE | CS_STACKF_STILL);
+
+	frames->text.len = 0;
+	if (cs_buf_printf(&frames->text, "[%s%s%s]",
+			  reason < ARRAY_SIZE(reasons) ? reasons[reason] : "unknown",
+			  wait & CS_STACKF_BEFORE ? ", begun before" : "",
+			  wait & CS_STACKF_STILL ? ", not over" : ""))
+		return -ENOMEM;
+	return name_frame(frames, CS_FRAME_MARK);
+}
+
 static int64_t mark_frame(struct cs_part_frames *frames, const char *mark)
 {
 	frames->text.len = 0;
@@ -141,6 +163,14 @@ int64_t cs_part_frame(struct cs_part_frames *frames, uint32_t pid, const struct 
 		if (cs_buf_printf(&frames->text, "<thread %s>", part->name))
 			return -ENOMEM;
 		return name_frame(frames, CS_FRAME_THREAD);
+	case CS_PART_WAIT:
+		return wait_frame(frames, part->addr);
+	case CS_PART_WAKER:
+		frames->text.len = 0;
+		if (cs_buf_printf(&frames->text, "<woken by %s>",
+				  part->name ? part->name : "an interrupt"))
+			return -ENOMEM;
+		return name_frame(frames, CS_FRAME_MARK);
 	case CS_PART_LEAF:
 		frames->text.len = 0;
 		if (cs_buf_append_str(&frames->text, part->name))

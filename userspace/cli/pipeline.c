@@ -120,8 +120,7 @@ static int fill_labels(struct cs_pipeline *p, const struct cs_stitched *sample,
 static int see_sample(struct cs_pipeline *p, const struct cs_stitched *sample)
 {
 	uint64_t before_ns = sample->ts_ns > p->first_ns ? sample->ts_ns - p->first_ns : 0;
-	uint64_t own_ns = sample->weight_ns / sample->tasks;
-	uint64_t weight_ns = own_ns < before_ns ? own_ns : before_ns;
+	uint64_t weight_ns = sample->span_ns < before_ns ? sample->span_ns : before_ns;
 	struct cs_seen seen = {
 		.span = {sample->ts_ns - weight_ns, sample->ts_ns},
 		.suspended = sample->suspended,
@@ -174,6 +173,9 @@ static int add_sample(void *ctx, const struct cs_stitched *sample)
 	bool main_tree = sample->tree == p->view->tree;
 	int64_t known;
 
+	if (cs_profile_meta(p->profile)->off_cpu)
+		values[CS_VALUE_OFF_NS] = sample->weight_ns;
+
 	if (p->view->thread && strcmp(p->view->thread, sample->thread_name)) {
 		p->hidden_ns += main_tree ? sample->weight_ns : 0;
 		return 0;
@@ -220,6 +222,7 @@ static int learn_capture(struct cs_pipeline *p, const struct cs_event *event)
 	meta->interval_ns = capture->interval_ns;
 	meta->ncpu = capture->ncpu;
 	meta->wall = capture->mode == CS_MODE_WALL;
+	meta->off_cpu = capture->mode == CS_MODE_OFF_CPU;
 	p->first_ns = event->ts_ns;
 	return cs_profile_set_text(p->profile, capture->host.str, capture->host.len,
 				   capture->command.str, capture->command.len);
@@ -268,9 +271,11 @@ static int feed(struct cs_pipeline *p, const struct cs_event *event)
 	p->sample = CS_HOLD_NO_STACK;
 	if (!err)
 		err = cs_stitch_feed(p->stitch, event);
-	return err ? err
-		   : cs_loop_health_feed(p->health, event, cs_stitch_graph(p->stitch, event->pid),
-					 p->sample);
+	/* blocks are no looks at a loop: nothing is seen of it while it runs */
+	if (err || cs_profile_meta(p->profile)->off_cpu)
+		return err;
+	return cs_loop_health_feed(p->health, event, cs_stitch_graph(p->stitch, event->pid),
+				   p->sample);
 }
 
 int cs_pipeline_feed(struct cs_pipeline *p, const char *records, size_t len)

@@ -101,6 +101,11 @@ static void show_progress(const struct cs_session *session, uint64_t start_ns, b
 	if ((!last && now - shown_ns < PROGRESS_NS) || cs_session_counters(session, c))
 		return;
 	shown_ns = now;
+	if (c[CS_COUNTER_OFF_BLOCKS]) {
+		fprintf(stderr, "\r\033[K%.1f s  blocks %" PRIu64 ", shown %" PRIu64 "%s", seconds,
+			c[CS_COUNTER_OFF_BLOCKS], c[CS_COUNTER_OFF_SAMPLES], last ? "\n" : "");
+		return;
+	}
 	fprintf(stderr,
 		"\r\033[K%.1f s  %.1f Hz per CPU  samples %" PRIu64 " cpu, %" PRIu64
 		" wall, %" PRIu64 " tasks  lost %" PRIu64 "%s",
@@ -162,7 +167,7 @@ static int run_session(const struct cs_record_options *options, struct cs_spool 
 {
 	const struct cs_session_options session_options = {
 		.mode = options->mode,
-		.interval_ns = 1000000000u / options->rate_hz,
+		.interval_ns = cs_record_options_interval(options),
 		.ring_bytes = options->ring_bytes,
 		/* a selection narrows -a down */
 		.all_processes = options->all && !cs_selection_given(&options->selection),
@@ -173,6 +178,9 @@ static int run_session(const struct cs_record_options *options, struct cs_spool 
 		.selection = options->selection,
 		.no_iterator = options->no_iterator,
 		.native = options->native,
+		.off_wakers = options->off_wakers,
+		.off_min_ns = options->off_min_ns,
+		.off_budget = options->off_budget,
 		.command = command_line,
 	};
 	_cleanup_(cs_session_freep) struct cs_session *session = NULL;
@@ -191,6 +199,10 @@ static int run_session(const struct cs_record_options *options, struct cs_spool 
 	if (err && cs_spool_flush(spool)) {
 		cs_err("cannot write the capture file %s: %s", cs_spool_path(spool),
 		       strerror(-err));
+		return CS_EXIT_FAILURE;
+	}
+	if (err == -EOPNOTSUPP) {
+		cs_err("--mode offcpu: this kernel does not tell when a thread is back: before Linux 6.15 it needs CONFIG_KPROBES and names of its functions (kernel.kptr_restrict)");
 		return CS_EXIT_FAILURE;
 	}
 	if (err) {

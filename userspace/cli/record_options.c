@@ -11,8 +11,14 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 
-#define DEFAULT_RATE_HZ 99
-#define DEFAULT_RING    ((size_t)4 << 20)
+#define DEFAULT_RATE_HZ    99
+#define DEFAULT_RING       ((size_t)4 << 20)
+/* Shorter blocks are those of locks that are hardly held; the budget is some 3% of a CPU and 25 MB a second. */
+#define DEFAULT_OFF_MIN    1000u
+#define DEFAULT_OFF_BUDGET 20000u
+#define MAX_OFF_BUDGET     1000000u
+/* In off-CPU mode text formats count microseconds. */
+#define OFF_INTERVAL_NS    1000u
 
 enum {
 	KEY_EXIT_STATUS = 0x100,
@@ -24,6 +30,9 @@ enum {
 	KEY_NO_IDLE,
 	KEY_ASYNC,
 	KEY_NATIVE,
+	KEY_OFF_MIN,
+	KEY_OFF_BUDGET,
+	KEY_WAKERS,
 };
 
 static const struct argp_option argp_options[] = {
@@ -33,8 +42,9 @@ static const struct argp_option argp_options[] = {
 	{"comm", KEY_COMM, "NAME", 0, "profile every process of this name (as in ps -o comm)", 1},
 	{"user", KEY_USER, "USER", 0, "profile every process of this user", 1},
 	{"cgroup", 'G', "PATH", 0, "profile every process in or below this cgroup (v2)", 1},
-	{"mode", 'm', "cpu|wall", 0,
-	 "cpu: what runs; wall (default): also what sleeps, suspended tasks included", 2},
+	{"mode", 'm', "cpu|wall|offcpu", 0,
+	 "cpu: what runs; wall (default): also what sleeps, suspended tasks included; offcpu: every time that a thread is blocked, how long, where and why",
+	 2},
 	{"rate", 'r', "HZ", 0, "samples a second of each CPU, 1 to 10000 (default 99)", 2},
 	{NULL, 'F', "HZ", 0, "the same, as in perf", 2},
 	{"idle", KEY_IDLE, NULL, 0,
@@ -45,6 +55,12 @@ static const struct argp_option argp_options[] = {
 	{"gil", 'g', NULL, 0, "only threads that hold the interpreter's lock", 2},
 	{"native", KEY_NATIVE, "off|on", 0,
 	 "whole native stacks of what runs without Python frames (default off)", 2},
+	{"offcpu-min", KEY_OFF_MIN, "TIME", 0,
+	 "--mode offcpu: blocks of at least this length: 1us (default), 500us, 10ms", 2},
+	{"offcpu-budget", KEY_OFF_BUDGET, "N", 0,
+	 "--mode offcpu: of more than so many blocks a second (default 20000) a share stands for all",
+	 2},
+	{"wakers", KEY_WAKERS, NULL, 0, "--mode offcpu: who ended each block, too", 2},
 	{"duration", 'd', "TIME", 0,
 	 "how long: 30, 30s, 5m (default: until Ctrl-C or the target's end)", 2},
 	{"exit-status", KEY_EXIT_STATUS, NULL, 0, "exit with COMMAND's status", 4},
@@ -62,7 +78,9 @@ static enum cs_capture_mode parse_mode(const char *arg)
 		return CS_MODE_CPU;
 	if (strcmp(arg, "wall") == 0)
 		return CS_MODE_WALL;
-	cs_usage_error("no mode '%s': cpu or wall", arg);
+	if (strcmp(arg, "offcpu") == 0)
+		return CS_MODE_OFF_CPU;
+	cs_usage_error("no mode '%s': cpu, wall or offcpu", arg);
 }
 
 static enum cs_async parse_async(const char *arg)
@@ -80,6 +98,16 @@ static enum cs_async parse_async(const char *arg)
 	cs_usage_error("no '--async %s': off, running or all", arg);
 }
 
+static uint64_t parse_budget(const char *arg)
+{
+	char *end;
+	unsigned long n = strtoul(arg, &end, 10);
+
+	if (*arg < '0' || *arg > '9' || *end || !n || n > MAX_OFF_BUDGET)
+		cs_usage_error("--offcpu-budget: '%s' is not from 1 to %u", arg, MAX_OFF_BUDGET);
+	return n;
+}
+
 static bool parse_native(const char *arg)
 {
 	if (strcmp(arg, "on") && strcmp(arg, "off"))
@@ -87,8 +115,25 @@ static bool parse_native(const char *arg)
 	return !strcmp(arg, "on");
 }
 
+static void check_off_cpu(struct cs_record_options *options)
+{
+	if (options->mode != CS_MODE_OFF_CPU) {
+		if (options->off_min_ns || options->off_budget || options->off_wakers)
+			cs_usage_error(
+				"--offcpu-min, --offcpu-budget and --wakers are of --mode offcpu");
+		return;
+	}
+	if (options->idle || options->no_idle || options->only_gil || options->view.slow_ns)
+		cs_usage_error(
+			"--mode offcpu: what runs is not seen: no --idle, --no-idle, --gil, --slow-callback");
+	if (!options->off_min_ns)
+		options->off_min_ns = DEFAULT_OFF_MIN;
+	if (!options->off_budget)
+		options->off_budget = DEFAULT_OFF_BUDGET;
+}
+
 /* What contradicts itself is said, not guessed. */
-static void check_options(const struct cs_record_options *options)
+static void check_options(struct cs_record_options *options)
 {
 	bool chosen = cs_selection_given(&options->selection);
 
@@ -102,6 +147,7 @@ static void check_options(const struct cs_record_options *options)
 			       options->only_gil
 				       ? "a thread that holds the lock does not sleep (--gil)"
 				       : "the CPU clock sees no sleeping threads: use --mode wall");
+	check_off_cpu(options);
 }
 
 /* Which processes. Returns false if the key is another's. */
@@ -165,6 +211,16 @@ static bool parse_sampling(struct cs_record_options *options, int key, char *arg
 		return true;
 	case KEY_NATIVE:
 		options->native = parse_native(arg);
+		return true;
+	case KEY_OFF_MIN:
+		if (cs_parse_moment(arg, &options->off_min_ns))
+			cs_usage_error("--offcpu-min: '%s' is not from 1us to 3600s", arg);
+		return true;
+	case KEY_WAKERS:
+		options->off_wakers = true;
+		return true;
+	case KEY_OFF_BUDGET:
+		options->off_budget = parse_budget(arg);
 		return true;
 	case 'd':
 		if (cs_parse_duration(arg, &options->duration_ns))
@@ -234,6 +290,11 @@ void cs_record_options_parse(struct cs_record_options *ret, int argc, char **arg
 	argv[0] = (char *)"coroscope record";
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, ret))
 		exit(CS_EXIT_USAGE);
+}
+
+uint64_t cs_record_options_interval(const struct cs_record_options *options)
+{
+	return options->mode == CS_MODE_OFF_CPU ? OFF_INTERVAL_NS : 1000000000u / options->rate_hz;
 }
 
 bool cs_record_options_open_ended(const struct cs_record_options *options)

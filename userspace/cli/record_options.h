@@ -25,6 +25,8 @@ struct cs_record_options {
 	bool exit_status, quiet, no_iterator;
 	bool native; /* native frames too */
 	bool idle, no_idle, only_gil;
+	bool off_wakers;
+	uint64_t off_min_ns, off_budget; /* 0: not given */
 	enum cs_async async;
 	size_t ring_bytes;
 	struct cs_view view;
@@ -32,6 +34,9 @@ struct cs_record_options {
 
 /* Parse the arguments that follow the word "record"; what is wrong with them is said, and ends the program. */
 void cs_record_options_parse(struct cs_record_options *ret, int argc, char **argv);
+
+/* What one unit of text formats stands for: the sampling interval. */
+uint64_t cs_record_options_interval(const struct cs_record_options *options);
 
 /* Is the set of processes open: may others come? */
 bool cs_record_options_open_ended(const struct cs_record_options *options);

@@ -102,3 +102,23 @@ const char *cs_kallsyms_find(const struct cs_kallsyms *syms, uint64_t addr)
 	}
 	return low ? syms->names.data + items[low - 1].name : NULL;
 }
+
+const char *cs_kallsyms_named(const struct cs_kallsyms *syms, const char *name,
+			      struct cs_kallsyms_range *ret)
+{
+	const struct ksym *items = (const struct ksym *)syms->items.data;
+	size_t n = syms->items.len / sizeof(*items), len = strlen(name), next;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *it = syms->names.data + items[i].name;
+
+		if (strncmp(it, name, len) || (it[len] && it[len] != '.'))
+			continue;
+		for (next = i; next < n && items[next].addr == items[i].addr;)
+			next++;
+		ret->from = items[i].addr;
+		ret->to = next < n ? items[next].addr : UINT64_MAX;
+		return it;
+	}
+	return NULL;
+}

@@ -58,6 +58,11 @@ void cs_names_load_kernel(struct cs_names *names)
 		cs_kallsyms_load(&names->kallsyms);
 }
 
+const struct cs_kallsyms *cs_names_kernel(const struct cs_names *names)
+{
+	return names->kallsyms;
+}
+
 static void forget_addresses(struct seen_address **table)
 {
 	struct seen_address *it, *tmp;
@@ -230,6 +235,12 @@ static struct frames frames_of(struct cs_ev_hdr *record)
 		return (struct frames){task->frames, task->nframes};
 	}
 	return (struct frames){NULL, 0};
+}
+
+static int name_waker(struct cs_names *names, const struct cs_ev_waker *waker, uint64_t now_ns,
+		      struct cs_buf *out)
+{
+	return name_kernel(names, (const uint64_t *)waker->kernel, waker->n, now_ns, out);
 }
 
 static int name_addresses(struct cs_names *names, const struct cs_ev_stack *stack, uint64_t now_ns,
@@ -491,6 +502,8 @@ int cs_names_for(struct cs_names *names, struct cs_target *targets, struct cs_bu
 
 		if (record->kind == CS_EV_STACK)
 			err = name_addresses(names, (const void *)record, now_ns, out);
+		else if (record->kind == CS_EV_WAKER)
+			err = name_waker(names, (const void *)record, now_ns, out);
 		at += record->size;
 	}
 	names->readings.len = 0;

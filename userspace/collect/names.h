@@ -12,6 +12,7 @@
 #include "collect/target.h"
 #include "core/buf.h"
 
+struct cs_kallsyms;
 struct cs_names;
 
 int cs_names_new(struct cs_names **ret); /* 0 or -ENOMEM */
@@ -23,6 +24,9 @@ static inline void cs_names_freep(struct cs_names **names)
 
 /* Read the kernel's symbols, which takes some 100 ms: before the clocks start. Without them its frames have no names. */
 void cs_names_load_kernel(struct cs_names *names);
+
+/* They, once read; NULL: there are none. */
+const struct cs_kallsyms *cs_names_kernel(const struct cs_names *names);
 
 /* The process has just become another program: what it was cannot be asked for any more. */
 void cs_names_freeze(struct cs_names *names, pid_t pid);

@@ -6,7 +6,6 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
-#include <coroscope.skel.h>
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "collect/probes_private.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
 #include "core/log.h"
@@ -125,6 +125,9 @@ static void configure(struct cs_config *config, const struct cs_probes_options *
 	config->want_gil = options->want_gil;
 	config->no_idle = options->no_idle;
 	config->native = options->native;
+	config->off_wakers = options->off_wakers;
+	config->off_min_ns = options->off_min_ns;
+	config->off_budget = options->off_budget;
 	if (!selection)
 		return;
 	config->by_user = selection->by_user;
@@ -147,8 +150,8 @@ static int open_and_load(struct cs_probes *probes, const struct cs_probes_option
 	probes->skel->bss->tick_ns = options->interval_ns;
 	probes->has_wall = options->wall && kernel_has_wall();
 	bpf_program__set_autoload(probes->skel->progs.wall, probes->has_wall);
-	err = coroscope__load(probes->skel);
-	return err;
+	err = cs_off_cpu_prepare(probes->skel, options, options->off_cpu && kernel_has_wall());
+	return err ? err : coroscope__load(probes->skel);
 }
 
 static int on_record(void *ctx, void *data, size_t size)
@@ -485,6 +488,11 @@ bool cs_probes_has_wall(const struct cs_probes *probes)
 	return probes->has_wall;
 }
 
+struct coroscope *cs_probes_skeleton(const struct cs_probes *probes)
+{
+	return probes->skel;
+}
+
 static int iterator_for(struct cs_probes *probes, pid_t pid, struct iterator **ret)
 {
 	union bpf_iter_link_info info = {.task.pid = (uint32_t)pid};
@@ -506,25 +514,30 @@ static int iterator_for(struct cs_probes *probes, pid_t pid, struct iterator **r
 	return 0;
 }
 
-int cs_probes_visit_sleepers(struct cs_probes *probes, pid_t pid, uint64_t weight_ns)
+int cs_probes_iterate(const struct bpf_link *link)
 {
-	_cleanup_close_ int fd = -1;
-	struct iterator *it = NULL;
+	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(link));
 	char unused[64];
 	ssize_t n;
-	int err;
 
-	err = iterator_for(probes, pid, &it);
-	if (err)
-		return err;
-	probes->skel->bss->wall_weight_ns = weight_ns;
-	fd = bpf_iter_create(bpf_link__fd(it->link));
 	if (fd < 0)
 		return -errno;
 	do {
 		n = read(fd, unused, sizeof(unused));
 	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
 	return n < 0 ? -errno : 0;
+}
+
+int cs_probes_visit_sleepers(struct cs_probes *probes, pid_t pid, uint64_t weight_ns)
+{
+	struct iterator *it = NULL;
+	int err;
+
+	err = iterator_for(probes, pid, &it);
+	if (err)
+		return err;
+	probes->skel->bss->wall_weight_ns = weight_ns;
+	return cs_probes_iterate(it->link);
 }
 
 int cs_probes_drain(struct cs_probes *probes, int (*fn)(void *ctx, const struct cs_ev_hdr *record),

@@ -15,6 +15,7 @@
 #include "collect/instants.h"
 #include "collect/names.h"
 #include "collect/natives.h"
+#include "collect/off_cpu.h"
 #include "collect/probes.h"
 #include "collect/record.h"
 #include "collect/thread_names.h"
@@ -47,7 +48,8 @@ struct cs_session {
 	uint64_t last_ns, next_ns, flushed_ns;
 	struct cs_instants *instants; /* NULL: tasks are not asked for */
 	struct cs_visit visit;
-	struct cs_due *due;            /* NULL until the clock starts */
+	struct cs_due *due;            /* NULL until the clock starts, or if there is none */
+	struct cs_off_cpu *off;        /* in place of the clocks; NULL until it starts */
 	uint64_t own[CS_COUNTER_MAX_]; /* the collector's accounts */
 };
 
@@ -78,6 +80,10 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 		.no_idle = options->no_idle,
 		.want_gil = options->only_gil,
 		.native = options->native,
+		.off_cpu = options->mode == CS_MODE_OFF_CPU,
+		.off_wakers = options->off_wakers,
+		.off_min_ns = options->off_min_ns,
+		.off_budget = options->off_budget,
 		.discover = options->all_processes || cs_selection_given(&options->selection),
 		.follow = options->subprocesses,
 		.selection = &options->selection,
@@ -126,6 +132,7 @@ void cs_session_free(struct cs_session *session)
 		return;
 	cs_crowd_clear(&session->crowd);
 	cs_instants_free(session->instants);
+	cs_off_cpu_free(session->off);
 	cs_probes_free(session->probes);
 	cs_names_free(session->names);
 	cs_natives_free(session->natives);
@@ -165,6 +172,18 @@ static int write_capture(struct cs_session *session)
 	return err ? err : cs_spool_flush(session->spool);
 }
 
+/* The CPU clock, or the scheduler's hooks. */
+static int start_clocks(struct cs_session *session)
+{
+	int err;
+
+	if (session->options.mode == CS_MODE_OFF_CPU)
+		return cs_off_cpu_start(session->probes, session->options.off_min_ns,
+					cs_names_kernel(session->names), &session->off);
+	err = cs_due_start(session->interval_ns, session->probes, &session->due);
+	return err ? err : cs_probes_start_clock(session->probes);
+}
+
 int cs_session_start(struct cs_session *session)
 {
 	int err;
@@ -177,9 +196,7 @@ int cs_session_start(struct cs_session *session)
 	if (!err)
 		err = write_capture(session);
 	if (!err)
-		err = cs_due_start(session->interval_ns, session->probes, &session->due);
-	if (!err)
-		err = cs_probes_start_clock(session->probes);
+		err = start_clocks(session);
 	session->visit.last_ns = cs_now_ns();
 	session->next_ns = session->visit.last_ns + session->turn_ns;
 	return err;
@@ -285,6 +302,19 @@ static bool is_left_out(const struct cs_session *session, const struct cs_ev_hdr
 	       ((const struct cs_ev_stack *)record)->gil != CS_GIL_HELD;
 }
 
+static int append_record(struct cs_session *session, const struct cs_ev_hdr *record)
+{
+	size_t at = session->fresh.len;
+	int err = cs_buf_append(&session->fresh, record, record->size);
+	struct cs_ev_hdr *copy = (struct cs_ev_hdr *)(session->fresh.data + at);
+
+	if (!err && session->off) {
+		cs_off_cpu_trim(session->off, copy);
+		session->fresh.len = at + copy->size;
+	}
+	return err;
+}
+
 static int keep_record(void *ctx, const struct cs_ev_hdr *record)
 {
 	struct cs_session *session = ctx;
@@ -293,7 +323,7 @@ static int keep_record(void *ctx, const struct cs_ev_hdr *record)
 	if (is_left_out(session, record))
 		session->own[CS_COUNTER_WITHOUT_GIL]++;
 	else
-		err = cs_buf_append(&session->fresh, record, record->size);
+		err = append_record(session, record);
 	if (!err && record->kind == CS_EV_EXEC)
 		err = write_before_exec(session, (pid_t)record->pid);
 	return err ? err : cs_crowd_heed(&session->crowd, record);
@@ -366,6 +396,8 @@ int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
 
 	cs_due_stop(session->due);
 	cs_probes_stop_clock(session->probes);
+	if (session->off)
+		session->own[CS_COUNTER_OFF_UNREAD] += cs_off_cpu_stop(session->off);
 	/* Nothing may be counted after the last record was taken. */
 	HASH_ITER (hh, session->crowd.targets, target, tmp)
 		cs_probes_detach(TAKE_PTR(target->probe));

@@ -34,9 +34,11 @@ struct cs_session_options {
 	bool subprocesses; /* children of the processes that are added are watched too */
 	bool no_idle;      /* wall mode without sleeping threads and suspended tasks */
 	enum cs_async async;
-	bool native;                   /* native frames of what runs */
-	bool only_gil;                 /* only samples of threads that hold the GIL */
-	struct cs_selection selection; /* if given: every process that it chooses */
+	bool native;                     /* native frames of what runs */
+	bool only_gil;                   /* only samples of threads that hold the GIL */
+	bool off_wakers;                 /* CS_MODE_OFF_CPU: who ended a block, too */
+	uint64_t off_min_ns, off_budget; /* CS_MODE_OFF_CPU: see struct cs_probes_options */
+	struct cs_selection selection;   /* if given: every process that it chooses */
 	bool no_iterator;    /* read sleeping threads from user space even if the kernel could */
 	const char *command; /* the command line, for the record */
 };

@@ -164,6 +164,24 @@ static int decode_running(struct record *rec, const struct cs_running_task *wire
 	return running_name(rec->decoder, wire, &ret->name);
 }
 
+/* What the flags say. Returns 0 or -EBADMSG. */
+static int decode_stack_flags(const struct cs_ev_stack *wire, struct cs_event_stack *stack)
+{
+	unsigned int flags = wire->hdr.flags,
+		     reason = flags >> CS_STACK_REASON_SHIFT & CS_STACK_REASON_MASK;
+
+	stack->origin = flags & 0xff;
+	if (stack->origin > CS_ORIGIN_OFF_CPU || reason >= CS_WAIT_REASON_MAX_)
+		return -EBADMSG;
+	if (stack->origin != CS_ORIGIN_OFF_CPU)
+		return flags > 0xff ? -EBADMSG : 0;
+	stack->reason = reason;
+	stack->blocked_ns = wire->blocked_ns;
+	stack->before = flags & CS_STACKF_BEFORE;
+	stack->still = flags & CS_STACKF_STILL;
+	return 0;
+}
+
 static int decode_stack(struct record *rec, struct cs_event *ret)
 {
 	const struct cs_ev_stack *wire = rec->fixed;
@@ -172,7 +190,7 @@ static int decode_stack(struct record *rec, struct cs_event *ret)
 	int err;
 
 	if (wire->nframes > CS_MAX_PY_FRAMES || wire->nkernel > CS_MAX_KERNEL_FRAMES ||
-	    !status_known(wire->status) || wire->hdr.flags > CS_ORIGIN_WALL ||
+	    !status_known(wire->status) || decode_stack_flags(wire, stack) ||
 	    wire->gil > CS_GIL_NOT_HELD || (wire->nskipped && wire->nframes <= CS_LEAF_FRAMES))
 		return -EBADMSG;
 	stack->weight_ns = wire->weight_ns;
@@ -182,9 +200,9 @@ static int decode_stack(struct record *rec, struct cs_event *ret)
 		stack->step = wire->creator;
 	} else {
 		stack->user_ip = wire->user_ip;
-		stack->step = wire->step;
+		if (stack->origin != CS_ORIGIN_OFF_CPU)
+			stack->step = wire->step;
 	}
-	stack->origin = wire->hdr.flags;
 	stack->status = wire->status;
 	stack->gil = wire->gil;
 	stack->nskipped = wire->nskipped;
@@ -264,7 +282,7 @@ static int decode_capture(struct record *rec, struct cs_event *ret)
 	const struct cs_ev_capture *wire = rec->fixed;
 	int err;
 
-	if (wire->mode > CS_MODE_WALL)
+	if (wire->mode > CS_MODE_OFF_CPU)
 		return -EBADMSG;
 	ret->capture.realtime_ns = wire->realtime_ns;
 	ret->capture.interval_ns = wire->interval_ns;
@@ -419,6 +437,24 @@ static int decode_native(struct record *rec, struct cs_event *ret)
 	return ret->native.addresses ? 0 : -EBADMSG;
 }
 
+static int decode_waker(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_waker *wire = rec->fixed;
+	struct cs_event_waker *waker = &ret->waker;
+
+	if (wire->hdr.flags > CS_WAKER_INTERRUPT || wire->n > CS_MAX_WAKER_FRAMES)
+		return -EBADMSG;
+	waker->kind = wire->hdr.flags;
+	waker->pid = wire->by_pid;
+	waker->tid = wire->by_tid;
+	waker->n = wire->n;
+	waker->kernel = take(rec, wire->n, sizeof(*waker->kernel));
+	if (!waker->kernel)
+		return -EBADMSG;
+	return cs_utf8_repair(wire->comm, strnlen(wire->comm, sizeof(wire->comm)),
+			      scratch_text(rec->decoder), &waker->comm);
+}
+
 static int decode_stats(struct record *rec, struct cs_event *ret)
 {
 	const struct cs_ev_stats *wire = rec->fixed;
@@ -467,6 +503,7 @@ static const struct {
 	[CS_EV_KSYM] = {sizeof(struct cs_ev_ksym), decode_ksym},
 	[CS_EV_SYMBOL] = {sizeof(struct cs_ev_symbol), decode_symbol},
 	[CS_EV_NATIVE] = {sizeof(struct cs_ev_native), decode_native},
+	[CS_EV_WAKER] = {sizeof(struct cs_ev_waker), decode_waker},
 	[CS_EV_STATS] = {sizeof(struct cs_ev_stats), decode_stats},
 	[CS_EV_END] = {sizeof(struct cs_ev_end), decode_end},
 	[CS_EV_THREAD] = {sizeof(struct cs_ev_thread), decode_thread},

@@ -37,6 +37,10 @@ struct cs_event_stack { /* CS_EV_STACK, CS_EV_TASK_CREATED */
 	uint64_t weight_ns, subject, tstate, user_ip;
 	struct cs_step step; /* of the thread's event loop */
 	enum cs_stack_origin origin;
+	/* Of CS_ORIGIN_OFF_CPU: why, how long, and whether that was cut at the beginning or the end of the capture. */
+	enum cs_wait_reason reason;
+	uint64_t blocked_ns;
+	bool before, still;
 	enum cs_status status;
 	enum cs_gil gil;
 	struct cs_text comm; /* bytes, repaired to UTF-8 */
@@ -129,6 +133,14 @@ struct cs_event_native { /* the native frames of the thread's CS_EV_STACK of the
 	const uint64_t *entries; /* bits of the stack's Python frames: see struct cs_ev_native */
 };
 
+struct cs_event_waker { /* of the block that the thread's CS_EV_STACK of the same time tells, which follows */
+	enum cs_waker_kind kind;
+	uint32_t pid, tid; /* CS_WAKER_THREAD */
+	struct cs_text comm;
+	const uint64_t *kernel; /* n, newest first */
+	uint32_t n;
+};
+
 struct cs_event_stats {
 	const uint64_t *counters; /* n of them; missing ones are 0 */
 	uint32_t n;               /* at most CS_COUNTER_MAX_ */
@@ -153,6 +165,7 @@ struct cs_event {
 		struct cs_event_ksym ksym;
 		struct cs_event_symbol symbol;
 		struct cs_event_native native;
+		struct cs_event_waker waker;
 		struct cs_event_stats stats;
 		struct cs_text thread_name; /* CS_EV_THREAD */
 		enum cs_end_reason end_reason;

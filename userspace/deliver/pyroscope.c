@@ -96,7 +96,10 @@ static int add_labels(struct packing *p, Pyroscope__Series *series,
 		service = copy(&p->memory, guessed.data, guessed.len);
 	}
 	/* the names that its own tools search for */
-	add_label(p, series, "__name__", kind == CS_VALUE_WALL_NS ? "wall" : "process_cpu");
+	add_label(p, series, "__name__",
+		  kind == CS_VALUE_OFF_NS    ? "off_cpu"
+		  : kind == CS_VALUE_WALL_NS ? "wall"
+					     : "process_cpu");
 	add_label(p, series, "service_name", service);
 	add_label(p, series, "pyroscope_spy", "coroscope");
 	if (*host)
@@ -161,7 +164,10 @@ static int pack_range(struct packing *p, size_t from, size_t to)
 	int err = cs_processes_find(p->profile, from, to, &processes);
 
 	for (size_t i = 0; !err && i < processes.n; i++) {
-		err = pack_kind(p, &processes.at[i], CS_VALUE_CPU_NS, from, to);
+		err = pack_kind(p, &processes.at[i],
+				cs_profile_meta(p->profile)->off_cpu ? CS_VALUE_OFF_NS
+								     : CS_VALUE_CPU_NS,
+				from, to);
 		/* in CPU mode it is the same */
 		if (!err && cs_profile_meta(p->profile)->wall)
 			err = pack_kind(p, &processes.at[i], CS_VALUE_WALL_NS, from, to);

@@ -55,7 +55,7 @@ const struct cs_exporter *cs_exporter_by_path(const char *path)
 uint64_t cs_export_intervals(const struct cs_profile *profile, const struct cs_sample *sample)
 {
 	const struct cs_profile_meta *meta = cs_profile_meta(profile);
-	uint64_t ns = sample->values[meta->wall ? CS_VALUE_WALL_NS : CS_VALUE_CPU_NS];
+	uint64_t ns = sample->values[cs_profile_main_value(meta)];
 	uint64_t interval = meta->interval_ns ? meta->interval_ns : 1;
 	uint64_t n = ns / interval + (ns % interval >= interval - interval / 2);
 

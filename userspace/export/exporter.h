@@ -44,6 +44,6 @@ int cs_export_frame_text(const struct cs_profile *profile, const struct cs_frame
 
 /*
  * Value of a sample in whole intervals of the requested rate, rounded, at least 1: of its wall time
- * in wall mode, else of its CPU time. To count several samples as one, add their nanoseconds first.
+ * in wall mode, of its blocked time in off-CPU mode (whose interval is a microsecond), else of its CPU time. To count several samples as one, add their nanoseconds first.
  */
 uint64_t cs_export_intervals(const struct cs_profile *profile, const struct cs_sample *sample);

@@ -146,7 +146,7 @@ static int add_seen(struct cs_frame_node *node, const struct cs_sample *sample)
 static int tree_add(struct cs_frame_tree *tree, struct cs_frame_node *node,
 		    const struct cs_profile *profile, const struct cs_sample *sample)
 {
-	bool wall = cs_profile_meta(profile)->wall;
+	enum cs_value value = cs_profile_main_value(cs_profile_meta(profile));
 	struct cs_stack stack = cs_profile_stack(profile, sample->stack);
 
 	for (uint32_t i = 0; i < stack.n; i++) {
@@ -156,7 +156,7 @@ static int tree_add(struct cs_frame_tree *tree, struct cs_frame_node *node,
 		if (!node)
 			return -ENOMEM;
 	}
-	add_clamped(&node->self_ns, sample->values[wall ? CS_VALUE_WALL_NS : CS_VALUE_CPU_NS]);
+	add_clamped(&node->self_ns, sample->values[value]);
 	add_clamped(&node->self_samples, sample->values[CS_VALUE_SAMPLES]);
 	return add_seen(node, sample);
 }

@@ -72,14 +72,14 @@ static void put_meta(struct cs_json *json, const struct cs_profile *profile)
 	cs_json_raw(json, ",\"command\":");
 	cs_json_str(json, meta->command);
 	if (!json->err)
-		json->err =
-			cs_buf_printf(json->out,
-				      ",\"start_ns\":%" PRIu64 ",\"duration_ns\":%" PRIu64
-				      ",\"interval_ns\":%" PRIu64
-				      ",\"ncpu\":%u,\"wall\":%s,\"partial\":%s,\"end_reason\":%u",
-				      meta->start_realtime_ns, meta->duration_ns, meta->interval_ns,
-				      meta->ncpu, meta->wall ? "true" : "false",
-				      meta->partial ? "true" : "false", meta->end_reason);
+		json->err = cs_buf_printf(
+			json->out,
+			",\"start_ns\":%" PRIu64 ",\"duration_ns\":%" PRIu64
+			",\"interval_ns\":%" PRIu64
+			",\"ncpu\":%u,\"wall\":%s,%s\"partial\":%s,\"end_reason\":%u",
+			meta->start_realtime_ns, meta->duration_ns, meta->interval_ns, meta->ncpu,
+			meta->wall ? "true" : "false", meta->off_cpu ? "\"off_cpu\":true," : "",
+			meta->partial ? "true" : "false", meta->end_reason);
 	cs_json_raw(json, ",\"notes\":[");
 	for (size_t i = 0; i < cs_profile_nnotes(profile); i++) {
 		if (i)

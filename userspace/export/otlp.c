@@ -159,6 +159,7 @@ static void add_profile(struct builder *b, Otlp__ScopeProfiles *scope,
 		[CS_VALUE_CPU_NS] = "cpu",
 		[CS_VALUE_WALL_NS] = "wall",
 		[CS_VALUE_SLOW_NS] = "slow_callback",
+		[CS_VALUE_OFF_NS] = "off_cpu", /* as OpenTelemetry's own profiler calls it */
 	};
 	const struct cs_profile_meta *meta = cs_profile_meta(b->profile);
 	Otlp__Profile *profile = scope->profiles[scope->n_profiles];
@@ -168,8 +169,11 @@ static void add_profile(struct builder *b, Otlp__ScopeProfiles *scope,
 	if (!profile->n_samples)
 		return;
 	profile->sample_type = new_value_type(b, types[kind]);
-	profile->period_type = new_value_type(b, types[kind]);
-	profile->period = (int64_t)meta->interval_ns;
+	/* blocks have no period, by which backends know them */
+	if (kind != CS_VALUE_OFF_NS) {
+		profile->period_type = new_value_type(b, types[kind]);
+		profile->period = (int64_t)meta->interval_ns;
+	}
 	profile->time_unix_nano = meta->start_realtime_ns;
 	profile->duration_nano = meta->duration_ns;
 	b->profiles[b->nprofiles++] = profile;
@@ -179,7 +183,8 @@ static void add_profile(struct builder *b, Otlp__ScopeProfiles *scope,
 static void add_scope(struct builder *b, Otlp__ResourceProfiles *to,
 		      const struct cs_process *process)
 {
-	static const enum cs_value kinds[] = {CS_VALUE_WALL_NS, CS_VALUE_CPU_NS, CS_VALUE_SLOW_NS};
+	static const enum cs_value kinds[] = {CS_VALUE_WALL_NS, CS_VALUE_CPU_NS, CS_VALUE_SLOW_NS,
+					      CS_VALUE_OFF_NS};
 	bool wall = cs_profile_meta(b->profile)->wall;
 	Otlp__ScopeProfiles *scope;
 

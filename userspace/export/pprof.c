@@ -71,10 +71,9 @@ static Pprof__ValueType *new_value_type(struct builder *b, const char *type, con
 }
 
 static const char *const plain_names[CS_VALUE_MAX_] = {
-	[CS_VALUE_SAMPLES] = "samples",
-	[CS_VALUE_CPU_NS] = "cpu",
-	[CS_VALUE_WALL_NS] = "wall",
-	[CS_VALUE_SLOW_NS] = "slow_callback",
+	[CS_VALUE_SAMPLES] = "samples", [CS_VALUE_CPU_NS] = "cpu",
+	[CS_VALUE_WALL_NS] = "wall",    [CS_VALUE_SLOW_NS] = "slow_callback",
+	[CS_VALUE_OFF_NS] = "offcpu",
 };
 
 /* Datadog's; its own profiler counts samples by what they were taken for. */
@@ -99,6 +98,8 @@ static bool kind_wanted(const struct builder *b, enum cs_value kind)
 
 	if (b->options->dialect == CS_PPROF_PYROSCOPE)
 		return kind == b->options->kind;
+	if (meta->off_cpu || kind == CS_VALUE_OFF_NS)
+		return meta->off_cpu && (kind == CS_VALUE_SAMPLES || kind == CS_VALUE_OFF_NS);
 	if (b->options->dialect == CS_PPROF_DATADOG && kind == CS_VALUE_WALL_NS && !meta->wall)
 		return false;
 	return kind != CS_VALUE_SLOW_NS || meta->slow_ns;
@@ -118,7 +119,7 @@ static void add_kind(struct builder *b, enum cs_value kind)
 static void add_header(struct builder *b)
 {
 	const struct cs_profile_meta *meta = cs_profile_meta(b->profile);
-	enum cs_value main_value = meta->wall ? CS_VALUE_WALL_NS : CS_VALUE_CPU_NS;
+	enum cs_value main_value = cs_profile_main_value(meta);
 	Pprof__Profile *message = &b->message;
 
 	message->sample_type =
@@ -136,7 +137,8 @@ static void add_header(struct builder *b)
 		message->period_type = message->sample_type[i];
 		message->default_sample_type = message->sample_type[i]->type;
 	}
-	message->period = (int64_t)meta->interval_ns;
+	/* blocks have no period */
+	message->period = meta->off_cpu ? 1 : (int64_t)meta->interval_ns;
 	message->time_nanos = (int64_t)meta->start_realtime_ns;
 	message->duration_nanos = (int64_t)meta->duration_ns;
 }

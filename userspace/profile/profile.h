@@ -74,6 +74,7 @@ enum cs_value {
 	CS_VALUE_CPU_NS = 1,
 	CS_VALUE_WALL_NS = 2,
 	CS_VALUE_SLOW_NS = 3, /* of it, in slow holds of an event loop; 0 unless asked for */
+	CS_VALUE_OFF_NS = 4,  /* blocked: all wall time of an off-CPU capture, none of others */
 	CS_VALUE_MAX_
 };
 
@@ -110,6 +111,7 @@ struct cs_profile_meta {
 	uint64_t interval_ns; /* of the requested rate */
 	uint32_t ncpu;
 	bool wall;           /* wall mode, else CPU */
+	bool off_cpu;        /* ... or blocked time, of which each block is a sample */
 	bool partial;        /* the capture has no end record: it was cut off */
 	uint32_t end_reason; /* enum cs_end_reason */
 	enum cs_tree tree;   /* that cs_profile_add fills and exporters of one tree show */
@@ -118,6 +120,12 @@ struct cs_profile_meta {
 	uint64_t counters[CS_COUNTER_MAX_];
 	bool has_counters;
 };
+
+/* The value that text and pictures show. */
+static inline enum cs_value cs_profile_main_value(const struct cs_profile_meta *meta)
+{
+	return meta->off_cpu ? CS_VALUE_OFF_NS : meta->wall ? CS_VALUE_WALL_NS : CS_VALUE_CPU_NS;
+}
 
 struct cs_profile;
 

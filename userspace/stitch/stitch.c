@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "stitch/blocked.h"
 #include "stitch/parts.h"
 #include "stitch/process.h"
 
@@ -119,7 +120,8 @@ static int stitch_thread_in_tree(struct cs_stitch *stitch, struct cs_process *pr
 		.root_thread_name = cs_thread_name(thread),
 		.ts_ns = stitch->now_ns,
 		.weight_ns = weight_ns,
-		.count = 1,
+		.span_ns = stack->origin == CS_ORIGIN_OFF_CPU ? stack->blocked_ns : weight_ns,
+		.count = cs_blocked_count(stack, thread->tid, ts_ns),
 		.tasks = 1,
 		.on_cpu = stack->origin == CS_ORIGIN_CPU,
 		.span = span,
@@ -151,6 +153,8 @@ static int stitch_thread_in_tree(struct cs_stitch *stitch, struct cs_process *pr
 	cs_parts_add_stack(&stitch->parts, process, thread, stack, count, &stitch->merge);
 	cs_parts_add_native(&stitch->parts, thread, stack, ts_ns);
 	cs_parts_add_kernel(&stitch->parts, stack);
+	if (stack->origin == CS_ORIGIN_OFF_CPU)
+		cs_blocked_add(&stitch->parts, thread, stack, ts_ns);
 	return emit(stitch, &sample);
 }
 
@@ -278,6 +282,15 @@ static int feed_native(struct cs_process *process, const struct cs_event *event)
 	return 0;
 }
 
+static int feed_waker(struct cs_process *process, const struct cs_event *event)
+{
+	struct cs_thread *thread = cs_thread_get(&process->threads, event->tid);
+
+	if (thread)
+		cs_blocked_learn_waker(thread, event);
+	return thread ? 0 : -ENOMEM;
+}
+
 static int feed_same(struct cs_stitch *stitch, struct cs_process *process,
 		     const struct cs_event *event)
 {
@@ -316,6 +329,7 @@ static int stitch_suspended(struct cs_stitch *stitch, struct cs_process *process
 		.suspended = true,
 		.ts_ns = span->ts_ns,
 		.weight_ns = span->weight_ns * process->every,
+		.span_ns = span->weight_ns,
 		.count = span->count * process->every,
 		.tasks = process->every,
 		.task_id = task->addr,
@@ -468,6 +482,8 @@ int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 		return feed_native(process, event);
 	case CS_EV_SPAN:
 		return feed_span(process, event);
+	case CS_EV_WAKER:
+		return feed_waker(process, event);
 	case CS_EV_SAME:
 		return feed_same(stitch, process, event);
 	case CS_EV_TASK_CREATED:

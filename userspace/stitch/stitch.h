@@ -24,6 +24,9 @@ enum cs_part_kind {
 	CS_PART_TASKS_CUT = 5, /* the tasks above are cut: a cycle or a very long chain */
 	CS_PART_THREAD = 7,    /* what follows runs in another thread, for the task below */
 	CS_PART_LEAF = 6,      /* what the innermost coroutine awaits, by type name */
+	CS_PART_WAIT = 8,      /* why the thread is off the CPU */
+	CS_PART_WAKER =
+		9, /* who ended that; the kernel's frames above it are the waker's, newest first */
 };
 
 struct cs_part {
@@ -34,9 +37,10 @@ struct cs_part {
 	struct cs_py_frame site;   /* CS_PART_TASK: where it was created; code 0: not known */
 	enum cs_status status;     /* CS_PART_STATUS */
 	struct cs_py_frame python; /* CS_PART_PYTHON */
-	uint64_t addr;             /* CS_PART_KERNEL, CS_PART_NATIVE; CS_PART_TASK: the task */
-	const char
-		*name; /* CS_PART_TASK, CS_PART_LEAF, CS_PART_THREAD: borrowed; NULL: not known */
+	/* CS_PART_KERNEL, CS_PART_NATIVE; CS_PART_TASK: the task; CS_PART_WAIT: enum cs_wait_reason, and enum cs_stack_flags */
+	uint64_t addr;
+	const char *
+		name; /* CS_PART_TASK, CS_PART_LEAF, CS_PART_THREAD: borrowed; NULL: not known; CS_PART_WAKER: NULL: an interrupt */
 };
 
 struct cs_stitched {
@@ -44,6 +48,7 @@ struct cs_stitched {
 	const char *thread_name; /* borrowed; "" if unknown */
 	uint64_t ts_ns;          /* when it was last seen so */
 	uint64_t weight_ns;      /* time before that which it stands for, of `count` looks */
+	uint64_t span_ns;        /* its own part of that */
 	uint32_t count;
 	uint32_t
 		tasks; /* that it stands for: of more than one if only a share was read; all their time and looks */

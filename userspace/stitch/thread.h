@@ -3,6 +3,7 @@
 #pragma once
 
 #include <coroscope/limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <uthash.h>
 
@@ -32,6 +33,12 @@ struct cs_thread {
 	uint32_t nnative;
 	uint64_t native_entries[CS_MAX_PY_FRAMES / 64];
 	enum cs_status native_status;
+	/* Who woke it, in its stack of this time. */
+	uint64_t waker_ns;
+	char waker[CS_COMM_BYTES * 3 + 16]; /* "name [pid]"; "": an interrupt, or not told */
+	bool waker_interrupt;
+	uint64_t waker_kernel[CS_MAX_WAKER_FRAMES];
+	uint32_t nwaker;
 	struct cs_thread_span span, last_span; /* of the newest stack; of `last` */
 	uint64_t last_ns;                      /* time of `last` */
 	struct cs_event_stack *last; /* owned, one block: the last wall stack, for CS_EV_SAME */

@@ -47,6 +47,29 @@ static void test_durations(void **state)
 	}
 }
 
+static void test_moments(void **state)
+{
+	static const struct {
+		const char *text;
+		int err;
+		uint64_t ns;
+	} cases[] = {
+		{"1us", 0, 1000},          {"500US", 0, 500000},  {"1.5us", 0, 1500},
+		{"10ms", 0, 10000000},     {"1s", 0, 1000000000}, {"3600s", 0, 3600000000000},
+		{"0.9us", -ERANGE, 0},     {"0s", -ERANGE, 0},    {"3601s", -ERANGE, 0},
+		{"1", -EINVAL, 0},         {"", -EINVAL, 0},      {"-1us", -EINVAL, 0},
+		{"unlimited", -EINVAL, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t ns = UNTOUCHED;
+		int err = cs_parse_moment(cases[i].text, &ns);
+
+		if (err != cases[i].err || ns != (err ? UNTOUCHED : cases[i].ns))
+			fail_msg("'%s': %d, %llu ns", cases[i].text, err, (unsigned long long)ns);
+	}
+}
+
 static void test_rates(void **state)
 {
 	static const struct {
@@ -202,9 +225,13 @@ static void test_usage_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_durations),   cmocka_unit_test(test_rates),
-		cmocka_unit_test(test_sizes),       cmocka_unit_test(test_ids),
-		cmocka_unit_test(test_pids),        cmocka_unit_test(test_pids_are_appended),
+		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_moments),
+		cmocka_unit_test(test_rates),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_pids),
+		cmocka_unit_test(test_pids_are_appended),
 		cmocka_unit_test(test_usage_error),
 	};
 

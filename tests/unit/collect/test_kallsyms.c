@@ -54,6 +54,20 @@ static void test_find(void **state)
 	}
 }
 
+/* By name: whole, or with a compiler's ending, but not as the beginning of another. */
+static void test_named(void **state)
+{
+	struct cs_kallsyms_range range = {0};
+
+	assert_string_equal(cs_kallsyms_named(*state, "schedule", &range), "schedule");
+	assert_int_equal(range.from, address_of("schedule"));
+	assert_true(range.to > range.from);
+	assert_string_equal(cs_kallsyms_find(*state, range.to - 1), "schedule");
+	assert_string_not_equal(cs_kallsyms_find(*state, range.to), "schedule");
+	assert_null(cs_kallsyms_named(*state, "schedul", &range));
+	assert_int_equal(range.from, address_of("schedule"));
+}
+
 static void test_outside(void **state)
 {
 	assert_null(cs_kallsyms_find(*state, 0));
@@ -72,6 +86,7 @@ int main(void)
 	int err = cs_kallsyms_load(&syms);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_prestate(test_find, syms),
+		cmocka_unit_test_prestate(test_named, syms),
 		cmocka_unit_test_prestate(test_outside, syms),
 		cmocka_unit_test(test_free_nothing),
 	};

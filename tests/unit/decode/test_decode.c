@@ -154,6 +154,69 @@ static void test_stack(void **state)
 	check_cuts(&wire_buf);
 }
 
+static void test_off_cpu_stack(void **state)
+{
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_stack, wire, CS_EV_STACK);
+
+	wire->weight_ns = 10;
+	wire->blocked_ns = 7;
+	wire->hdr.flags = CS_ORIGIN_OFF_CPU | CS_WAIT_REASON_PIPE << CS_STACK_REASON_SHIFT;
+	check_good(&wire_buf);
+	assert_int_equal(event.stack.origin, CS_ORIGIN_OFF_CPU);
+	assert_int_equal(event.stack.reason, CS_WAIT_REASON_PIPE);
+	assert_int_equal(event.stack.weight_ns, 10);
+	assert_int_equal(event.stack.blocked_ns, 7);
+	assert_int_equal(event.stack.step.context_ver, 0); /* those bytes are the length */
+	assert_false(event.stack.before || event.stack.still);
+	wire->hdr.flags |= CS_STACKF_BEFORE;
+	check_good(&wire_buf);
+	assert_true(event.stack.before && !event.stack.still);
+	wire->hdr.flags = CS_ORIGIN_OFF_CPU | CS_STACKF_STILL;
+	check_good(&wire_buf);
+	assert_true(!event.stack.before && event.stack.still);
+	wire->hdr.flags = CS_ORIGIN_OFF_CPU | CS_WAIT_REASON_MAX_ << CS_STACK_REASON_SHIFT;
+	check_bad(&wire_buf);
+	wire->hdr.flags = CS_ORIGIN_OFF_CPU + 1;
+	check_bad(&wire_buf);
+	/* others have no reason */
+	wire->hdr.flags = CS_ORIGIN_WALL | 1 << CS_STACK_REASON_SHIFT;
+	check_bad(&wire_buf);
+}
+
+static void test_waker(void **state)
+{
+	const uint64_t kernel[CS_MAX_WAKER_FRAMES] = {5, 6};
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_waker, wire, CS_EV_WAKER);
+
+	wire->hdr.flags = CS_WAKER_THREAD;
+	wire->by_pid = 7;
+	wire->by_tid = 8;
+	wire->n = 2;
+	memcpy(wire->comm, "writer", 6);
+	add(&wire_buf, kernel, sizeof(kernel));
+	check_good(&wire_buf);
+	assert_int_equal(event.kind, CS_EV_WAKER);
+	assert_int_equal(event.waker.kind, CS_WAKER_THREAD);
+	assert_int_equal(event.waker.pid, 7);
+	assert_int_equal(event.waker.tid, 8);
+	check_text(event.waker.comm, "writer");
+	assert_int_equal(event.waker.n, 2);
+	assert_memory_equal(event.waker.kernel, kernel, 2 * sizeof(*kernel));
+	check_cuts(&wire_buf);
+	wire = (struct cs_ev_waker *)wire_buf.data;
+	wire->n = CS_MAX_WAKER_FRAMES;
+	check_good(&wire_buf);
+	wire->n++;
+	check_bad(&wire_buf);
+	wire->n = 2;
+	wire->hdr.flags = CS_WAKER_INTERRUPT + 1;
+	check_bad(&wire_buf);
+}
+
 /* A deep stack: what was left out lies behind frames that are there, and before others. */
 static void test_deep_stack(void **state)
 {
@@ -208,7 +271,7 @@ static void test_stack_hostile(void **state)
 	wire->status = 200;
 	check_bad(&wire_buf);
 	wire->status = 0;
-	wire->hdr.flags = 2;
+	wire->hdr.flags = CS_ORIGIN_OFF_CPU + 1;
 	check_bad(&wire_buf);
 	wire->hdr.flags = 0;
 	memset(cs_buf_extend(&wire_buf, 8192), 0, 8192);
@@ -470,7 +533,7 @@ static void test_capture(void **state)
 	wire->command_len = 13;
 	check_bad(&wire_buf);
 	wire->command_len = 7;
-	wire->mode = 2;
+	wire->mode = CS_MODE_OFF_CPU + 1;
 	check_bad(&wire_buf);
 }
 
@@ -838,6 +901,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stack),
+		cmocka_unit_test(test_off_cpu_stack),
+		cmocka_unit_test(test_waker),
 		cmocka_unit_test(test_deep_stack),
 		cmocka_unit_test(test_collectors_kinds),
 		cmocka_unit_test(test_stack_hostile),

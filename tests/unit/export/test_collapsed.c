@@ -84,6 +84,20 @@ static void test_nul(void **state)
 	check(profile, "a\\x00b 1\n");
 }
 
+/* Blocked time counts in microseconds, the interval of such captures. */
+static void test_off_cpu(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	const uint64_t values[CS_VALUE_MAX_] = {2, 0, 5400, 0, 5400};
+	const uint32_t frame = made_frame(profile, CS_FRAME_MARK, "[futex]", "", 0);
+	const struct cs_labels labels = {.process_id = 1};
+
+	cs_profile_meta_mut(profile)->off_cpu = true;
+	cs_profile_meta_mut(profile)->interval_ns = 1000;
+	assert_int_equal(cs_profile_add(profile, &frame, 1, &labels, values), 0);
+	check(profile, "[futex] 5\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -92,6 +106,7 @@ int main(void)
 		cmocka_unit_test(test_sum_then_round),
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_off_cpu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

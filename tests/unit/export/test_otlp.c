@@ -147,6 +147,28 @@ static void test_header(void **state)
 	assert_int_equal(cpu->n_attribute_indices, 0);
 }
 
+/* Blocks have one kind of time, by which backends know them, and no period. */
+static void test_off_cpu(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	const uint64_t values[CS_VALUE_MAX_] = {4, 0, 90, 0, 90};
+	const uint32_t frame = made_frame(profile, CS_FRAME_MARK, "[futex]", "", 0);
+	const struct cs_labels labels = {.process_id = 42};
+	_cleanup_(request_freep) Otlp__Request *request = NULL;
+	const Otlp__Profile *only;
+
+	cs_profile_meta_mut(profile)->off_cpu = true;
+	assert_int_equal(cs_profile_add(profile, &frame, 1, &labels, values), 0);
+	request = write_and_read(profile, 0, 1);
+	only = profile_of(request, 0);
+	assert_int_equal(request->resource_profiles[0]->scope_profiles[0]->n_profiles, 1);
+	assert_string_equal(text(request, only->sample_type->type_strindex), "off_cpu");
+	assert_null(only->period_type);
+	assert_int_equal(only->period, 0);
+	assert_int_equal(only->n_samples, 1);
+	assert_int_equal(only->samples[0]->values[0], 90);
+}
+
 static void test_samples(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true);
@@ -331,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_samples),   cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_processes), cmocka_unit_test(test_stable),
 		cmocka_unit_test(test_answers),   cmocka_unit_test(test_spans),
+		cmocka_unit_test(test_off_cpu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

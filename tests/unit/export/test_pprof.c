@@ -375,20 +375,40 @@ static int write_file(const char *path)
 	return fwrite(out.data, 1, out.len, file) == out.len ? 0 : 1;
 }
 
+/* Blocks: how many and how long, and no period. */
+static void test_off_cpu(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	const uint64_t values[CS_VALUE_MAX_] = {4, 0, 90, 0, 90};
+	const uint32_t frame = made_frame(profile, CS_FRAME_MARK, "[futex]", "", 0);
+	_cleanup_(read_back_free) struct read_back read = {0};
+	const struct cs_labels labels = {.process_id = 1};
+	const Pprof__Profile *message;
+
+	cs_profile_meta_mut(profile)->off_cpu = true;
+	assert_int_equal(cs_profile_add(profile, &frame, 1, &labels, values), 0);
+	write_and_read(profile, &read);
+	message = read.message;
+	assert_int_equal(message->n_sample_type, 2);
+	check_str(message, message->sample_type[0]->type, "samples");
+	check_str(message, message->sample_type[1]->type, "offcpu");
+	check_str(message, message->sample_type[1]->unit, "nanoseconds");
+	check_str(message, message->default_sample_type, "offcpu");
+	assert_int_equal(message->period, 1);
+	assert_int_equal(message->sample[0]->value[0], 4);
+	assert_int_equal(message->sample[0]->value[1], 90);
+	assert_string_equal(function_at(message, message->sample[0]->location_id[0]), "[futex]");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header),
-		cmocka_unit_test(test_slow_callbacks),
-		cmocka_unit_test(test_cpu_mode_and_empty),
-		cmocka_unit_test(test_samples),
-		cmocka_unit_test(test_span_labels),
-		cmocka_unit_test(test_locations),
-		cmocka_unit_test(test_stable),
-		cmocka_unit_test(test_appends),
-		cmocka_unit_test(test_datadog),
-		cmocka_unit_test(test_pyroscope),
-		cmocka_unit_test(test_pyroscope_spans),
+		cmocka_unit_test(test_header),    cmocka_unit_test(test_slow_callbacks),
+		cmocka_unit_test(test_off_cpu),   cmocka_unit_test(test_cpu_mode_and_empty),
+		cmocka_unit_test(test_samples),   cmocka_unit_test(test_span_labels),
+		cmocka_unit_test(test_locations), cmocka_unit_test(test_stable),
+		cmocka_unit_test(test_appends),   cmocka_unit_test(test_datadog),
+		cmocka_unit_test(test_pyroscope), cmocka_unit_test(test_pyroscope_spans),
 		cmocka_unit_test(test_parts),
 	};
 

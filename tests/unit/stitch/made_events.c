@@ -48,6 +48,10 @@ static int append_part(struct cs_buf *out, const struct cs_part *part)
 		return cs_buf_append_str(out, "[cut]");
 	case CS_PART_LEAF:
 		return cs_buf_printf(out, "~%s", part->name);
+	case CS_PART_WAKER:
+		return cs_buf_printf(out, "!%s", part->name ? part->name : "");
+	case CS_PART_WAIT:
+		return cs_buf_printf(out, "?%" PRIx64, part->addr);
 	}
 	return -1;
 }
@@ -153,6 +157,10 @@ void made_stack(struct made_stitch *made, const struct made_stack *stack)
 				.subject = stack->subject,
 				.user_ip = stack->user_ip,
 				.origin = stack->origin,
+				.blocked_ns = stack->blocked_ns,
+				.reason = stack->reason,
+				.before = stack->before,
+				.still = stack->still,
 				.status = stack->status,
 				.comm = text("worker"),
 				.frames = frames,
@@ -201,6 +209,24 @@ void made_native(struct made_stitch *made, uint64_t ts_ns, uint32_t n, enum cs_s
 		.ts_ns = ts_ns,
 		.tid = MADE_TID,
 		.native = {.status = status, .addresses = addresses, .n = n, .entries = words},
+	};
+
+	feed(made, &event);
+}
+
+void made_waker(struct made_stitch *made, uint64_t ts_ns, enum cs_waker_kind kind)
+{
+	static const uint64_t kernel[] = {0x30, 0x31};
+	struct cs_event event = {
+		.kind = CS_EV_WAKER,
+		.ts_ns = ts_ns,
+		.tid = MADE_TID,
+		.waker = {.kind = kind,
+			  .pid = 9,
+			  .tid = 90,
+			  .comm = text("w"),
+			  .kernel = kernel,
+			  .n = 2},
 	};
 
 	feed(made, &event);

@@ -7,6 +7,7 @@
  *   k10 n10   kernel, native address    <A*3>              of 3 parents
  *   (name)    what follows runs there   {7}                frames left out
  *   ~Type     what the leaf awaits      [truncated] [cut]  how the frames ended, tasks cut
+ *   ?2        why it is off the CPU: see CS_PART_WAIT    !name  who woke it; !: an interrupt
  */
 #pragma once
 
@@ -48,6 +49,9 @@ struct made_stack {
 	uint32_t root_frame;
 	const char *name;
 	enum cs_stack_origin origin;
+	uint64_t blocked_ns; /* these four of CS_ORIGIN_OFF_CPU */
+	enum cs_wait_reason reason;
+	bool before, still;
 	enum cs_status status;
 	uint32_t nskipped;  /* frames left out behind the newest CS_LEAF_FRAMES; shown as {N} */
 	uint64_t subject;   /* not 0: the event is the creation of that task */
@@ -80,6 +84,9 @@ void made_origin(struct made_stitch *made, const struct made_origin *origin);
  */
 void made_native(struct made_stitch *made, uint64_t ts_ns, uint32_t n, enum cs_status status,
 		 uint64_t entries);
+
+/* Who woke the thread in its stack of this time, with the kernel addresses 0x30, 0x31. */
+void made_waker(struct made_stitch *made, uint64_t ts_ns, enum cs_waker_kind kind);
 
 /* What is known of a native address: enum cs_symbol_flags. */
 void made_symbol(struct made_stitch *made, uint64_t addr, unsigned int flags);

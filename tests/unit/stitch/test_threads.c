@@ -230,6 +230,68 @@ static void test_same(void **state)
 	made_expect(made, "r d\nr d\n");
 }
 
+/* Why it was off the CPU is the leaf of all, above the running task's frames and the kernel's. */
+static void test_off_cpu(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	MADE_STACK(made, .frames = "rLxs", .origin = CS_ORIGIN_OFF_CPU, .nkernel = 1, .task = A,
+		   .root_frame = 1, .name = "A", .reason = CS_WAIT_REASON_GIL, .weight_ns = 70,
+		   .blocked_ns = 70);
+	made_expect(made, "r L <A> x s k10 ?2\n");
+	assert_false(made->last.on_cpu);
+	assert_false(made->last.suspended);
+	assert_int_equal(made->last.count, 1);
+	assert_int_equal(made->last.span_ns, 70);
+	MADE_STACK(made, .frames = "r", .origin = CS_ORIGIN_OFF_CPU, .reason = CS_WAIT_REASON_SLEEP,
+		   .before = true, .still = true, .blocked_ns = 100);
+	made_expect(made, "r ?c004\n");
+	/* it is no wall stack: nothing is the same as it */
+	made_event(made, CS_EV_SAME);
+	made_expect(made, "");
+}
+
+/* Who ended the block stands above the reason, with what it did newest first; of another time, or not told, it is nobody. */
+static void test_waker(void **state)
+{
+	struct made_stitch *made = begin(state);
+
+	made_waker(made, 10, CS_WAKER_THREAD);
+	MADE_STACK(made, .frames = "r", .origin = CS_ORIGIN_OFF_CPU, .nkernel = 1, .ts_ns = 10,
+		   .reason = CS_WAIT_REASON_PIPE);
+	MADE_STACK(made, .frames = "r", .origin = CS_ORIGIN_OFF_CPU, .ts_ns = 11);
+	made_waker(made, 12, CS_WAKER_INTERRUPT);
+	MADE_STACK(made, .frames = "r", .origin = CS_ORIGIN_OFF_CPU, .ts_ns = 12);
+	made_waker(made, 13, CS_WAKER_NOT_TOLD);
+	MADE_STACK(made, .frames = "r", .origin = CS_ORIGIN_OFF_CPU, .ts_ns = 13);
+	made_expect(made, "r k10 ?6 !w [9] k30 k31\nr ?0\nr ?0 ! k30 k31\nr ?0\n");
+}
+
+/* One that stands for others: as many as its weight says, on average where that is no whole number. */
+static void test_off_cpu_count(void **state)
+{
+	struct made_stitch *made = begin(state);
+	uint64_t blocks = 0;
+
+	MADE_STACK(made, .frames = "r", .origin = CS_ORIGIN_OFF_CPU, .weight_ns = 700,
+		   .blocked_ns = 70);
+	assert_int_equal(made->last.count, 10);
+	assert_int_equal(made->last.weight_ns, 700);
+	assert_int_equal(made->last.span_ns, 70);
+	for (uint64_t i = 0; i < 10000; i++) {
+		MADE_STACK(made, .frames = "r", .origin = CS_ORIGIN_OFF_CPU, .weight_ns = 100,
+			   .blocked_ns = 80, .ts_ns = 1000 + i * 7919);
+		assert_in_range(made->last.count, 1, 2);
+		blocks += made->last.count;
+	}
+	assert_in_range(blocks, 12500 - 175, 12500 + 175); /* four standard deviations */
+	MADE_STACK(made, .frames = "r", .origin = CS_ORIGIN_OFF_CPU, .weight_ns = UINT64_MAX,
+		   .blocked_ns = 1);
+	assert_int_equal(made->last.count, UINT32_MAX);
+	MADE_STACK(made, .frames = "r", .origin = CS_ORIGIN_OFF_CPU, .weight_ns = 7);
+	assert_int_equal(made->last.count, 1);
+}
+
 static void test_threads_apart(void **state)
 {
 	struct made_stitch *made = begin(state);
@@ -365,25 +427,17 @@ static void test_gone_unnoticed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_plain),
-		TEST(test_names),
-		TEST(test_no_python),
-		TEST(test_native_frames),
-		TEST(test_running),
-		TEST(test_running_with_parents),
-		TEST(test_truncated),
-		TEST(test_cut),
-		TEST(test_cut_creation),
-		TEST(test_same),
-		TEST(test_threads_apart),
-		TEST(test_exec),
-		TEST(test_exit),
-		TEST(test_introduction),
-		TEST(test_code_replaced),
-		TEST(test_of_no_process),
-		TEST(test_periods),
-		TEST(test_gone_unnoticed),
-		cmocka_unit_test(test_receiver_says_stop),
+		TEST(test_plain),          TEST(test_names),
+		TEST(test_no_python),      TEST(test_native_frames),
+		TEST(test_running),        TEST(test_running_with_parents),
+		TEST(test_truncated),      TEST(test_cut),
+		TEST(test_cut_creation),   TEST(test_same),
+		TEST(test_off_cpu),        TEST(test_off_cpu_count),
+		TEST(test_waker),          TEST(test_threads_apart),
+		TEST(test_exec),           TEST(test_exit),
+		TEST(test_introduction),   TEST(test_code_replaced),
+		TEST(test_of_no_process),  TEST(test_periods),
+		TEST(test_gone_unnoticed), cmocka_unit_test(test_receiver_says_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

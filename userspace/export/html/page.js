@@ -147,6 +147,7 @@ const ACCOUNTS = [
 		["WALL_SAMPLES", "WALL_SAME", "WALL_RUNNING", "WALL_TORN", "WALL_RING_FULL"]],
 	["passes over tasks due", ["PASSES", "PASSES_MISSED"],
 		["PASSES_QUIET", "PASSES_IN_TASK", "PASSES_PER_TASK", "PASSES_FAILED", "PASSES_MISSED"]],
+	["blocks", ["OFF_BLOCKS"], ["OFF_SAMPLES", "OFF_SHORT", "OFF_THINNED", "OFF_NESTED", "OFF_RING_FULL"]],
 ];
 
 function accountLine([title, due, parts]) {
@@ -185,11 +186,13 @@ function showFacts() {
 		["Host", meta.host || "unknown"],
 		["Started", meta.start_ns ? started : "unknown"],
 		["Duration", meta.duration_ns ? time(meta.duration_ns) + (!meta.partial && ends[meta.end_reason] || "") : "unknown"],
-		["Mode", meta.wall ? "Wall clock: running and waiting" : "CPU: running only"],
-		["Rate requested", meta.interval_ns ? hz(1e9 / meta.interval_ns) : "unknown"],
-		["Rate achieved", perCpu > 0 && isFinite(perCpu) ? `${hz(perCpu)} on ${count(meta.ncpu)} CPUs` : "unknown"],
-		["Samples", count(bases[state.tree].hits[0])],
-		[!meta.wall ? "CPU time" : state.tree === "threads" ? "Sum of thread time" : "Sum of task time", time(bases[state.tree].total[0])],
+		["Mode", meta.off_cpu ? "Off CPU: blocked only" : meta.wall ? "Wall clock: running and waiting" : "CPU: running only"],
+		...(meta.off_cpu ? [] : [
+			["Rate requested", meta.interval_ns ? hz(1e9 / meta.interval_ns) : "unknown"],
+			["Rate achieved", perCpu > 0 && isFinite(perCpu) ? `${hz(perCpu)} on ${count(meta.ncpu)} CPUs` : "unknown"],
+		]),
+		[meta.off_cpu ? "Blocks" : "Samples", count(bases[state.tree].hits[0])],
+		[meta.off_cpu ? "Blocked time" : !meta.wall ? "CPU time" : state.tree === "threads" ? "Sum of thread time" : "Sum of task time", time(bases[state.tree].total[0])],
 	];
 	const wall = wallOf(tree, 0);
 	if (wall !== undefined)
@@ -218,7 +221,8 @@ function showHeader() {
 
 function showWidths() {
 	const task = "every suspended task that waits for no other counts its whole interval, as does every thread";
-	const widths = !meta.wall ? "CPU time, summed over all threads" :
+	const widths = meta.off_cpu ? "the time that threads were off the CPU, summed over all of them" :
+		!meta.wall ? "CPU time, summed over all threads" :
 		state.tree === "threads" ? "the time of all threads, running or waiting" :
 		`the sum of task time: ${task}, so a tree can be wider than the clock`;
 	const wall = "Wall of the tree is the time on the clock in which at least one of its samples existed; a sample stands for the interval that it ends.";
