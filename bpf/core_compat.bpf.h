@@ -134,3 +134,21 @@ static __always_inline __u64 core_mtime_ns(const struct inode *inode)
 	return BPF_CORE_READ(inode, i_mtime.tv_sec) * 1000000000ull +
 	       BPF_CORE_READ(inode, i_mtime.tv_nsec);
 }
+
+/*
+ * Id of the cgroup (v2) at this depth that the running thread is in or below; 0 if its own is not as deep. Until 6.1 (commit
+ * 7f203bc89eb6) a cgroup lists these ids; the helper is there for tracing programs since 5.14 (commit 95b861a7935b).
+ */
+static __always_inline __u64 core_ancestor_cgroup(struct task_struct *task, __u32 depth)
+{
+	const void *own = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	const struct cgroup___5_10 *until_6_1 = own;
+	const struct cgroup___6_1 *since_6_1 = own;
+	__u64 id = 0;
+
+	if (bpf_core_field_exists(since_6_1->ancestors))
+		return bpf_get_current_ancestor_cgroup_id(depth);
+	if (depth <= (__u32)BPF_CORE_READ(until_6_1, level))
+		bpf_probe_read_kernel(&id, sizeof(id), until_6_1->ancestor_ids + depth);
+	return id;
+}

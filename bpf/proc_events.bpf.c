@@ -41,8 +41,7 @@ static __always_inline bool is_chosen(struct task_struct *task)
 {
 	if (config.by_user && BPF_CORE_READ(task, cred, euid.val) != config.uid)
 		return false;
-	if (config.cgroup &&
-	    bpf_get_current_ancestor_cgroup_id(config.cgroup_level) != config.cgroup)
+	if (config.cgroup && core_ancestor_cgroup(task, config.cgroup_level) != config.cgroup)
 		return false;
 	return !config.by_comm || is_chosen_comm();
 }

@@ -129,9 +129,16 @@ static __always_inline void py_code_lines(struct cs_walk *w, struct task_struct 
 	w->seen.linetable_bytes = bytes;
 }
 
+/*
+ * To whole words, by shifts: of "& ~7" the verifier of 6.18 derives bounds that no number is within, and warns of itself in the
+ * kernel's log.
+ */
 static __always_inline __u64 py_code_align(__u64 bytes)
 {
-	return (bytes + 7) & ~7ull;
+	__u64 words = (bytes + 7) >> 3;
+
+	asm volatile("" : "+r"(words));
+	return words << 3;
 }
 
 /* Describe the code object that py_code_check has just read in w->seen and w->seen_text. Returns the text's bytes. */

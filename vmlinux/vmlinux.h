@@ -103,9 +103,26 @@ struct sched_info {
 	unsigned long long run_delay;
 };
 
+struct cgroup {
+	int level;
+};
+
+struct cgroup___5_10 {
+	int level;
+	__u64 ancestor_ids[1]; /* until 6.1; as many as it is deep */
+};
+
+struct cgroup___6_1 {
+	struct cgroup *ancestors[1];
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
 	unsigned int __state;
-	int on_cpu;
+	unsigned int on_cpu; /* a byte in 7.2: only what is unsigned may shrink */
 	struct sched_info sched_info;
 	int pid;
 	int tgid;
@@ -118,6 +135,7 @@ struct task_struct {
 	unsigned int in_iowait : 1;
 	void *stack;
 	const struct cred *cred;
+	struct css_set *cgroups;
 	struct signal_struct *signal;
 	struct thread_struct thread;
 };

@@ -34,7 +34,12 @@ static struct {
 	struct inode inodes[4];
 	struct file files[4];
 	struct task_struct task; /* the running one */
-	uint64_t cgroup, now_ns;
+	struct css_set cgroups;
+	struct {
+		struct cgroup___5_10 own; /* its list goes on behind it */
+		__u64 below[2];
+	} cgroup;
+	uint64_t now_ns;
 } kernel;
 
 static struct {
@@ -180,7 +185,14 @@ struct task_struct *bpf_get_current_task_btf(void)
 
 __u64 bpf_get_current_ancestor_cgroup_id(int level)
 {
-	return level == 2 ? kernel.cgroup : 0;
+	fail_msg("not to be had for tracing programs of the oldest kernel");
+	return 0;
+}
+
+long bpf_probe_read_kernel(void *dst, __u32 size, const void *src)
+{
+	memcpy(dst, src, size);
+	return 0;
 }
 
 long bpf_get_current_comm(void *buf, __u32 size)
@@ -214,10 +226,12 @@ static int setup(void **state)
 	}
 	OLD_MM->end_code = 0x500000;
 	OLD_MM->exe_file = &kernel.files[FILE_SHELL];
+	kernel.cgroups.dfl_cgrp = (struct cgroup *)&kernel.cgroup.own;
 	kernel.task = (struct task_struct){.pid = SHELL,
 					   .tgid = SHELL,
 					   .mm = OLD_MM,
 					   .cred = &kernel.cred,
+					   .cgroups = &kernel.cgroups,
 					   .comm = "sh",
 					   .signal = &kernel.signal};
 	rows.keys[rows.n] = SHELL;
@@ -424,7 +438,8 @@ static void test_selection(void **state)
 {
 	know(FILE_PYTHON, CS_PROC_PYTHON, 0);
 	kernel.cred.euid.val = 1000;
-	kernel.cgroup = 44;
+	kernel.cgroup.own.level = 2;
+	kernel.cgroup.below[1] = 44;
 	expect_chosen((struct cs_config){0}, true);
 	expect_chosen((struct cs_config){.by_user = 1, .uid = 1000}, true);
 	expect_chosen((struct cs_config){.by_user = 1, .uid = 0}, false);
@@ -432,6 +447,11 @@ static void test_selection(void **state)
 	expect_chosen((struct cs_config){.by_comm = 1, .comm = "python"}, false);
 	expect_chosen((struct cs_config){.cgroup = 44, .cgroup_level = 2}, true);
 	expect_chosen((struct cs_config){.cgroup = 45, .cgroup_level = 2}, false);
+	expect_chosen((struct cs_config){.cgroup = 44, .cgroup_level = 1}, false);
+	/* not as deep: what lies behind the list is none of it */
+	kernel.cgroup.own.level = 1;
+	expect_chosen((struct cs_config){.cgroup = 44, .cgroup_level = 2}, false);
+	kernel.cgroup.own.level = 2;
 	expect_chosen(
 		(struct cs_config){.by_user = 1, .uid = 1000, .cgroup = 45, .cgroup_level = 2},
 		false);

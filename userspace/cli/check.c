@@ -16,6 +16,7 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "collect/instants.h"
+#include "collect/kernel.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "python/layout.h"
@@ -90,11 +91,17 @@ static void check_btf(const struct cs_check_host *host, struct answer *answer)
 			       "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y");
 }
 
+static bool may_load(const struct cs_check_host *host)
+{
+	return has_cap(host, CAP_SYS_ADMIN) ||
+	       (has_cap(host, CAP_BPF) && has_cap(host, CAP_PERFMON));
+}
+
 static void check_cap_bpf(const struct cs_check_host *host, struct answer *answer)
 {
 	if (has_cap(host, CAP_SYS_ADMIN))
 		answer_value(answer, "CAP_SYS_ADMIN");
-	else if (has_cap(host, CAP_BPF) && has_cap(host, CAP_PERFMON))
+	else if (may_load(host))
 		answer_value(answer, "CAP_BPF and CAP_PERFMON");
 	else {
 		answer_value(answer, "effective set %#" PRIx64, host->caps);
@@ -181,13 +188,25 @@ static void check_kptr(const struct cs_check_host *host, struct answer *answer)
 
 static void check_iterator(const struct cs_check_host *host, struct answer *answer)
 {
-	bool able = cs_check_kernel_at_least(host, 5, 18);
-
-	answer_value(answer, "task iterator %s bpf_copy_from_user_task", able ? "with" : "without");
-	if (!able)
+	answer_value(answer, "task iterator %s bpf_copy_from_user_task",
+		     host->walks_threads ? "with" : "without");
+	if (!host->walks_threads)
 		answer_missing(answer,
-			       "sleeping threads are read from user space, which costs more",
+			       "sleeping threads are read from user space, which costs more, and "
+			       "time spent waiting for a CPU is not shown",
 			       "boot a kernel of 5.18 or later");
+}
+
+/* Nothing is missing without it, but memory. */
+static void check_tables(const struct cs_check_host *host, struct answer *answer)
+{
+	if (!may_load(host))
+		answer_value(answer, "not known without the capability to load BPF");
+	else if (host->grows_tables)
+		answer_value(answer, "grow as they fill");
+	else
+		answer_value(answer, "allocated whole: 5 MB, 39 MB with --native on (they grow as "
+				     "they fill from Linux 6.1 on)");
 }
 
 /* Nothing is missing without it: what is shown is as true, only less of it. */
@@ -215,6 +234,7 @@ unsigned int cs_check_report_host(const struct cs_check_host *host, FILE *out)
 		{"memlock limit", check_memlock},
 		{"kptr_restrict", check_kptr},
 		{"wall clock", check_iterator},
+		{"tables", check_tables},
 		{"busy event loops", check_instants},
 	};
 	unsigned int missing = 0;
@@ -413,6 +433,8 @@ int cs_cli_check(int argc, char **argv)
 	if (argp_parse(&argp, argc, argv, 0, NULL, &pid))
 		return CS_EXIT_USAGE;
 	cs_check_host_read("", &host);
+	host.walks_threads = cs_kernel_walks_threads();
+	host.grows_tables = cs_kernel_grows_tables();
 	host.instants = cs_instants_possible();
 	missing = cs_check_report_host(&host, stdout);
 	cs_check_report_versions(stdout);

@@ -19,8 +19,9 @@ struct cs_check_host {
 	int perf_paranoid; /* kernel.perf_event_paranoid, or CS_CHECK_UNREAD */
 	int kptr_restrict; /* kernel.kptr_restrict, or CS_CHECK_UNREAD */
 	char lockdown[32]; /* "none", "integrity", "confidentiality"; "" without lockdown */
-	bool instants;     /* see collect/instants.h; not told by files */
 	uint64_t memlock;  /* soft RLIMIT_MEMLOCK of this process in bytes */
+	/* Not told by files: see collect/kernel.h and collect/instants.h. */
+	bool walks_threads, grows_tables, instants;
 };
 
 /*

@@ -4,7 +4,6 @@
 
 #include <coroscope/config.h>
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "collect/kernel.h"
 #include "collect/probes_private.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
@@ -92,27 +92,18 @@ static size_t ring_size(size_t wanted)
 }
 
 /*
- * The iterator needs bpf_copy_from_user_task (5.18). Probing by loading does not answer for sleepable programs, but
- * the kernel's type information lists the helpers it has.
+ * Where interrupts may not use tables that grow, they are allocated whole: some 5 MB, and 34 MB of lists of code, which is
+ * left out if nobody asks for native frames.
  */
-static bool kernel_has_wall(void)
+static int allocate_whole(struct coroscope *skel, bool native)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	const struct btf_enum *value;
-	const struct btf_type *type;
-	bool found = false;
-	int id;
+	struct bpf_map *const growing[] = {skel->maps.tstates, skel->maps.native_procs};
+	int err = native ? 0 : bpf_map__set_max_entries(skel->maps.native_procs, 1);
 
-	id = btf ? btf__find_by_name_kind(btf, "bpf_func_id", BTF_KIND_ENUM) : -ENOENT;
-	type = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
-	value = type ? btf_enum(type) : NULL;
-	for (int i = 0; type && i < btf_vlen(type) && !found; i++) {
-		const char *name = btf__name_by_offset(btf, value[i].name_off);
-
-		found = name && strcmp(name, "BPF_FUNC_copy_from_user_task") == 0;
-	}
-	btf__free(btf);
-	return found;
+	for (size_t i = 0; i < ARRAY_SIZE(growing) && !err; i++)
+		err = bpf_map__set_map_flags(growing[i], bpf_map__map_flags(growing[i]) &
+								 ~(uint32_t)BPF_F_NO_PREALLOC);
+	return err;
 }
 
 static void configure(struct cs_config *config, const struct cs_probes_options *options)
@@ -148,9 +139,12 @@ static int open_and_load(struct cs_probes *probes, const struct cs_probes_option
 	configure(&probes->skel->rodata->config, options);
 	bpf_map__set_max_entries(probes->skel->maps.ring, (uint32_t)ring_size(options->ring_bytes));
 	probes->skel->bss->tick_ns = options->interval_ns;
-	probes->has_wall = options->wall && kernel_has_wall();
+	probes->has_wall = options->wall && cs_kernel_walks_threads();
 	bpf_program__set_autoload(probes->skel->progs.wall, probes->has_wall);
-	err = cs_off_cpu_prepare(probes->skel, options, options->off_cpu && kernel_has_wall());
+	err = cs_off_cpu_prepare(probes->skel, options,
+				 options->off_cpu && cs_kernel_walks_threads());
+	if (!err && !cs_kernel_grows_tables())
+		err = allocate_whole(probes->skel, options->native);
 	return err ? err : coroscope__load(probes->skel);
 }
 

@@ -58,9 +58,10 @@ int cs_visit_threads(struct cs_visit *visit, struct cs_target *targets, struct c
 	HASH_ITER (hh, targets, target, tmp) {
 		if (err || !walkable(target))
 			continue;
-		if (iterator)
-			cs_probes_visit_sleepers(visit->probes, target->pid, weight);
-		else if (!visit->no_idle)
+		/* the iterator of 5.18 to 6.0 cannot be had for one process (commit f0d74c4da1f0) */
+		if (iterator && !cs_probes_visit_sleepers(visit->probes, target->pid, weight))
+			continue;
+		if (!visit->no_idle)
 			err = visit_from_here(visit, target, weight, out);
 	}
 	return err;

@@ -23,5 +23,6 @@ struct task_struct *bpf_get_current_task_btf(void);
 __u64 bpf_get_current_task(void);
 long bpf_task_pt_regs(struct task_struct *task);
 __u64 bpf_get_current_ancestor_cgroup_id(int level);
+long bpf_probe_read_kernel(void *dst, __u32 size, const void *src);
 long bpf_get_current_comm(void *buf, __u32 size);
 __u32 bpf_get_prandom_u32(void);
