@@ -112,4 +112,5 @@ def test_ring_too_small():
     live.check("the page shows it as a loss", shown["RING_FULL"] == (total["RING_FULL"], True), shown)
 
 
-live.main(test_wall, test_creations, test_all_processes, test_ring_too_small)
+if __name__ == "__main__":
+    live.main(test_wall, test_creations, test_all_processes, test_ring_too_small)

@@ -141,4 +141,5 @@ def test_off():
                                                                 if not s.frames[-1].endswith("[k]")), done.out)
 
 
-live.main(test_dynamic, test_static, test_too_deep, test_stripped, test_begun_by_record, test_off)
+if __name__ == "__main__":
+    live.main(test_dynamic, test_static, test_too_deep, test_stripped, test_begun_by_record, test_off)

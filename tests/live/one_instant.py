@@ -129,4 +129,5 @@ def test_dump():
     live.check("they are not all of the same place", len(set(map(tuple, stacks))) > 2, stacks)
 
 
-live.main(test_rounds, test_looks, test_dump)
+if __name__ == "__main__":
+    live.main(test_rounds, test_looks, test_dump)

@@ -27,14 +27,8 @@ def wrong(found, *path):
     return live.weight(found, lambda stack: stack.has(path[-1]) and not stack.under(*path))
 
 
-@live.noisy
-def test_tree():
-    """Attached in the second half of a round: func_not_awaited has ended, so every task of it has a known creator."""
-    with live.example(live.interpreter()) as program:
-        wait_for_round(program.pid)
-        time.sleep(0.6)
-        done = live.record("-p", program.pid, "-d", DURATION_S, "--mode", "wall", "-f", "collapsed")
-    found = live.stacks(done.out)
+def check_links(found):
+    """Every task below the one that awaits it, or else created it. Returns the weights of both."""
     not_awaited = live.weight(found, lambda stack: stack.has("func_not_awaited"))
     awaited = live.weight(found, lambda stack: stack.has("func_awaited"))
     live.check("func_not_awaited hangs below parent, which created it",
@@ -43,6 +37,18 @@ def test_tree():
                wrong(found, "parent", "<task Task-awaited>", "func_awaited") <= 0.05 * awaited, found)
     for name in ("func_not_awaited", "func_awaited"):
         live.check(f"no {name} outside parent", wrong(found, "parent", name) == 0, found)
+    return not_awaited, awaited
+
+
+@live.noisy
+def test_tree():
+    """Attached in the second half of a round: func_not_awaited has ended, so every task of it has a known creator."""
+    with live.example(live.interpreter()) as program:
+        wait_for_round(program.pid)
+        time.sleep(0.6)
+        done = live.record("-p", program.pid, "-d", DURATION_S, "--mode", "wall", "-f", "collapsed")
+    found = live.stacks(done.out)
+    not_awaited, awaited = check_links(found)
     live.check("the capture took its time", live.near(live.seconds(done), DURATION_S, 0.04), done.err)
     live.check("func_not_awaited takes 0.5 s of each second",
                live.near(not_awaited, 0.5 * live.RATE_HZ * live.seconds(done)), not_awaited)
@@ -71,4 +77,5 @@ def test_before_the_attach():
     live.check("func_awaited is below parent even so", wrong(found, "parent", "func_awaited") == 0, found)
 
 
-live.main(test_tree, test_before_the_attach)
+if __name__ == "__main__":
+    live.main(test_tree, test_before_the_attach)
