@@ -95,11 +95,15 @@ def test_rounds():
     live.check("the summary tells", "copied at one instant" in done.err, done.err)
 
 
-def looked(command, pid):
-    """What one look told of when it was, and what it saw: tasks by address."""
-    data = json.loads(live.coroscope(command, pid, "--json").out)
+def look_of(text):
+    """What a look's JSON tells of when it was, and what it saw: tasks by address."""
+    data = json.loads(text)
     waits = {waiter["id"]: task["id"] for task in data["tasks"] for waiter in task["waiters"] if waiter["how"] == "await"}
     return data["moment"], Pass(None, data["missing"], None, {task["id"]: Task(task["name"], waits.get(task["id"])) for task in data["tasks"]})
+
+
+def looked(command, pid):
+    return look_of(live.coroscope(command, pid, "--json").out)
 
 
 @live.noisy

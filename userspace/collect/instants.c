@@ -12,6 +12,7 @@
 #include <coroscope/instant.h>
 #include <errno.h>
 #include <instants.skel.h>
+#include <instants_7_0.skel.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,32 +50,36 @@ struct cs_instants {
 	uint64_t *counters; /* or NULL */
 	uint64_t deadline_ns;
 	bool tried; /* to load */
-	struct instants *skel;
+	struct bpf_object *object;
 	struct cs_instant *instant; /* mapped, as are the next two */
 	uint64_t *pages;
 	char *copies;
 	struct thread threads[MAX_THREADS];
 };
 
-/* The kernel's name of the function that sets work for a thread; NULL if it has none. See bpf/instant.bpf.c. */
-static const char *kernel_function(void)
+/*
+ * The program for this kernel, as an ELF file; NULL if it cannot set work for a thread. 7.2 has the older name too, but nothing can call
+ * it.
+ */
+static const void *program_for_kernel(size_t *ret_size)
 {
-	static const char *const names[] = {"bpf_task_work_schedule_resume_impl",
-					    "bpf_task_work_schedule_resume"};
 	struct btf *btf = btf__load_vmlinux_btf();
-	const char *found = NULL;
+	const void *elf = NULL;
 
-	for (size_t i = 0; btf && !found && i < ARRAY_SIZE(names); i++) {
-		if (btf__find_by_name_kind(btf, names[i], BTF_KIND_FUNC) > 0)
-			found = names[i];
-	}
+	if (btf && btf__find_by_name_kind(btf, "bpf_task_work_schedule_resume", BTF_KIND_FUNC) > 0)
+		elf = instants_7_0__elf_bytes(ret_size);
+	else if (btf && btf__find_by_name_kind(btf, "bpf_task_work_schedule_resume_impl",
+					       BTF_KIND_FUNC) > 0)
+		elf = instants__elf_bytes(ret_size);
 	btf__free(btf);
-	return found;
+	return elf;
 }
 
 bool cs_instants_possible(void)
 {
-	return kernel_function() != NULL;
+	size_t size;
+
+	return program_for_kernel(&size) != NULL;
 }
 
 static int take(void *ctx, uint32_t tid, const uint64_t *pages, size_t n,
@@ -114,7 +119,7 @@ static void unload(struct cs_instants *instants)
 	unmap(TAKE_PTR(instants->instant), sizeof(*instants->instant));
 	unmap(TAKE_PTR(instants->pages), CS_INSTANT_PAGES * sizeof(*instants->pages));
 	unmap(TAKE_PTR(instants->copies), CS_INSTANT_PAGES * CS_INSTANT_PAGE_BYTES);
-	instants__destroy(TAKE_PTR(instants->skel));
+	bpf_object__close(TAKE_PTR(instants->object));
 }
 
 void cs_instants_free(struct cs_instants *instants)
@@ -140,32 +145,33 @@ void cs_instants_turn(struct cs_instants *instants, uint64_t deadline_ns)
 	}
 }
 
-static void *map(const struct bpf_map *of, size_t size)
+static void *map(const struct cs_instants *instants, const char *name, size_t size)
 {
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(of), 0);
+	int fd = bpf_object__find_map_fd_by_name(instants->object, name);
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	return at == MAP_FAILED ? NULL : at;
 }
 
 static int open_and_load(struct cs_instants *instants)
 {
-	const char *function = kernel_function();
+	size_t size;
+	const void *elf = program_for_kernel(&size);
 	int err;
 
-	if (!function)
+	if (!elf)
 		return -EOPNOTSUPP;
-	instants->skel = instants__open();
-	if (!instants->skel)
+	instants->object = bpf_object__open_mem(elf, size, NULL);
+	if (!instants->object)
 		return -errno;
-	instants->skel->rodata->by_short_name = !strstr(function, "_impl");
-	err = instants__load(instants->skel);
+	err = bpf_object__load(instants->object);
 	if (err)
 		return err;
-	instants->instant = map(instants->skel->maps.instant, sizeof(*instants->instant));
-	instants->pages = map(instants->skel->maps.instant_pages,
-			      CS_INSTANT_PAGES * sizeof(*instants->pages));
+	instants->instant = map(instants, "instant", sizeof(*instants->instant));
+	instants->pages =
+		map(instants, "instant_pages", CS_INSTANT_PAGES * sizeof(*instants->pages));
 	instants->copies =
-		map(instants->skel->maps.instant_copies, CS_INSTANT_PAGES * CS_INSTANT_PAGE_BYTES);
+		map(instants, "instant_copies", CS_INSTANT_PAGES * CS_INSTANT_PAGE_BYTES);
 	return instants->instant && instants->pages && instants->copies ? 0 : -ENOMEM;
 }
 
@@ -175,7 +181,7 @@ int cs_instants_load(struct cs_instants *instants)
 	int err;
 
 	if (instants->tried)
-		return instants->skel ? 0 : -EOPNOTSUPP;
+		return instants->object ? 0 : -EOPNOTSUPP;
 	instants->tried = true;
 	/* who may not load does without, and nobody need hear of it */
 	print = libbpf_set_print(NULL);
@@ -206,7 +212,8 @@ static int open_thread(struct cs_instants *instants, uint32_t tid, struct thread
 	fd = (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	link = bpf_program__attach_perf_event(instants->skel->progs.take_instant, fd);
+	link = bpf_program__attach_perf_event(
+		bpf_object__find_program_by_name(instants->object, "take_instant"), fd);
 	if (!link)
 		return -errno;
 	*thread = (struct thread){.tid = tid, .event = TAKE_FD(fd), .link = link};
