@@ -175,7 +175,7 @@ static __always_inline void py_name_str(struct cs_walk *w, struct task_struct *t
 					struct cs_running_task *out)
 {
 	struct py_str str = {};
-	__u32 bytes;
+	__u64 bytes;
 
 	if (py_str_open(w, task, obj, &str))
 		return;
@@ -184,6 +184,7 @@ static __always_inline void py_name_str(struct cs_walk *w, struct task_struct *t
 		out->name_cut = 1;
 	}
 	bytes = str.length * str.kind;
+	asm volatile("" : "+r"(bytes)); /* 5.10 knows no bound of half a register */
 	if (bytes > CS_TASK_NAME_BYTES || CS_READ(task, out->name, bytes, str.data))
 		return;
 	out->name_bytes = bytes;
