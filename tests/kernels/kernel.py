@@ -102,9 +102,14 @@ def judge_cpu(seen):
 
 
 def judge_native(seen):
-    """Programs without Python whole and in their own order; kernel frames where it was in the kernel."""
+    """A program without Python: whole stacks, and whatever is in burn came to it in the program's own order."""
     found = seen.capture("native").stacks
-    native_stacks.check_stacks("deep", found)
+    whole = [stack for stack in found if native_stacks.is_whole(stack)]
+    burning = [stack for stack in whole if stack.names[-1] == "burn"]
+    live.check("native: at least 99% of the stacks are whole", live.weight(whole) >= 0.99 * live.weight(found) >= 20, found)
+    live.check("native: what is not whole says so", all(stack in whole or native_stacks.is_marked(stack) for stack in found), found)
+    wrong = [stack for stack in burning if not native_stacks.matches(frames(stack), native_stacks.EXPECTED["deep"])]
+    live.check(f"native: {live.weight(burning)} samples in their own order", burning and not wrong, wrong)
     return "yes"
 
 
