@@ -17,7 +17,8 @@ ALLOWED = {
     "proc": ("core",),
     "unwind": ("core", "proc"),
     "python": ("core", "proc"),
-    "collect": ("core", "proc", "unwind", "python"),
+    "whose": ("core", "proc"),
+    "collect": ("core", "proc", "unwind", "python", "whose"),
     "decode": ("core",),
     "profile": ("core",),
     "symbolize": ("core", "decode", "profile"),
@@ -25,7 +26,7 @@ ALLOWED = {
     "link": ("core", "decode", "stitch"),
     "export": ("core", "profile"),
     "deliver": ("core", "profile", "export"),
-    "cli": ("core", "proc", "unwind", "python", "collect", "decode", "profile", "symbolize", "stitch", "link", "export", "deliver"),
+    "cli": ("core", "proc", "unwind", "python", "whose", "collect", "decode", "profile", "symbolize", "stitch", "link", "export", "deliver"),
     "agent": ("core", "collect", "decode", "profile", "export", "deliver", "cli"),
 }
 # The wire format: written by the kernel side and the live side, read by decode/ alone.

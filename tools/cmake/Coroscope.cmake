@@ -8,6 +8,9 @@
 #   cs_unit_test(NAME SOURCES a.c ... STAGES stage ... [LIBS lib ...])
 #       A cmocka binary run by `ctest -L unit`: needs neither privilege nor other programs.
 #
+#   cs_messages(OUT NAME ...)
+#       Sets OUT to the NAME.pb-c.{c,h} that protoc-c makes of each NAME.proto, in the current binary folder.
+#
 # Flags live in one INTERFACE target, cs_flags.
 
 add_library(cs_flags INTERFACE)
@@ -26,6 +29,21 @@ function(cs_stage name)
 	add_library(cs_${name} STATIC ${ARG_SOURCES})
 	list(TRANSFORM ARG_DEPENDS PREPEND cs_)
 	target_link_libraries(cs_${name} PUBLIC cs_flags ${ARG_DEPENDS} ${ARG_LIBS})
+endfunction()
+
+find_program(PROTOC_C protoc-c REQUIRED)
+function(cs_messages out)
+	set(made)
+	foreach(name ${ARGN})
+		set(pb ${CMAKE_CURRENT_BINARY_DIR}/${name}.pb-c)
+		add_custom_command(
+			OUTPUT ${pb}.c ${pb}.h
+			COMMAND ${PROTOC_C} --c_out=${CMAKE_CURRENT_BINARY_DIR} --proto_path=${CMAKE_CURRENT_SOURCE_DIR} ${name}.proto
+			DEPENDS ${name}.proto
+			VERBATIM)
+		list(APPEND made ${pb}.c ${pb}.h)
+	endforeach()
+	set(${out} ${made} PARENT_SCOPE)
 endfunction()
 
 function(cs_unit_test name)

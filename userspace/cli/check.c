@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cli/args.h"
+#include "cli/check_whose.h"
 #include "cli/cli.h"
 #include "collect/instants.h"
 #include "collect/kernel.h"
@@ -390,6 +391,8 @@ static int check_pid(pid_t pid, unsigned int missing)
 	}
 	missing += cs_check_report_interp(&interp, found, stdout);
 	missing += cs_check_report_tracers(&tracers, stdout);
+	if (!err)
+		err = cs_check_report_whose(pid, stdout);
 	if (err)
 		return pid_failed(pid, err);
 	if (interp.state == CS_INTERP_NOT_PYTHON)

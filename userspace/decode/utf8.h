@@ -6,10 +6,8 @@
 #include <stdint.h>
 
 #include "core/buf.h"
+#include "core/utf8.h"
 #include "decode/decode.h"
-
-/* Bytes of the well-formed character at the start of str (1 to 4), or 0 if there is none. */
-size_t cs_utf8_len(const uint8_t *str, size_t len);
 
 /* Append one code point; U+FFFD for a surrogate or one beyond Unicode. Returns 0 or -ENOMEM. */
 int cs_utf8_append(struct cs_buf *out, uint32_t code_point);

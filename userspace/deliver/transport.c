@@ -2,21 +2,19 @@
 /* One POST at a time, by libcurl. */
 #include "deliver/transport.h"
 
-#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/secret.h"
 
 #define DEFAULT_TIMEOUT_MS 30000
 #define CONNECT_TIMEOUT_MS 10000
 #define STALLED_SECONDS    15 /* without a byte in either direction */
-#define MAX_FILE_BYTES     8192
 #define MAX_RETRY_AFTER_S  3600
 
 struct cs_transport {
@@ -138,36 +136,6 @@ void cs_transport_free(struct cs_transport *transport)
 	free(transport);
 }
 
-/* Its text without spaces around it. Returns 0, -errno, or -EINVAL: none, too
- * long, or more than one line. */
-static int read_secret(const char *path, char text[MAX_FILE_BYTES])
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	size_t len = 0, from = 0;
-	ssize_t n = 0;
-
-	if (fd < 0)
-		return -errno;
-	do {
-		len += (size_t)n;
-		n = read(fd, text + len, MAX_FILE_BYTES - len);
-	} while (n > 0);
-	if (n < 0)
-		return -errno;
-	while (len && isspace((unsigned char)text[len - 1]))
-		len--;
-	while (from < len && isspace((unsigned char)text[from]))
-		from++;
-	if (from == len || len == MAX_FILE_BYTES)
-		return -EINVAL;
-	memmove(text, text + from, len - from);
-	text[len - from] = '\0';
-	for (const char *at = text; at < text + len - from; at++)
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			return -EINVAL;
-	return 0;
-}
-
 static bool append_line(struct curl_slist **list, const char *line)
 {
 	struct curl_slist *longer = curl_slist_append(*list, line);
@@ -181,8 +149,8 @@ static int append_header(struct curl_slist **list, const struct cs_header *heade
 			 struct cs_answer *answer)
 {
 	_cleanup_buf_ struct cs_buf line = {0};
-	char secret[MAX_FILE_BYTES] = "";
-	int err = header->file ? read_secret(header->file, secret) : 0;
+	char secret[CS_SECRET_BYTES] = "";
+	int err = header->file ? cs_secret_read(header->file, secret) : 0;
 
 	if (err) {
 		snprintf(answer->error, sizeof(answer->error), "cannot read %s for %s: %s",
