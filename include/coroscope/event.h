@@ -14,6 +14,7 @@
 #include <coroscope/off_cpu.h>
 #include <coroscope/tracer.h>
 #include <coroscope/types.h>
+#include <coroscope/whose.h>
 
 #define CS_RAW_MAGIC   0x0000574152534f43ull /* "COSRAW\0\0" */
 #define CS_RAW_VERSION 1
@@ -54,6 +55,7 @@ enum cs_ev_kind {
 		26,        /* struct cs_ev_pass_again: nothing ran since the process's last pass */
 	CS_EV_SYMBOL = 28, /* struct cs_ev_symbol: the function at one address of a process */
 	CS_EV_THREAD = 25, /* struct cs_ev_thread: a thread's name in Python, from here on */
+	CS_EV_WHOSE = 40, /* struct cs_ev_whose: whose the process is, in place of an earlier one */
 };
 
 struct cs_ev_hdr {
@@ -279,6 +281,22 @@ struct cs_ev_process {
 	char text[]; /* comm, cmdline, note */
 };
 CS_ASSERT_SIZE(struct cs_ev_process, 40);
+
+/* Of the program that the process runs: it holds for what was sampled of it before, and not after an exec. */
+struct cs_ev_whose {
+	struct cs_ev_hdr hdr;
+	__u32 nfacts;
+	__u32 pad;
+	/* nfacts times a struct cs_ev_fact and its text (UTF-8), without padding */
+	char facts[];
+};
+CS_ASSERT_SIZE(struct cs_ev_whose, 32);
+
+struct cs_ev_fact {
+	__u16 fact; /* enum cs_fact */
+	__u16 len;
+};
+CS_ASSERT_SIZE(struct cs_ev_fact, 4);
 
 enum cs_code_flags {
 	CS_CODE_UNREADABLE = 1 << 0, /* no name could be read: show [unreadable] */

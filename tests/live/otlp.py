@@ -48,7 +48,7 @@ def check_resource(resources, pid):
     live.check("a process is a resource", len(resources) == 1, resources)
     facts = resources[0]["resource"]
     live.check("which has its pid and host", facts["process.pid"] == pid and facts["host.name"], facts)
-    live.check("and a service of the process's name", facts["service.name"].startswith("unknown_service:python"), facts)
+    live.check("and a service named after its program", facts["service.name"] == "unknown_service:example", facts)
 
 
 def test_wall():

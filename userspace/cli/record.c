@@ -182,6 +182,7 @@ static int run_session(const struct cs_record_options *options, struct cs_spool 
 		.off_min_ns = options->off_min_ns,
 		.off_budget = options->off_budget,
 		.command = command_line,
+		.kubelet = cs_book_kubelet_from_environment(),
 	};
 	_cleanup_(cs_session_freep) struct cs_session *session = NULL;
 	_cleanup_free_ char *log = NULL;

@@ -387,7 +387,8 @@ int cs_crowd_bury(struct cs_crowd *crowd)
 	HASH_ITER (hh, crowd->targets, target, tmp) {
 		if (!target->exited)
 			continue;
-		if (!cs_probes_counters(crowd->probes, target->pid, counters))
+		err = cs_target_owner_tell(&target->owner, &crowd->ahead);
+		if (!err && !cs_probes_counters(crowd->probes, target->pid, counters))
 			err = cs_record_stats(&crowd->ahead, now, target->pid, counters);
 		cs_target_untell_threads(target, crowd->probes);
 		cs_probes_drop_process(crowd->probes, target->pid);

@@ -85,6 +85,31 @@ int cs_record_process(struct cs_buf *out, uint64_t ts_ns, pid_t pid,
 	return 0;
 }
 
+int cs_record_whose(struct cs_buf *out, uint64_t ts_ns, pid_t pid, const struct cs_facts *facts)
+{
+	struct cs_ev_whose *ev;
+	size_t len = 0;
+	char *at;
+
+	for (int i = 0; i < CS_FACT_MAX_; i++)
+		len += facts->at[i] ? sizeof(struct cs_ev_fact) + strlen(facts->at[i]) : 0;
+	ev = cs_record_begin(out, CS_EV_WHOSE, ts_ns, pid, sizeof(*ev), len);
+	if (!ev)
+		return -ENOMEM;
+	at = ev->facts;
+	for (int i = 0; i < CS_FACT_MAX_; i++) {
+		struct cs_ev_fact fact = {.fact = (uint16_t)i};
+
+		if (!facts->at[i])
+			continue;
+		fact.len = (uint16_t)strlen(facts->at[i]); /* at most CS_MAX_FACT_LIST */
+		at = mempcpy(at, &fact, sizeof(fact));
+		at = mempcpy(at, facts->at[i], fact.len);
+		ev->nfacts++;
+	}
+	return 0;
+}
+
 int cs_record_capture(struct cs_buf *out, uint64_t interval_ns, enum cs_capture_mode mode,
 		      uint32_t ncpu, const char *command)
 {

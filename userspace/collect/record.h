@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "core/buf.h"
+#include "whose/facts.h"
 
 /* CLOCK_MONOTONIC, the clock of all records, in nanoseconds. */
 uint64_t cs_now_ns(void);
@@ -22,6 +23,8 @@ void *cs_record_begin(struct cs_buf *out, enum cs_ev_kind kind, uint64_t ts_ns, 
 /* CS_EV_PROCESS from /proc and what the caller knows. Texts may be "". Returns 0 or -ENOMEM. */
 int cs_record_process(struct cs_buf *out, uint64_t ts_ns, pid_t pid,
 		      const struct cs_ev_process *known, const char *note);
+/* CS_EV_WHOSE. Returns 0 or -ENOMEM. */
+int cs_record_whose(struct cs_buf *out, uint64_t ts_ns, pid_t pid, const struct cs_facts *facts);
 int cs_record_capture(struct cs_buf *out, uint64_t interval_ns, enum cs_capture_mode mode,
 		      uint32_t ncpu, const char *command);
 int cs_record_stats(struct cs_buf *out, uint64_t ts_ns, pid_t pid,

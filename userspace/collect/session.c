@@ -16,12 +16,14 @@
 #include "collect/names.h"
 #include "collect/natives.h"
 #include "collect/off_cpu.h"
+#include "collect/owners.h"
 #include "collect/probes.h"
 #include "collect/record.h"
 #include "collect/thread_names.h"
 #include "collect/visit.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
+#include "core/log.h"
 
 #define MS            1000000ull
 /* Wall passes and draining: no finer than this however fine the CPU clock is, and no coarser. */
@@ -41,6 +43,7 @@ struct cs_session {
 	struct cs_names *names;
 	struct cs_natives *natives; /* NULL: not asked for */
 	struct cs_crowd crowd;
+	struct cs_book *book; /* whose they are */
 	struct cs_buf fresh;  /* this turn's records: what the ring held, then the passes */
 	struct cs_buf passes; /* over tasks; taken before the ring is drained, written after it */
 	struct cs_buf named;  /* fresh with the names that it needs */
@@ -67,6 +70,19 @@ static int begin_natives(struct cs_session *session)
 
 	session->crowd.natives = session->natives;
 	return err;
+}
+
+/* Whose processes are is found out without the kubelet, too. */
+static int begin_book(struct cs_session *session)
+{
+	const struct cs_kubelet_options *kubelet = &session->options.kubelet;
+	int err = cs_book_new(kubelet, &session->book);
+
+	if (err != -EINVAL)
+		return err;
+	cs_warn("'%s' is no URL of a kubelet, as https://NODE:10250: pods stay without names",
+		kubelet->url);
+	return cs_book_new(NULL, &session->book);
 }
 
 int cs_session_new(const struct cs_session_options *options, struct cs_spool *spool,
@@ -103,6 +119,8 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 	session->crowd.no_asyncio = options->async == CS_ASYNC_OFF;
 	err = cs_names_new(&session->names);
 	if (!err)
+		err = begin_book(session);
+	if (!err)
 		err = cs_probes_load(&probes, &session->probes, ret_log);
 	if (!err)
 		err = cs_crowd_init(&session->crowd, session->probes, session->names);
@@ -131,6 +149,7 @@ void cs_session_free(struct cs_session *session)
 	if (!session)
 		return;
 	cs_crowd_clear(&session->crowd);
+	cs_book_free(session->book);
 	cs_instants_free(session->instants);
 	cs_off_cpu_free(session->off);
 	cs_probes_free(session->probes);
@@ -378,6 +397,9 @@ int cs_session_turn(struct cs_session *session)
 		err = cs_thread_names_for(session->crowd.targets, &session->fresh, cs_now_ns(),
 					  &session->crowd.ahead);
 	if (!err)
+		err = cs_target_owners_turn(session->book, session->crowd.targets, cs_now_ns(),
+					    &session->crowd.ahead);
+	if (!err)
 		err = write_fresh(session);
 	if (!err)
 		err = cs_crowd_bury(&session->crowd);
@@ -403,6 +425,9 @@ int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
 		cs_probes_detach(TAKE_PTR(target->probe));
 	cs_probes_detach_unused(session->probes);
 	err = drain(session);
+	HASH_ITER (hh, session->crowd.targets, target, tmp)
+		if (!err)
+			err = cs_target_owner_tell(&target->owner, &session->crowd.ahead);
 	if (!err)
 		err = write_fresh(session);
 	HASH_ITER (hh, session->crowd.targets, target, tmp) {

@@ -16,6 +16,7 @@
 #include "collect/probes.h"
 #include "collect/selection.h"
 #include "collect/spool.h"
+#include "whose/book.h"
 
 struct cs_session;
 
@@ -41,6 +42,7 @@ struct cs_session_options {
 	struct cs_selection selection;   /* if given: every process that it chooses */
 	bool no_iterator;    /* read sleeping threads from user space even if the kernel could */
 	const char *command; /* the command line, for the record */
+	struct cs_kubelet_options kubelet; /* url NULL: it is not asked whose pods are; borrowed */
 };
 
 /* Load the programs. Returns 0 or -errno; see cs_probes_load for *ret_log. */

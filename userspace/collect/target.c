@@ -128,6 +128,7 @@ void cs_target_free(struct cs_target *target)
 	cs_mem_free(target->mem);
 	cs_target_forget_codes(target);
 	cs_thread_names_clear(&target->thread_names);
+	cs_target_owner_clear(&target->owner);
 	free(target->told);
 	free(target);
 }
@@ -141,6 +142,7 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	cs_mem_forget(target->mem);
 	cs_target_forget_codes(target);
 	cs_thread_names_clear(&target->thread_names);
+	cs_target_owner_clear(&target->owner);
 	target->interp = (struct cs_interp){.pid = target->pid};
 	target->asyncio = (struct cs_asyncio){0};
 	target->tracers = (struct cs_tracer_list){0};

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <uthash.h>
 
+#include "collect/owners.h"
 #include "collect/probes.h"
 #include "collect/sleepers.h"
 #include "collect/thread_names.h"
@@ -54,6 +55,7 @@ struct cs_target {
 	size_t ntold;
 	uint64_t told_ns; /* when */
 	struct cs_thread_names thread_names;
+	struct cs_target_owner owner;
 	uint64_t since_ns;      /* when this program was first looked at */
 	bool asked_for;         /* by pid, not met by chance */
 	bool no_asyncio;        /* its tasks are not asked for */

@@ -17,8 +17,8 @@
 #include "core/cleanup.h"
 #include "decode/utf8.h"
 
-/* No record holds more texts than this: a process has three. */
-#define MAX_TEXTS 3
+/* No record holds more texts than this: one that tells whose a process is has one a fact. */
+#define MAX_TEXTS CS_FACT_MAX_
 
 struct cs_decoder {
 	struct cs_buf text[MAX_TEXTS]; /* texts of the current event that had to be changed */
@@ -310,6 +310,28 @@ static int decode_process(struct record *rec, struct cs_event *ret)
 	return err ? err : take_text(rec, wire->note_len, UINT16_MAX, &process->note);
 }
 
+/* A fact that is told twice, or is not known here, is passed over. */
+static int decode_whose(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_whose *wire = rec->fixed;
+	struct cs_text *facts = ret->whose.facts;
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < wire->nfacts; i++) {
+		const void *at = take(rec, 1, sizeof(struct cs_ev_fact));
+		struct cs_ev_fact fact;
+
+		if (!at)
+			return -EBADMSG;
+		memcpy(&fact, at, sizeof(fact)); /* behind a text it is not aligned */
+		if (fact.fact && fact.fact < CS_FACT_MAX_ && !facts[fact.fact].str)
+			err = take_text(rec, fact.len, CS_MAX_FACT_LIST, &facts[fact.fact]);
+		else if (!take(rec, fact.len, 1))
+			return -EBADMSG;
+	}
+	return err;
+}
+
 static int decode_code(struct record *rec, struct cs_event *ret)
 {
 	const struct cs_ev_code *wire = rec->fixed;
@@ -495,6 +517,7 @@ static const struct {
 	[CS_EV_EXIT] = {sizeof(struct cs_ev_hdr), NULL},
 	[CS_EV_CAPTURE] = {sizeof(struct cs_ev_capture), decode_capture},
 	[CS_EV_PROCESS] = {sizeof(struct cs_ev_process), decode_process},
+	[CS_EV_WHOSE] = {sizeof(struct cs_ev_whose), decode_whose},
 	[CS_EV_CODE] = {sizeof(struct cs_ev_code), decode_code},
 	[CS_EV_TASK] = {sizeof(struct cs_ev_task), decode_task},
 	[CS_EV_PASS] = {sizeof(struct cs_ev_pass), decode_pass},

@@ -66,6 +66,10 @@ struct cs_event_process {
 	struct cs_text comm, cmdline, note;
 };
 
+struct cs_event_whose { /* whose the process is, by enum cs_fact; empty: not known */
+	struct cs_text facts[CS_FACT_MAX_];
+};
+
 struct cs_event_code {
 	uint64_t code;
 	uint32_t firstlineno;
@@ -158,6 +162,7 @@ struct cs_event {
 		struct cs_event_span span;
 		struct cs_event_capture capture;
 		struct cs_event_process process;
+		struct cs_event_whose whose;
 		struct cs_event_code code;
 		struct cs_event_task task;
 		struct cs_event_pass pass;

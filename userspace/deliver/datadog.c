@@ -59,15 +59,61 @@ static int add_text_tag(struct cs_buf *tags, const char *key, const char *value)
 
 static int add_service(const struct packing *p, struct cs_buf *tags)
 {
-	const struct cs_sample *sample = cs_profile_sample(p->profile, p->process->first);
+	const char *service = p->options->service;
 	_cleanup_buf_ struct cs_buf name = {0};
 	int err;
 
-	if (p->options->service)
-		return add_text_tag(tags, "service", p->options->service);
+	if (!service)
+		service = cs_process_fact(p->profile, p->process, CS_FACT_SERVICE);
+	if (*service)
+		return add_text_tag(tags, "service", service);
 	/* here a service without a name is its program's */
-	err = cs_process_name(p->profile, sample, &name);
+	err = cs_process_name(p->profile, p->process, &name);
 	return err ? err : add_tag(tags, "service", name.data, name.len);
+}
+
+/* What ddtrace's own profiler tags, and where the process runs as Datadog's agent calls it; what the user says goes first. */
+static int add_facts(const struct packing *p, struct cs_buf *tags)
+{
+	static const struct {
+		enum cs_fact fact;
+		const char *tag;
+	} names[] = {
+		{CS_FACT_ENVIRONMENT, "env"},
+		{CS_FACT_VERSION, "version"},
+		{CS_FACT_RUNTIME_ID, "runtime-id"},
+		{CS_FACT_TRACER_VERSION, "library_version"},
+		{CS_FACT_CONTAINER, "container_id"},
+		{CS_FACT_CONTAINER_NAME, "kube_container_name"},
+		{CS_FACT_POD, "pod_name"},
+		{CS_FACT_POD_NAMESPACE, "kube_namespace"},
+		{CS_FACT_NODE, "kube_node"},
+	};
+	const struct cs_export_tag *own = p->options->tags;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(names); i++) {
+		const char *fact = cs_process_fact(p->profile, p->process, names[i].fact);
+
+		if (*fact && !cs_process_tagged(own, p->options->ntags, names[i].tag))
+			err = add_text_tag(tags, names[i].tag, fact);
+	}
+	return err;
+}
+
+/* Its Python, if it is one of a known version. */
+static int add_runtime(const struct packing *p, struct cs_buf *tags)
+{
+	const struct cs_owner *owner = cs_profile_get_owner(p->profile, p->process->owner);
+	char version[16];
+	int err;
+
+	if (!owner->py_major)
+		return 0;
+	snprintf(version, sizeof(version), "%u.%u.%u", owner->py_major, owner->py_minor,
+		 owner->py_micro);
+	err = add_text_tag(tags, "runtime", "CPython");
+	return err ? err : add_text_tag(tags, "runtime_version", version);
 }
 
 static int make_tags(const struct packing *p, struct cs_buf *tags)
@@ -81,6 +127,10 @@ static int make_tags(const struct packing *p, struct cs_buf *tags)
 		err = add_text_tag(tags, "language", "python");
 	if (!err)
 		err = add_text_tag(tags, "process_id", pid);
+	if (!err)
+		err = add_runtime(p, tags);
+	if (!err)
+		err = add_facts(p, tags);
 	if (!err && *host)
 		err = add_text_tag(tags, "host", host);
 	if (!err)
@@ -145,8 +195,8 @@ static int pack_process(const struct packing *p, cs_pack_fn *put, void *ctx)
 {
 	const struct cs_pprof_options options = {
 		.dialect = CS_PPROF_DATADOG,
-		.one_process = true,
-		.process_id = p->process->pid,
+		.owners = &p->process->owner,
+		.nowners = 1,
 		.to = cs_profile_nsamples(p->profile),
 	};
 	_cleanup_(cs_parcel_free) struct cs_parcel parcel = {0};

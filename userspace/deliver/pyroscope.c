@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pyroscope's push API: series of pprof profiles, one for each process and kind of time. What identifies a series is few
- * and bounded: the kind, the service, the host and the user's tags; never an id (export/pprof.h leaves them out of the
- * samples too). A request is closed before it gets larger than servers accept, and no profile has more samples.
+ * Pyroscope's push API: series of pprof profiles, one for each service and kind of time: processes whose labels are the same share
+ * one. What identifies a series is few and bounded: the kind, the service with its environment and version, where it runs, the host
+ * and the user's tags; never an id (export/pprof.h leaves them out of the samples too). A request is closed before it gets larger than servers accept, and no profile has more samples.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +20,34 @@
 #define MAX_SAMPLES  16000
 #define MAX_SERIES   256 /* of a request */
 #define FIXED_LABELS 4
+
+/* Facts that are labels, besides the service. */
+static const struct {
+	enum cs_fact fact;
+	const char *label;
+} fact_labels[] = {
+	{CS_FACT_SERVICE_NAMESPACE, "service_namespace"},
+	{CS_FACT_ENVIRONMENT, "deployment_environment"},
+	{CS_FACT_VERSION, "service_version"},
+	{CS_FACT_POD_NAMESPACE, "namespace"},
+	{CS_FACT_POD, "pod"},
+	{CS_FACT_CONTAINER_NAME, "container"},
+	{CS_FACT_NODE, "node"},
+	{CS_FACT_UNIT, "systemd_unit"},
+};
+
+/* A process, and all that its labels are made of. */
+struct member {
+	const struct cs_process *process;
+	char *key; /* owned */
+};
+
+/* Processes that share a series. */
+struct group {
+	const struct cs_process *first;
+	const uint32_t *owners;
+	size_t n;
+};
 
 struct packing {
 	const struct cs_profile *profile;
@@ -83,17 +111,18 @@ static int add_labels(struct packing *p, Pyroscope__Series *series,
 		      const struct cs_process *process, enum cs_value kind)
 {
 	const char *host = cs_profile_meta(p->profile)->host, *service = p->options->service;
-	const struct cs_sample *sample = cs_profile_sample(p->profile, process->first);
-	_cleanup_buf_ struct cs_buf guessed = {0};
+	const struct cs_export_tag *tags = p->options->tags;
+	_cleanup_buf_ struct cs_buf found = {0};
 
-	series->labels = cs_memory_messages(&p->memory, FIXED_LABELS + p->options->ntags,
-					    sizeof(**series->labels));
+	series->labels = cs_memory_messages(
+		&p->memory, FIXED_LABELS + ARRAY_SIZE(fact_labels) + p->options->ntags,
+		sizeof(**series->labels));
 	if (!series->labels)
 		return -ENOMEM;
 	if (!service) {
-		if (cs_process_service(p->profile, sample, &guessed))
+		if (cs_process_service(p->profile, process, &found))
 			return -ENOMEM;
-		service = copy(&p->memory, guessed.data, guessed.len);
+		service = copy(&p->memory, found.data, found.len);
 	}
 	/* the names that its own tools search for */
 	add_label(p, series, "__name__",
@@ -104,8 +133,14 @@ static int add_labels(struct packing *p, Pyroscope__Series *series,
 	add_label(p, series, "pyroscope_spy", "coroscope");
 	if (*host)
 		add_label(p, series, "hostname", copy(&p->memory, host, strlen(host)));
+	for (size_t i = 0; i < ARRAY_SIZE(fact_labels); i++) {
+		const char *fact = cs_process_fact(p->profile, process, fact_labels[i].fact);
+
+		if (*fact && !cs_process_tagged(tags, p->options->ntags, fact_labels[i].label))
+			add_label(p, series, fact_labels[i].label, fact);
+	}
 	for (size_t i = 0; i < p->options->ntags; i++)
-		add_label(p, series, p->options->tags[i].key, p->options->tags[i].value);
+		add_label(p, series, tags[i].key, tags[i].value);
 	return p->memory.failed ? -ENOMEM : 0;
 }
 
@@ -137,14 +172,14 @@ static int add_series(struct packing *p, const struct cs_process *process, enum 
 	return err;
 }
 
-static int pack_kind(struct packing *p, const struct cs_process *process, enum cs_value kind,
-		     size_t from, size_t to)
+static int pack_kind(struct packing *p, const struct group *group, enum cs_value kind, size_t from,
+		     size_t to)
 {
 	const struct cs_pprof_options options = {
 		.dialect = CS_PPROF_PYROSCOPE,
 		.kind = kind,
-		.one_process = true,
-		.process_id = process->pid,
+		.owners = group->owners,
+		.nowners = group->n,
 		.from = from,
 		.to = to,
 	};
@@ -155,23 +190,82 @@ static int pack_kind(struct packing *p, const struct cs_process *process, enum c
 		return err == -ENODATA ? 0 : err;
 	if (p->nseries == MAX_SERIES || p->bytes + pprof.len > MAX_BYTES)
 		err = flush(p);
-	return err ? err : add_series(p, process, kind, &pprof);
+	return err ? err : add_series(p, group->first, kind, &pprof);
+}
+
+static int pack_group(struct packing *p, const struct group *group, size_t from, size_t to)
+{
+	bool off = cs_profile_meta(p->profile)->off_cpu;
+	int err = pack_kind(p, group, off ? CS_VALUE_OFF_NS : CS_VALUE_CPU_NS, from, to);
+
+	/* in CPU mode it is the same */
+	if (!err && cs_profile_meta(p->profile)->wall)
+		err = pack_kind(p, group, CS_VALUE_WALL_NS, from, to);
+	return err;
+}
+
+/* With their lengths, so that no text passes for two. */
+static char *make_key(const struct packing *p, const struct cs_process *process)
+{
+	_cleanup_buf_ struct cs_buf key = {0};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(fact_labels); i++) {
+		const char *fact = cs_process_fact(p->profile, process, fact_labels[i].fact);
+
+		err = cs_buf_printf(&key, "%zu:%s", strlen(fact), fact);
+	}
+	if (!err && !p->options->service)
+		err = cs_process_service(p->profile, process, &key);
+	return err ? NULL : strdup(cs_buf_str(&key));
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct member *one = a, *two = b;
+	int order = strcmp(one->key, two->key);
+
+	/* of equal ones the first process stays first */
+	return order ? order : (one->process > two->process) - (one->process < two->process);
+}
+
+/* Members are ordered by their keys. */
+static int pack_groups(struct packing *p, const struct member *members, uint32_t *owners, size_t n,
+		       size_t from, size_t to)
+{
+	int err = 0;
+
+	for (size_t i = 0, next; !err && i < n; i = next) {
+		for (next = i; next < n && !strcmp(members[i].key, members[next].key); next++)
+			owners[next] = members[next].process->owner;
+		err = pack_group(p, &(struct group){members[i].process, owners + i, next - i}, from,
+				 to);
+	}
+	return err;
 }
 
 static int pack_range(struct packing *p, size_t from, size_t to)
 {
 	_cleanup_(cs_processes_free) struct cs_processes processes = {0};
+	_cleanup_free_ struct member *members = NULL;
+	_cleanup_free_ uint32_t *owners = NULL;
 	int err = cs_processes_find(p->profile, from, to, &processes);
+	size_t n = processes.n;
 
-	for (size_t i = 0; !err && i < processes.n; i++) {
-		err = pack_kind(p, &processes.at[i],
-				cs_profile_meta(p->profile)->off_cpu ? CS_VALUE_OFF_NS
-								     : CS_VALUE_CPU_NS,
-				from, to);
-		/* in CPU mode it is the same */
-		if (!err && cs_profile_meta(p->profile)->wall)
-			err = pack_kind(p, &processes.at[i], CS_VALUE_WALL_NS, from, to);
+	members = calloc(n + 1, sizeof(*members));
+	owners = calloc(n + 1, sizeof(*owners));
+	if (!err && (!members || !owners))
+		err = -ENOMEM;
+	for (size_t i = 0; !err && i < n; i++) {
+		members[i] = (struct member){&processes.at[i], make_key(p, &processes.at[i])};
+		err = members[i].key ? 0 : -ENOMEM;
 	}
+	if (!err) {
+		qsort(members, n, sizeof(*members), compare);
+		err = pack_groups(p, members, owners, n, from, to);
+	}
+	for (size_t i = 0; members && i < n; i++)
+		free(members[i].key);
 	return err;
 }
 

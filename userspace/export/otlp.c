@@ -18,6 +18,7 @@
 #include "core/counters.h"
 #include "export/exporter.h"
 #include "export/memory.h"
+#include "export/otlp_resource.h"
 #include "export/otlp_tables.h"
 #include "export/process.h"
 
@@ -207,54 +208,14 @@ static void add_scope(struct builder *b, Otlp__ResourceProfiles *to,
 		add_profile(b, scope, process, kinds[i]);
 }
 
-static void add_fact(struct builder *b, Otlp__Resource *resource, const char *key,
-		     Otlp__Value *value)
-{
-	Otlp__KeyValue *fact = resource->attributes[resource->n_attributes++];
-
-	otlp__key_value__init(fact);
-	fact->key = (char *)key;
-	fact->value = value;
-}
-
-static const char *service_name(struct builder *b, const struct cs_process *process)
-{
-	_cleanup_buf_ struct cs_buf text = {0};
-	char *name;
-
-	if (b->options->service)
-		return b->options->service;
-	if (cs_process_service(b->profile, get_sample(b, process->first), &text)) {
-		b->memory.failed = true;
-		return "";
-	}
-	name = cs_memory_get(&b->memory, text.len + 1, 1);
-	return name ? memcpy(name, text.data, text.len) : "";
-}
-
 static void add_resource(struct builder *b, const struct cs_process *from)
 {
 	Otlp__ResourceProfiles *to = b->request.resource_profiles[b->request.n_resource_profiles++];
-	const char *host = cs_profile_meta(b->profile)->host;
-	Otlp__Resource *resource;
 
 	otlp__resource_profiles__init(to);
-	to->resource = resource = cs_memory_get(&b->memory, 1, sizeof(*resource));
-	if (!resource)
+	to->resource = cs_otlp_resource(b->profile, b->options, from, &b->memory);
+	if (!to->resource)
 		return;
-	otlp__resource__init(resource);
-	resource->attributes = cs_memory_messages(&b->memory, 3 + b->options->ntags,
-						  sizeof(**resource->attributes));
-	if (!resource->attributes)
-		return;
-	add_fact(b, resource, "service.name",
-		 cs_otlp_text_value(&b->memory, service_name(b, from)));
-	add_fact(b, resource, "process.pid", cs_otlp_number_value(&b->memory, from->pid));
-	if (*host)
-		add_fact(b, resource, "host.name", cs_otlp_text_value(&b->memory, host));
-	for (size_t i = 0; i < b->options->ntags; i++)
-		add_fact(b, resource, b->options->tags[i].key,
-			 cs_otlp_text_value(&b->memory, b->options->tags[i].value));
 	add_scope(b, to, from);
 	if (to->n_scope_profiles && !to->scope_profiles[0]->n_profiles)
 		b->request.n_resource_profiles--;

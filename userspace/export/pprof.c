@@ -345,11 +345,19 @@ static void add_stack(struct builder *b, Pprof__Sample *sample, struct cs_stack 
 	}
 }
 
+static bool owner_wanted(const struct cs_pprof_options *options, uint32_t owner)
+{
+	for (size_t i = 0; options->owners && i < options->nowners; i++)
+		if (options->owners[i] == owner)
+			return true;
+	return !options->owners;
+}
+
 static bool sample_wanted(const struct builder *b, const struct cs_sample *sample)
 {
 	const struct cs_pprof_options *options = b->options;
 
-	if (options->one_process && sample->labels.process_id != options->process_id)
+	if (!owner_wanted(options, sample->labels.owner))
 		return false;
 	return options->dialect != CS_PPROF_PYROSCOPE || sample->values[options->kind];
 }

@@ -17,9 +17,9 @@ enum cs_pprof_dialect {
 
 struct cs_pprof_options {
 	enum cs_pprof_dialect dialect;
-	enum cs_value kind; /* CS_PPROF_PYROSCOPE: this one; samples without it are left out */
-	bool one_process;   /* only of process_id */
-	uint32_t process_id;
+	enum cs_value kind;     /* CS_PPROF_PYROSCOPE: this one; samples without it are left out */
+	const uint32_t *owners; /* only of these (profile/owner.h); NULL: of all */
+	size_t nowners;
 	size_t from, to; /* only these samples: from <= i < to */
 };
 

@@ -6,23 +6,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The few thousand processes of a machine are found by bisection of an ordered list, which has room for one more. */
-static struct cs_process *find(struct cs_processes *processes, uint32_t pid, bool *is_new)
+static uint64_t key_of(const struct cs_process *process)
 {
+	return (uint64_t)process->pid << 32 | process->owner;
+}
+
+/* The few thousand processes of a machine are found by bisection of an ordered list, which has room for one more. */
+static struct cs_process *find(struct cs_processes *processes, const struct cs_labels *labels,
+			       bool *is_new)
+{
+	uint64_t key = (uint64_t)labels->process_id << 32 | labels->owner;
 	size_t from = 0, to = processes->n, middle;
 
 	while (from < to) {
 		middle = from + (to - from) / 2;
-		if (processes->at[middle].pid < pid)
+		if (key_of(&processes->at[middle]) < key)
 			from = middle + 1;
 		else
 			to = middle;
 	}
-	*is_new = from == processes->n || processes->at[from].pid != pid;
+	*is_new = from == processes->n || key_of(&processes->at[from]) != key;
 	if (*is_new) {
 		memmove(&processes->at[from + 1], &processes->at[from],
 			(processes->n++ - from) * sizeof(*processes->at));
-		processes->at[from] = (struct cs_process){.pid = pid};
+		processes->at[from] =
+			(struct cs_process){.pid = labels->process_id, .owner = labels->owner};
 	}
 	return &processes->at[from];
 }
@@ -42,7 +50,7 @@ int cs_processes_find(const struct cs_profile *profile, size_t from, size_t to,
 	for (size_t i = from; i < to; i++) {
 		bool is_new;
 		struct cs_process *process =
-			find(&processes, cs_profile_sample(profile, i)->labels.process_id, &is_new);
+			find(&processes, &cs_profile_sample(profile, i)->labels, &is_new);
 
 		if (is_new)
 			process->first = (uint32_t)i;
@@ -61,14 +69,23 @@ void cs_processes_free(struct cs_processes *processes)
 	*processes = (struct cs_processes){0};
 }
 
-int cs_process_name(const struct cs_profile *profile, const struct cs_sample *sample,
+const char *cs_process_fact(const struct cs_profile *profile, const struct cs_process *process,
+			    enum cs_fact fact)
+{
+	return cs_profile_str(profile, cs_profile_get_owner(profile, process->owner)->facts[fact]);
+}
+
+int cs_process_name(const struct cs_profile *profile, const struct cs_process *process,
 		    struct cs_buf *out)
 {
+	const struct cs_sample *sample = cs_profile_sample(profile, process->first);
 	struct cs_stack stack = cs_profile_stack(profile, sample->stack);
 	const struct cs_frame *root =
 		stack.n ? cs_profile_get_frame(profile, stack.frames[0]) : NULL;
-	const char *name, *bracket;
+	const char *name = cs_process_fact(profile, process, CS_FACT_PROGRAM), *bracket;
 
+	if (*name)
+		return cs_buf_append_str(out, name);
 	if (!root || root->kind != CS_FRAME_PROCESS)
 		return cs_buf_append_str(out, "process");
 	name = cs_profile_str(profile, root->name);
@@ -78,10 +95,22 @@ int cs_process_name(const struct cs_profile *profile, const struct cs_sample *sa
 	return cs_buf_append(out, name, (size_t)(bracket - 1 - name));
 }
 
-int cs_process_service(const struct cs_profile *profile, const struct cs_sample *sample,
+int cs_process_service(const struct cs_profile *profile, const struct cs_process *process,
 		       struct cs_buf *out)
 {
-	int err = cs_buf_append_str(out, "unknown_service:");
+	const char *service = cs_process_fact(profile, process, CS_FACT_SERVICE);
+	int err;
 
-	return err ? err : cs_process_name(profile, sample, out);
+	if (*service)
+		return cs_buf_append_str(out, service);
+	err = cs_buf_append_str(out, "unknown_service:");
+	return err ? err : cs_process_name(profile, process, out);
+}
+
+bool cs_process_tagged(const struct cs_export_tag *tags, size_t ntags, const char *key)
+{
+	for (size_t i = 0; i < ntags; i++)
+		if (!strcmp(tags[i].key, key))
+			return true;
+	return false;
 }

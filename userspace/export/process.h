@@ -10,13 +10,14 @@ struct cs_export_tag {
 	const char *key, *value;
 };
 
+/* One run of one program (profile/owner.h). */
 struct cs_process {
-	uint32_t pid;
+	uint32_t pid, owner;
 	uint32_t first, last; /* its samples: indices, chained by next; first <= last */
 };
 
 struct cs_processes {
-	struct cs_process *at; /* by pid */
+	struct cs_process *at; /* by pid, then in the order in which they came */
 	size_t n;
 	uint32_t *next; /* of each sample but a process's last: the next of the same process */
 };
@@ -26,13 +27,17 @@ int cs_processes_find(const struct cs_profile *profile, size_t from, size_t to,
 		      struct cs_processes *ret);
 void cs_processes_free(struct cs_processes *processes);
 
-/*
- * Append the name of the process that a sample is of: its root frame's without the number in brackets; "process" if it
- * has no such frame. Returns 0 or -ENOMEM.
- */
-int cs_process_name(const struct cs_profile *profile, const struct cs_sample *sample,
+/* What is known of whose it is; "": not known. */
+const char *cs_process_fact(const struct cs_profile *profile, const struct cs_process *process,
+			    enum cs_fact fact);
+
+/* Append the program's name: a script's, else the root frame's without the number in brackets, else "process". Returns 0 or -ENOMEM. */
+int cs_process_name(const struct cs_profile *profile, const struct cs_process *process,
 		    struct cs_buf *out);
 
-/* Append what a service is called that nobody has named, as OpenTelemetry has it: unknown_service:NAME. Returns 0 or -ENOMEM. */
-int cs_process_service(const struct cs_profile *profile, const struct cs_sample *sample,
+/* Append the service's name; if nobody has named it, as OpenTelemetry has it: unknown_service:NAME. Returns 0 or -ENOMEM. */
+int cs_process_service(const struct cs_profile *profile, const struct cs_process *process,
 		       struct cs_buf *out);
+
+/* Is it among the user's own tags? Those go first. */
+bool cs_process_tagged(const struct cs_export_tag *tags, size_t ntags, const char *key);

@@ -66,7 +66,8 @@ struct cs_profile {
 	struct sample_entry *sample_hash[CS_TREE_MAX_];
 	struct table strings, frames, stacks, samples[CS_TREE_MAX_];
 	struct table notes; /* of string entries; owned by strings */
-	uint32_t last;      /* sample */
+	struct cs_owners *owners;
+	uint32_t last; /* sample */
 };
 
 /* Make room for one more, so that a later push cannot fail. */
@@ -111,6 +112,8 @@ int cs_profile_new(struct cs_profile **ret)
 		return -ENOMEM;
 	profile->meta.host = "";
 	profile->meta.command = "";
+	if (cs_owners_new(&profile->owners))
+		return -ENOMEM;
 	empty = cs_profile_string(profile, "", 0);
 	if (empty < 0)
 		return (int)empty;
@@ -143,6 +146,7 @@ void cs_profile_free(struct cs_profile *profile)
 	table_free(&profile->frames, true);
 	table_free(&profile->stacks, true);
 	table_free(&profile->notes, false);
+	cs_owners_free(profile->owners);
 	free(profile->host);
 	free(profile->command);
 	free(profile);
@@ -270,9 +274,12 @@ int cs_profile_add_in(struct cs_profile *profile, enum cs_tree tree, const uint3
 		      uint32_t n, const struct cs_labels *labels,
 		      const uint64_t values[CS_VALUE_MAX_])
 {
+	int64_t stack, sample, owner = cs_owners_find(profile->owners, labels->process_id);
 	struct sample_key key = {.labels = *labels};
-	int64_t stack, sample;
 
+	if (owner < 0)
+		return (int)owner;
+	key.labels.owner = (uint32_t)owner;
 	stack = intern_stack(profile, frames, n);
 	if (stack < 0)
 		return (int)stack;
@@ -380,6 +387,23 @@ int cs_profile_set_text(struct cs_profile *profile, const char *host, size_t hos
 	profile->meta.host = profile->host = TAKE_PTR(new_host);
 	profile->meta.command = profile->command = TAKE_PTR(new_command);
 	return 0;
+}
+
+struct cs_owner *cs_profile_owner(struct cs_profile *profile, uint32_t pid)
+{
+	int64_t index = cs_owners_find(profile->owners, pid);
+
+	return index < 0 ? NULL : cs_owners_at(profile->owners, (uint32_t)index);
+}
+
+void cs_profile_end_owner(struct cs_profile *profile, uint32_t pid)
+{
+	cs_owners_end(profile->owners, pid);
+}
+
+const struct cs_owner *cs_profile_get_owner(const struct cs_profile *profile, uint32_t index)
+{
+	return cs_owners_at(profile->owners, index);
 }
 
 int cs_profile_note(struct cs_profile *profile, const char *note)

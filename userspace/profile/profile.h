@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "profile/owner.h"
+
 enum cs_frame_kind {
 	CS_FRAME_PROCESS = 0,
 	CS_FRAME_THREAD = 1,
@@ -66,7 +68,8 @@ struct cs_labels {
 	uint32_t trace_type;            /* of the local root */
 	uint64_t span_id, root_span_id; /* of the active span and its local root; 0 absent */
 	uint32_t trace_id;              /* 32 hexadecimal digits */
-	uint32_t pad;                   /* 0: labels are compared as bytes */
+	uint32_t
+		owner; /* set when the sample is added: index of the process's owner at that time */
 };
 
 enum cs_value {
@@ -174,6 +177,14 @@ void cs_profile_keep(struct cs_profile *profile,
 struct cs_profile_meta *cs_profile_meta_mut(struct cs_profile *profile);
 int cs_profile_set_text(struct cs_profile *profile, const char *host, size_t host_len,
 			const char *command, size_t command_len);
+/*
+ * The owner of what is sampled of this process now, to be told about; made if new. Valid until the next is made. NULL without memory.
+ * After cs_profile_end_owner it is another one.
+ */
+struct cs_owner *cs_profile_owner(struct cs_profile *profile, uint32_t pid);
+void cs_profile_end_owner(struct cs_profile *profile, uint32_t pid);
+const struct cs_owner *cs_profile_get_owner(const struct cs_profile *profile, uint32_t index);
+
 /*
  * A note for the reader of the profile, e.g. "12 (python3): Python 3.9 is not supported yet".
  * Copied, each once.

@@ -20,6 +20,7 @@
 #include "core/buf.h"
 #include "core/cleanup.h"
 #include "symbolize/linetable.h"
+#include "symbolize/owner_names.h"
 
 /*
  * Mappings of one process: vm.max_map_count is 65530 by default. Beyond that, files are not named.
@@ -78,6 +79,7 @@ struct cs_symbols {
 	struct cs_profile *profile;
 	struct process *processes;
 	struct symbol *kernel;
+	struct cs_owner_names *owners;
 	bool first_lines;
 };
 
@@ -161,8 +163,10 @@ int cs_symbols_new(struct cs_profile *profile, bool first_lines, struct cs_symbo
 {
 	struct cs_symbols *symbols = calloc(1, sizeof(*symbols));
 
-	if (!symbols)
+	if (!symbols || cs_owner_names_new(&symbols->owners)) {
+		free(symbols);
 		return -ENOMEM;
+	}
 	symbols->profile = profile;
 	symbols->first_lines = first_lines;
 	*ret = symbols;
@@ -180,6 +184,7 @@ void cs_symbols_free(struct cs_symbols *symbols)
 		process_free(process);
 	}
 	free_table(symbols->kernel);
+	cs_owner_names_free(symbols->owners);
 	free(symbols);
 }
 
@@ -329,7 +334,10 @@ static int feed_process_symbol(struct cs_symbols *symbols, uint32_t pid,
 int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
 {
 	struct process *process;
+	int err = cs_owner_names_feed(symbols->owners, symbols->profile, event);
 
+	if (err)
+		return err;
 	switch (event->kind) {
 	case CS_EV_CODE:
 		return feed_code(symbols, event->pid, &event->code);
@@ -369,6 +377,7 @@ void cs_symbols_begin(struct cs_symbols *symbols, struct cs_profile *profile)
 	struct code *code;
 
 	symbols->profile = profile;
+	cs_owner_names_begin(symbols->owners);
 	forget_strings(symbols->kernel);
 	HASH_ITER (hh, symbols->processes, process, next) {
 		if (process->gone) {

@@ -26,8 +26,8 @@ void cs_symbols_free(struct cs_symbols *symbols);
 void cs_symbols_begin(struct cs_symbols *symbols, struct cs_profile *profile);
 
 /*
- * Learn from one event; kinds that carry no names are ignored. A CS_EV_EXEC forgets its process. 0
- * or -ENOMEM.
+ * Learn from one event, whose its process is included (owner_names.h); kinds that carry no names are ignored. A CS_EV_EXEC forgets its
+ * process. 0 or -ENOMEM.
  */
 int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event);
 

@@ -76,6 +76,24 @@ static void test_begin_pads(void **state)
 	}
 }
 
+static void test_whose(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_facts facts = {0};
+
+	assert_int_equal(cs_facts_tell(&facts, CS_FACT_SERVICE, "shop", 4), 0);
+	assert_int_equal(cs_facts_tell(&facts, CS_FACT_MOUNT_NAMESPACE, "12", 2), 0);
+	assert_int_equal(cs_record_whose(&f->out, 5, 6, &facts), 0);
+	cs_facts_free(&facts);
+	decode(f, CS_EV_WHOSE);
+	assert_int_equal(f->event.pid, 6);
+	check_text(f->event.whose.facts[CS_FACT_SERVICE], "shop");
+	check_text(f->event.whose.facts[CS_FACT_MOUNT_NAMESPACE], "12");
+	check_text(f->event.whose.facts[CS_FACT_POD], "");
+	assert_int_equal(cs_record_whose(&f->out, 5, 6, &facts), 0);
+	decode(f, CS_EV_WHOSE);
+}
+
 static void test_process(void **state)
 {
 	const struct cs_ev_process known = {
@@ -226,11 +244,17 @@ static void test_mapping(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_begin_pads), TEST(test_process),
-		TEST(test_arguments),  TEST(test_process_that_is_gone),
-		TEST(test_capture),    TEST(test_long_command),
-		TEST(test_stats),      TEST(test_end),
-		TEST(test_ksym),       TEST(test_mapping),
+		TEST(test_begin_pads),
+		TEST(test_whose),
+		TEST(test_process),
+		TEST(test_arguments),
+		TEST(test_process_that_is_gone),
+		TEST(test_capture),
+		TEST(test_long_command),
+		TEST(test_stats),
+		TEST(test_end),
+		TEST(test_ksym),
+		TEST(test_mapping),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -836,6 +836,56 @@ static void test_thread(void **state)
 	check_bad(&wire_buf);
 }
 
+static void add_fact(struct cs_buf *record, unsigned int fact, const char *text, size_t len)
+{
+	const struct cs_ev_fact head = {.fact = (__u16)fact, .len = (__u16)len};
+
+	add(record, &head, sizeof(head));
+	add(record, text, len);
+}
+
+static void test_whose(void **state)
+{
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_whose, wire, CS_EV_WHOSE);
+
+	wire->nfacts = 5;
+	add_fact(&wire_buf, CS_FACT_SERVICE, "shop\xff", 5);
+	add_fact(&wire_buf, CS_FACT_SERVICE, "told twice", 10);
+	add_fact(&wire_buf, 999, "not known", 9);
+	add_fact(&wire_buf, 0, "none", 4);
+	add_fact(&wire_buf, CS_FACT_CONTAINER, "c\n", 2);
+	check_good(&wire_buf);
+	check_text(event.whose.facts[CS_FACT_SERVICE], "shop\xef\xbf\xbd");
+	check_text(event.whose.facts[CS_FACT_CONTAINER], "c\n");
+	check_text(event.whose.facts[CS_FACT_POD], "");
+	check_cuts(&wire_buf);
+	wire->nfacts = 7; /* padding may pass for one */
+	check_bad(&wire_buf);
+}
+
+static void test_whose_forged(void **state)
+{
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	char text[CS_MAX_FACT_LIST + 1];
+	RECORD(cs_ev_whose, wire, CS_EV_WHOSE);
+
+	/* empty ones, each of which would want a place of its own */
+	wire->nfacts = 500;
+	for (int i = 0; i < 500; i++)
+		add_fact(&wire_buf, CS_FACT_SERVICE, "", 0);
+	check_good(&wire_buf);
+	wire->nfacts = UINT32_MAX;
+	check_bad(&wire_buf);
+	wire_buf.len = sizeof(*wire);
+	wire->nfacts = 1;
+	memset(text, 'x', sizeof(text));
+	add_fact(&wire_buf, CS_FACT_SERVICE, text, sizeof(text));
+	check_bad(&wire_buf);
+}
+
 static void test_stats(void **state)
 {
 	uint64_t counters[CS_COUNTER_MAX_ + 2] = {3, 2, 1};
@@ -921,6 +971,8 @@ int main(void)
 		cmocka_unit_test(test_pass),
 		cmocka_unit_test(test_mapping_and_ksym),
 		cmocka_unit_test(test_thread),
+		cmocka_unit_test(test_whose),
+		cmocka_unit_test(test_whose_forged),
 		cmocka_unit_test(test_stats),
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_file_header),

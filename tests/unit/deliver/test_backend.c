@@ -13,6 +13,7 @@
 
 #include "core/cleanup.h"
 #include "deliver/backend.h"
+#include "export/otlp.h"
 #include "unit/export/made_profile.h"
 
 static void test_url(void **state)
@@ -127,6 +128,168 @@ static void test_split(void **state)
 	assert_in_range(taken.largest, 1, 4 << 20);
 }
 
+struct bodies {
+	size_t n;
+	struct cs_buf body[4];
+};
+
+static int keep(void *ctx, struct cs_parcel *parcel)
+{
+	struct bodies *bodies = ctx;
+
+	assert_true(bodies->n < 4);
+	bodies->body[bodies->n++] = parcel->body;
+	parcel->body = (struct cs_buf){0};
+	cs_parcel_free(parcel);
+	return 0;
+}
+
+static void bodies_free(struct bodies *bodies)
+{
+	for (size_t i = 0; i < bodies->n; i++)
+		cs_buf_free(&bodies->body[i]);
+}
+
+static bool holds(const struct cs_buf *body, const char *text)
+{
+	return memmem(body->data, body->len, text, strlen(text));
+}
+
+/* How often a text occurs. */
+static size_t count(const struct cs_buf *body, const char *text)
+{
+	size_t n = 0;
+
+	for (const char *at = body->data, *end = at + body->len;
+	     (at = memmem(at, (size_t)(end - at), text, strlen(text))); at++)
+		n++;
+	return n;
+}
+
+static void own(struct cs_profile *profile, uint32_t pid, enum cs_fact fact, const char *text)
+{
+	int64_t index = cs_profile_string(profile, text, strlen(text));
+
+	assert_true(index > 0);
+	cs_profile_owner(profile, pid)->facts[fact] = (uint32_t)index;
+}
+
+static void sample_of(struct cs_profile *profile, uint32_t pid)
+{
+	const struct cs_labels labels = {.process_id = pid};
+	const uint64_t values[CS_VALUE_MAX_] = {1, 1000, 1000};
+	uint32_t frame = made_frame(profile, CS_FRAME_PYTHON, "f", "f.py", 1);
+
+	assert_int_equal(cs_profile_add(profile, &frame, 1, &labels, values), 0);
+}
+
+/* Two workers of one service, another one of it in another environment, one that nobody named, and what a pid was before and after an exec. */
+static struct cs_profile *made_services(void)
+{
+	struct cs_profile *profile = made_empty(false);
+
+	for (uint32_t pid = 1; pid <= 3; pid++) {
+		own(profile, pid, CS_FACT_SERVICE, "shop");
+		own(profile, pid, CS_FACT_ENVIRONMENT, pid < 3 ? "prod" : "test");
+		own(profile, pid, CS_FACT_RUNTIME_ID, pid < 2 ? "run-1" : "run-2");
+		own(profile, pid, CS_FACT_POD_LABELS, "tier=web,app.kubernetes.io/name=shop");
+		cs_profile_owner(profile, pid)->py_major = 3;
+		sample_of(profile, pid);
+	}
+	own(profile, 4, CS_FACT_PROGRAM, "worker");
+	sample_of(profile, 4);
+	cs_profile_end_owner(profile, 4);
+	own(profile, 4, CS_FACT_SERVICE, "execed");
+	sample_of(profile, 4);
+	return profile;
+}
+
+static void test_pyroscope_services(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_services();
+	const struct cs_export_tag tags[] = {{"deployment_environment", "mine"}};
+	const struct cs_pack_options plain = {0}, tagged = {.tags = tags, .ntags = 1};
+	_cleanup_(bodies_free) struct bodies bodies = {0}, others = {0};
+
+	assert_int_equal(cs_backend_pyroscope.pack(profile, &plain, keep, &bodies), 0);
+	assert_int_equal(bodies.n, 1);
+	/* one series for two workers */
+	assert_int_equal(count(&bodies.body[0], "service_name"), 4);
+	assert_int_equal(count(&bodies.body[0], "shop"), 2);
+	assert_int_equal(count(&bodies.body[0], "prod"), 1);
+	assert_int_equal(count(&bodies.body[0], "unknown_service:worker"), 1);
+	assert_int_equal(count(&bodies.body[0], "execed"), 1);
+	/* no id is a label */
+	assert_false(holds(&bodies.body[0], "run-1"));
+	assert_int_equal(cs_backend_pyroscope.pack(profile, &tagged, keep, &others), 0);
+	assert_false(holds(&others.body[0], "prod"));
+	assert_int_equal(count(&others.body[0], "deployment_environment"), 4);
+}
+
+/* Texts that try to pass for another process's. */
+static void test_pyroscope_forged(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	_cleanup_(bodies_free) struct bodies bodies = {0};
+	const struct cs_pack_options options = {0};
+
+	own(profile, 1, CS_FACT_SERVICE, "shop");
+	own(profile, 1, CS_FACT_ENVIRONMENT, "prod");
+	own(profile, 2, CS_FACT_SERVICE, "prodshop");
+	own(profile, 3, CS_FACT_SERVICE, "4:prodshop");
+	for (uint32_t pid = 1; pid <= 3; pid++)
+		sample_of(profile, pid);
+	assert_int_equal(cs_backend_pyroscope.pack(profile, &options, keep, &bodies), 0);
+	assert_int_equal(count(&bodies.body[0], "service_name"), 3);
+}
+
+static void test_datadog_services(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	const struct cs_export_tag tags[] = {{"env", "mine"}};
+	const struct cs_pack_options plain = {0},
+				     tagged = {.tags = tags, .ntags = 1, .service = "all"};
+	_cleanup_(bodies_free) struct bodies bodies = {0}, others = {0};
+
+	own(profile, 1, CS_FACT_SERVICE, "a,b\"c");
+	own(profile, 1, CS_FACT_ENVIRONMENT, "prod");
+	own(profile, 1, CS_FACT_RUNTIME_ID, "run-1");
+	own(profile, 2, CS_FACT_PROGRAM, "worker");
+	cs_profile_owner(profile, 1)->py_major = 3;
+	sample_of(profile, 1);
+	sample_of(profile, 2);
+	assert_int_equal(cs_backend_datadog.pack(profile, &plain, keep, &bodies), 0);
+	assert_int_equal(bodies.n, 2);
+	assert_true(holds(&bodies.body[0], "service:a_b\\\"c,"));
+	assert_true(holds(&bodies.body[0], ",runtime_version:3.0.0,env:prod,runtime-id:run-1,"));
+	assert_true(holds(&bodies.body[1], "service:worker,"));
+	assert_false(holds(&bodies.body[1], "prod"));
+	assert_false(holds(&bodies.body[1], "runtime"));
+	assert_int_equal(cs_backend_datadog.pack(profile, &tagged, keep, &others), 0);
+	assert_true(holds(&others.body[0], "service:all,"));
+	assert_true(holds(&others.body[0], ",env:mine"));
+	assert_false(holds(&others.body[0], "env:prod"));
+}
+
+static void test_otlp_services(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_services();
+	const struct cs_export_tag tags[] = {{"k8s.pod.name", "mine"}};
+	const struct cs_otlp_options options = {.tags = tags, .ntags = 1, .to = 5};
+	_cleanup_buf_ struct cs_buf request = {0};
+
+	own(profile, 1, CS_FACT_POD, "pod-1");
+	assert_int_equal(cs_otlp_write(profile, &options, &request), 0);
+	assert_int_equal(count(&request, "service.name"), 5);
+	assert_int_equal(count(&request, "process.runtime.version"), 3);
+	assert_int_equal(count(&request, "k8s.pod.label.tier"), 3);
+	assert_int_equal(count(&request, "k8s.pod.label.app.kubernetes.io/name"), 3);
+	assert_int_equal(count(&request, "k8s.pod.name"), 5);
+	assert_false(holds(&request, "pod-1"));
+	assert_int_equal(count(&request, "unknown_service:worker"), 1);
+	assert_int_equal(count(&request, "execed"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +297,10 @@ int main(void)
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_parcels),
 		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_pyroscope_services),
+		cmocka_unit_test(test_pyroscope_forged),
+		cmocka_unit_test(test_datadog_services),
+		cmocka_unit_test(test_otlp_services),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,8 +205,9 @@ static void test_pyroscope_spans(void **state)
 static void test_parts(void **state)
 {
 	const struct cs_pprof_options rest = {.from = 1, .to = 4};
-	const struct cs_pprof_options process = {.one_process = true, .process_id = 42, .to = 4};
-	const struct cs_pprof_options other = {.one_process = true, .process_id = 43, .to = 4};
+	const uint32_t its = 0, others = 1;
+	const struct cs_pprof_options process = {.owners = &its, .nowners = 1, .to = 4};
+	const struct cs_pprof_options other = {.owners = &others, .nowners = 1, .to = 4};
 	const struct cs_pprof_options slow = {
 		.dialect = CS_PPROF_PYROSCOPE, .kind = CS_VALUE_SLOW_NS, .to = 4};
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose the watched processes are, into the capture. */
+#include "collect/owners.h"
+
+#include <errno.h>
+
+#include "collect/record.h"
+#include "collect/target.h"
+
+/* How long one turn may look at processes; a look takes some 100 us. In a storm of processes the others wait for the next. */
+#define BUDGET_NS 2000000ull
+#define RETRY_NS  1000000000ull
+
+void cs_target_owner_clear(struct cs_target_owner *owner)
+{
+	cs_buf_free(&owner->waits);
+	*owner = (struct cs_target_owner){0};
+}
+
+int cs_target_owner_tell(struct cs_target_owner *owner, struct cs_buf *out)
+{
+	int err = cs_buf_append(out, owner->waits.data, owner->waits.len);
+
+	if (!err)
+		cs_buf_free(&owner->waits);
+	return err;
+}
+
+static int look(struct cs_book *book, struct cs_target *target, uint64_t now_ns)
+{
+	struct cs_target_owner *owner = &target->owner;
+	const struct cs_book_entry *entry;
+	int err = cs_book_find(book, target->pid, now_ns, &entry);
+
+	owner->news = cs_book_news(book);
+	owner->next_ns = err ? now_ns + RETRY_NS : cs_book_due_ns(entry);
+	if (err)
+		return err == -ENOMEM ? err : 0; /* it is gone */
+	if (entry->revision == owner->revision)
+		return 0;
+	owner->revision = entry->revision;
+	return cs_record_whose(&owner->waits, now_ns, target->pid, &entry->whose.facts);
+}
+
+int cs_target_owners_turn(struct cs_book *book, struct cs_target *targets, uint64_t now_ns,
+			  struct cs_buf *out)
+{
+	uint64_t begun_ns = cs_now_ns();
+	struct cs_target *target, *tmp;
+	int err = 0;
+
+	cs_book_turn(book, now_ns);
+	HASH_ITER (hh, targets, target, tmp) {
+		struct cs_target_owner *owner = &target->owner;
+		bool due = now_ns >= owner->next_ns || owner->news != cs_book_news(book);
+
+		if (!err)
+			err = cs_target_owner_tell(owner, out);
+		if (!err && due && !target->exited && cs_now_ns() - begun_ns < BUDGET_NS)
+			err = look(book, target, now_ns);
+	}
+	return err;
+}
