@@ -26,8 +26,9 @@ ALLOWED = {
     "link": ("core", "decode", "stitch"),
     "export": ("core", "profile"),
     "deliver": ("core", "profile", "export"),
+    "serve": ("core",),
     "cli": ("core", "proc", "unwind", "python", "whose", "collect", "decode", "profile", "symbolize", "stitch", "link", "export", "deliver"),
-    "agent": ("core", "collect", "decode", "profile", "export", "deliver", "cli"),
+    "agent": ("core", "collect", "decode", "profile", "export", "deliver", "serve", "cli"),
 }
 # The wire format: written by the kernel side and the live side, read by decode/ alone.
 # The walkers are plain C over a CS_READ macro; this one file runs them in user space.
