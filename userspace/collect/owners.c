@@ -7,7 +7,7 @@
 #include "collect/record.h"
 #include "collect/target.h"
 
-/* How long one turn may look at processes; a look takes some 100 us. In a storm of processes the others wait for the next. */
+/* How long one turn may look at processes; a look takes some 0.4 ms. In a storm of processes the others wait for the next. */
 #define BUDGET_NS 2000000ull
 #define RETRY_NS  1000000000ull
 

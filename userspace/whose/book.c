@@ -14,13 +14,14 @@
 #include "core/cleanup.h"
 #include "whose/pods.h"
 
-#define SECOND        1000000000ull
-#define SWEEP_NS      (30 * SECOND)
-#define UNUSED_NS     (120 * SECOND) /* nobody has asked for it: it is forgotten */
+#define SECOND   1000000000ull
+#define SWEEP_NS (30 * SECOND)
+#define UNUSED_NS \
+	(900 * SECOND) /* nobody has asked for it: it is forgotten; longer than any pause */
 #define SERVICE_TOKEN "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 /* How long after a look the next one is due: tracers and programs publish in their first seconds, later changes are rare. */
-static const uint64_t pauses_ns[] = {1 * SECOND, 5 * SECOND, 30 * SECOND, 60 * SECOND};
+static const uint64_t pauses_ns[] = {1 * SECOND, 5 * SECOND, 30 * SECOND, 300 * SECOND};
 
 struct remembered {
 	struct cs_book_entry entry; /* first: handed out */

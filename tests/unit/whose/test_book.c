@@ -115,11 +115,11 @@ static void test_sweep(void **state)
 	assert_int_equal(cs_book_new(NULL, &book), 0);
 	assert_int_equal(cs_book_find(book, getpid(), now, &entry), 0);
 	revision = entry->revision;
-	cs_book_turn(book, now + 60 * SECOND);
+	cs_book_turn(book, now + 600 * SECOND);
 	assert_int_equal(cs_book_find(book, getpid(), now + SECOND / 2, &entry), 0);
 	assert_int_equal(entry->revision, revision);
 	/* nobody has asked for so long that it was forgotten, and is read anew */
-	cs_book_turn(book, now + 200 * SECOND);
+	cs_book_turn(book, now + 1200 * SECOND);
 	assert_int_equal(cs_book_find(book, getpid(), now + SECOND / 2, &entry), 0);
 	assert_int_not_equal(entry->revision, revision);
 	assert_string_equal(cs_book_error(book), "");
