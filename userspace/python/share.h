@@ -3,9 +3,14 @@
  * Which tasks a pass reads when there are more than it may read: an unbiased share, a different one each time.
  *
  * Of n tasks every k-th is to be read, k being the smallest number for which that is at most `most`. A cycle is k passes. At its beginning
- * each entry of asyncio's sets and lists falls into one of k parts by a random hash of its address; pass i of the cycle reads part i. So in every
+ * each entry of asyncio's sets and lists falls into one of k parts at random; pass i of the cycle reads part i. So in every
  * pass every task has the same chance, 1 in k, whatever it is and wherever it lies; and what lives through a cycle is read exactly
  * once in it. What a cycle did not meet is therefore gone.
+ *
+ * Entries whose addresses are in one page fall into the same part: their tasks were mostly made one after the other, so that their coroutines lie
+ * together, too, and a pass over a tenth of the tasks has to copy little more than a tenth of the memory; of tasks picked one by one it would be
+ * most of it. To make up for that, of every k neighbouring pages each falls into another part (a stratified sample): tasks that
+ * have something in common because they were made together are met in proportion in every pass.
  */
 #pragma once
 
