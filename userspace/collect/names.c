@@ -38,7 +38,17 @@ struct neighbour {
 	UT_hash_handle hh;
 };
 
+/* What was looked up last by some hash: records of a pass over tasks name the same few code objects thousands of times. */
+#define RECENT_BITS 8
+
+struct recent_code {
+	const struct cs_target *target; /* NULL: none */
+	struct cs_code_seen *seen;
+};
+
 struct cs_names {
+	struct recent_code recent[1u << RECENT_BITS]; /* of this turn: entries live that long */
+	struct cs_target *last;                       /* met last in it, or NULL */
 	struct cs_kallsyms *kallsyms;
 	struct seen_address *kernel;
 	struct neighbour *neighbours;
@@ -192,17 +202,18 @@ static int name_mapping(struct cs_names *names, pid_t pid, uint64_t addr, uint64
 }
 
 /* The record's process, if its code objects can be asked for. */
-static struct cs_target *ready_target(struct cs_target *targets, const struct cs_ev_hdr *record)
+static struct cs_target *ready_target(struct cs_names *names, struct cs_target *targets,
+				      const struct cs_ev_hdr *record)
 {
 	pid_t pid = (pid_t)record->pid;
-	struct cs_target *target;
 
-	HASH_FIND_INT(targets, &pid, target);
-	return target && target->interp.state == CS_INTERP_READY ? target : NULL;
+	if (!names->last || names->last->pid != pid)
+		HASH_FIND_INT(targets, &pid, names->last);
+	return names->last && names->last->interp.state == CS_INTERP_READY ? names->last : NULL;
 }
 
 /* Returns the entry, made if new, or NULL without memory. */
-static struct cs_code_seen *code_get(struct cs_target *target, uint64_t code)
+static struct cs_code_seen *code_find(struct cs_target *target, uint64_t code)
 {
 	struct cs_code_seen *seen;
 
@@ -215,6 +226,20 @@ static struct cs_code_seen *code_get(struct cs_target *target, uint64_t code)
 	seen->code = code;
 	HASH_ADD(hh, target->codes, code, sizeof(seen->code), seen);
 	return seen;
+}
+
+/* Returns the entry, made if new, or NULL without memory. */
+static struct cs_code_seen *code_get(struct cs_names *names, struct cs_target *target,
+				     uint64_t code)
+{
+	uint64_t hash = code * 0x9e3779b97f4a7c15ull;
+	struct recent_code *recent = &names->recent[hash >> (64 - RECENT_BITS)];
+
+	if (recent->target == target && recent->seen->code == code)
+		return recent->seen;
+	recent->seen = code_find(target, code);
+	recent->target = recent->seen ? target : NULL;
+	return recent->seen;
 }
 
 struct frames {
@@ -255,9 +280,10 @@ static int name_addresses(struct cs_names *names, const struct cs_ev_stack *stac
 }
 
 /* Remember to look at a code object once in this turn. Returns 0 or -ENOMEM. */
-static int want_code(struct cs_target *target, uint64_t code, uint64_t now_ns)
+static int want_code(struct cs_names *names, struct cs_target *target, uint64_t code,
+		     uint64_t now_ns)
 {
-	struct cs_code_seen *seen = code_get(target, code);
+	struct cs_code_seen *seen = code_get(names, target, code);
 
 	if (!seen)
 		return -ENOMEM;
@@ -282,10 +308,10 @@ static bool is_whole(const struct cs_ev_code_seen *record)
 }
 
 /* What the sampler captured whole need not be read. */
-static int take_capture(struct cs_target *target, const struct cs_ev_code_seen *record,
-			uint64_t now_ns)
+static int take_capture(struct cs_names *names, struct cs_target *target,
+			const struct cs_ev_code_seen *record, uint64_t now_ns)
 {
-	struct cs_code_seen *seen = code_get(target, record->code);
+	struct cs_code_seen *seen = code_get(names, target, record->code);
 
 	if (!seen)
 		return -ENOMEM;
@@ -299,22 +325,23 @@ static int take_capture(struct cs_target *target, const struct cs_ev_code_seen *
 }
 
 /* What all of fresh refers to. Returns 0 or -ENOMEM. */
-static int want_codes(struct cs_target *targets, const struct cs_buf *fresh, uint64_t now_ns)
+static int want_codes(struct cs_names *names, struct cs_target *targets, const struct cs_buf *fresh,
+		      uint64_t now_ns)
 {
 	int err = 0;
 
 	for (size_t at = 0; !err && at < fresh->len;) {
 		struct cs_ev_hdr *record = (void *)(fresh->data + at);
-		struct cs_target *target = ready_target(targets, record);
+		struct cs_target *target = ready_target(names, targets, record);
 		struct frames frames = frames_of(record);
 
 		at += record->size;
 		if (!target)
 			continue;
 		if (record->kind == CS_EV_CODE_SEEN)
-			err = take_capture(target, (const void *)record, now_ns);
+			err = take_capture(names, target, (const void *)record, now_ns);
 		for (uint32_t i = 0; !err && i < frames.n; i++)
-			err = want_code(target, frames.items[i].code, now_ns);
+			err = want_code(names, target, frames.items[i].code, now_ns);
 	}
 	return err;
 }
@@ -344,7 +371,7 @@ static int read_batch(struct cs_names *names, struct cs_target *target,
 	*unreadable += bad;
 	while (!err && at < names->readings.len) {
 		const struct cs_ev_code *record = (const void *)(names->readings.data + at);
-		struct cs_code_seen *seen = code_get(target, record->code);
+		struct cs_code_seen *seen = code_get(names, target, record->code);
 
 		if (!seen)
 			return -ENOMEM;
@@ -407,7 +434,7 @@ static int record_reading(struct cs_names *names, struct cs_target *target,
 static int name_frame(struct cs_names *names, struct cs_target *target, struct cs_py_frame *frame,
 		      bool suspended, uint64_t now_ns, struct cs_buf *out)
 {
-	struct cs_code_seen *seen = code_get(target, frame->code);
+	struct cs_code_seen *seen = code_get(names, target, frame->code);
 	bool is_it;
 
 	if (!seen)
@@ -454,7 +481,7 @@ static int name_record(struct cs_names *names, struct cs_target *target, struct 
 static int record_capture(struct cs_names *names, struct cs_target *target,
 			  const struct cs_ev_code_seen *record, uint64_t now_ns, struct cs_buf *out)
 {
-	struct cs_code_seen *seen = code_get(target, record->code);
+	struct cs_code_seen *seen = code_get(names, target, record->code);
 	int err;
 
 	if (!seen)
@@ -476,7 +503,7 @@ static int write_records(struct cs_names *names, struct cs_target *targets, stru
 
 	for (size_t at = 0; !err && at < fresh->len;) {
 		struct cs_ev_hdr *record = (void *)(fresh->data + at);
-		struct cs_target *target = ready_target(targets, record);
+		struct cs_target *target = ready_target(names, targets, record);
 
 		at += record->size;
 		if (record->kind == CS_EV_CODE_SEEN)
@@ -497,6 +524,8 @@ int cs_names_for(struct cs_names *names, struct cs_target *targets, struct cs_bu
 	struct cs_target *target, *tmp;
 	int err = 0;
 
+	memset(names->recent, 0, sizeof(names->recent));
+	names->last = NULL;
 	for (size_t at = 0; !err && at < fresh->len;) {
 		const struct cs_ev_hdr *record = (const void *)(fresh->data + at);
 
@@ -508,7 +537,7 @@ int cs_names_for(struct cs_names *names, struct cs_target *targets, struct cs_bu
 	}
 	names->readings.len = 0;
 	if (!err)
-		err = want_codes(targets, fresh, now_ns);
+		err = want_codes(names, targets, fresh, now_ns);
 	HASH_ITER (hh, targets, target, tmp) {
 		if (!err && target->wanted)
 			err = read_wanted(names, target, now_ns, &lost->unreadable);
