@@ -22,7 +22,8 @@
 #define MAX_WANT     ((size_t)8 << 20) /* what is larger is read in pieces */
 #define MAX_RUNS     1024              /* UIO_MAXIOV */
 #define MIN_RUNS     8
-#define NEAR_PAGES   8u /* a power of two */
+#define NEAR_PAGES   32u /* a power of two */
+#define ASKED_PAGES  32u /* likewise */
 #define MAX_THROUGH  256u
 #define THROUGH_AGE  64u
 #define FIRST_GROUPS 64u
@@ -48,7 +49,8 @@ struct group {
 
 struct cs_mem {
 	pid_t pid;
-	int err; /* of the whole process (it is gone, or not ours to read), until forgotten */
+	int err;      /* of the whole process (it is gone, or not ours to read), until forgotten */
+	bool lacking; /* something wanted could not be noted */
 	uint32_t generation;
 	struct group *groups; /* cap_groups is a power of two and at least twice ngroups */
 	struct group *last;   /* found last, or NULL */
@@ -64,6 +66,8 @@ struct cs_mem {
 		uint64_t page;
 		const char *data;
 	} near[NEAR_PAGES];
+	/* Pages that are not unknown: 1 + their numbers. Most wishes are for what was wished for just before. */
+	uint64_t asked[ASKED_PAGES];
 	const struct cs_mem_image *image; /* sealed: pages come from there */
 	uint64_t through[MAX_THROUGH];    /* page numbers: see cs_mem_renew */
 	uint32_t nthrough, renewed;
@@ -100,12 +104,14 @@ void cs_mem_free(struct cs_mem *mem)
 void cs_mem_forget(struct cs_mem *mem)
 {
 	mem->err = 0;
+	mem->lacking = false;
 	mem->last = NULL;
 	mem->ngroups = 0;
 	mem->npages = 0;
 	mem->arena_used = 0;
 	mem->nwanted = 0;
 	memset(mem->near, 0, sizeof(mem->near));
+	memset(mem->asked, 0, sizeof(mem->asked));
 	if (++mem->generation == 0) {
 		memset(mem->groups, 0, mem->cap_groups * sizeof(*mem->groups));
 		mem->generation = 1;
@@ -325,8 +331,9 @@ static int add_wanted(struct cs_mem *mem, uint64_t page)
 void cs_mem_want(struct cs_mem *mem, uint64_t addr, size_t size)
 {
 	uint64_t last = (addr + size - 1) >> PAGE_SHIFT;
+	uint64_t *asked = &mem->asked[last & (ASKED_PAGES - 1)];
 
-	if (mem->nwanted && addr >> PAGE_SHIFT == last && mem->wanted[mem->nwanted - 1] == last)
+	if (addr >> PAGE_SHIFT == last && *asked == last + 1)
 		return;
 	if (!size || size > MAX_WANT || !range_is_sane(addr, size))
 		return;
@@ -336,11 +343,14 @@ void cs_mem_want(struct cs_mem *mem, uint64_t addr, size_t size)
 		if (entry && *entry != PAGE_UNKNOWN)
 			continue;
 		/* what is not noted is read through, or says why not */
-		if (!entry || mem->npages >= MAX_PAGES || add_wanted(mem, page))
+		if (!entry || mem->npages >= MAX_PAGES || add_wanted(mem, page)) {
+			mem->lacking = true;
 			return;
+		}
 		mem->npages++;
 		*entry = PAGE_WANTED;
 	}
+	*asked = last + 1;
 }
 
 void cs_mem_seal(struct cs_mem *mem, const struct cs_mem_image *image)
@@ -380,15 +390,19 @@ static int compare_pages(const void *a, const void *b)
 
 void cs_mem_fetch(struct cs_mem *mem)
 {
+	bool sorted = true;
 	size_t n = 0;
 
 	/* A page may have been read through since it was wanted. */
 	for (size_t i = 0; i < mem->nwanted; i++) {
-		if (*page_entry(mem, mem->wanted[i]) == PAGE_WANTED)
-			mem->wanted[n++] = mem->wanted[i];
+		if (*page_entry(mem, mem->wanted[i]) != PAGE_WANTED)
+			continue;
+		mem->wanted[n++] = mem->wanted[i];
+		sorted &= n < 2 || mem->wanted[n - 2] < mem->wanted[n - 1];
 	}
 	mem->nwanted = 0;
-	qsort(mem->wanted, n, sizeof(*mem->wanted), compare_pages);
+	if (!sorted)
+		qsort(mem->wanted, n, sizeof(*mem->wanted), compare_pages);
 	/* Pages left unread for lack of memory stay PAGE_WANTED: reading them says why. */
 	load_pages(mem, mem->wanted, n);
 }
@@ -448,6 +462,55 @@ int cs_mem_read(struct cs_mem *mem, uint64_t addr, void *dst, size_t size)
 		size -= n;
 	}
 	return 0;
+}
+
+const char *cs_mem_peek(struct cs_mem *mem, uint64_t addr, size_t size)
+{
+	uint64_t page = addr >> PAGE_SHIFT, at = addr & (PAGE_BYTES - 1);
+	const struct near *near = &mem->near[page & (NEAR_PAGES - 1)];
+	const char *data;
+
+	if (size > PAGE_BYTES - at)
+		return NULL;
+	if (near->page == page && near->data)
+		return near->data + at;
+	return range_is_sane(addr, size) && !page_data(mem, page, &data) ? data + at : NULL;
+}
+
+bool cs_mem_same(struct cs_mem *mem, struct cs_mem *other, uint64_t addr, size_t size)
+{
+	while (size) {
+		size_t room = PAGE_BYTES - (addr & (PAGE_BYTES - 1)), n = size < room ? size : room;
+		const char *a = cs_mem_peek(mem, addr, n), *b = cs_mem_peek(other, addr, n);
+
+		if (!a || !b || memcmp(a, b, n) != 0)
+			return false;
+		addr += n;
+		size -= n;
+	}
+	return true;
+}
+
+static bool is_same_page(struct cs_mem *mem, struct cs_mem *other, uint64_t page)
+{
+	const char *a, *b;
+
+	return !page_data(mem, page, &a) && !page_data(other, page, &b) &&
+	       memcmp(a, b, PAGE_BYTES) == 0;
+}
+
+bool cs_mem_same_pages(struct cs_mem *mem, struct cs_mem *other)
+{
+	for (uint32_t i = 0; i < mem->cap_groups && !mem->lacking; i++) {
+		const struct group *group = &mem->groups[i];
+
+		for (uint32_t k = 0; group->generation == mem->generation && k < GROUP_PAGES; k++) {
+			if (group->pages[k] != PAGE_UNKNOWN &&
+			    !is_same_page(mem, other, (group->key << GROUP_SHIFT) + k))
+				return false;
+		}
+	}
+	return !mem->lacking;
 }
 
 int cs_mem_read_u64(struct cs_mem *mem, uint64_t addr, uint64_t *ret)

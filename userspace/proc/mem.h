@@ -67,6 +67,18 @@ void cs_mem_fetch(struct cs_mem *mem);
  */
 int cs_mem_read(struct cs_mem *mem, uint64_t addr, void *dst, size_t size);
 
+/*
+ * The same bytes where the cache has them, if they lie in one page; NULL if not, or if they cannot be read. Valid until something else is read or
+ * fetched.
+ */
+const char *cs_mem_peek(struct cs_mem *mem, uint64_t addr, size_t size);
+
+/* Are these bytes the same in two caches of one process, which were filled at different times? What cannot be read is not. */
+bool cs_mem_same(struct cs_mem *mem, struct cs_mem *other, uint64_t addr, size_t size);
+
+/* Is all that was wanted of mem there, and every page the same in the other? That is told far sooner than of many small objects. */
+bool cs_mem_same_pages(struct cs_mem *mem, struct cs_mem *other);
+
 /* One unsigned 64-bit word, through the cache. */
 int cs_mem_read_u64(struct cs_mem *mem, uint64_t addr, uint64_t *ret);
 

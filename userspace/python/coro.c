@@ -33,12 +33,30 @@
 /* Of a frame object: everything before its locals and block stack that is read. */
 #define FRAME_OBJECT_CHUNK 128
 
-/* Where a frame's fields were read to, and what of them is being told. */
-struct frame {
-	const char *bytes; /* of the frame, from its first field */
-	uint64_t addr;
-	uint64_t code, instr; /* instr: an address, or the raw f_lasti */
+/* Memory that was read: `size` bytes at `at`. Gone when more is read. */
+struct chunk {
+	const char *bytes;
+	uint64_t at;
+	size_t size;
 };
+
+/* What of a frame is of interest, taken out of a chunk. */
+struct frame {
+	uint64_t code, instr; /* instr: an address, or the raw f_lasti */
+	int32_t tlbc_index;
+	uint64_t slot;    /* the address of the pointer to what it awaits, if it does; 0: absurd */
+	uint64_t awaited; /* that pointer, as stored, if it was in the chunk */
+	bool has_awaited;
+};
+
+/* cs_pyobj_word, in the middle of what is done a hundred thousand times a pass */
+static inline uint64_t word(const char *chunk, uint32_t offset)
+{
+	uint64_t value;
+
+	memcpy(&value, chunk + offset, sizeof(value));
+	return value;
+}
 
 static uint64_t untag(const struct cs_pyobj_ctx *ctx, uint64_t ref)
 {
@@ -109,14 +127,11 @@ static int first_instruction(const struct cs_pyobj_ctx *ctx, const struct frame 
 			     uint64_t *ret)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	int32_t index = frame->tlbc_index;
 	uint64_t array, size;
-	int32_t index;
 	int err;
 
 	*ret = frame->code + off->code_instructions;
-	if (!off->frame_tlbc_index)
-		return 0;
-	memcpy(&index, frame->bytes + off->frame_tlbc_index, sizeof(index));
 	if (index <= 0)
 		return 0;
 	if ((err = cs_mem_read_u64(ctx->mem, frame->code + off->code_tlbc, &array)) ||
@@ -156,40 +171,57 @@ static int read_place(const struct cs_pyobj_ctx *ctx, const struct frame *frame,
 	return 0;
 }
 
-/* The address of the slot behind the top of the value stack. */
-static int stack_end(const struct cs_pyobj_ctx *ctx, const struct frame *frame, uint64_t *ret)
+/* The address of the slot where a frame's fields say that an awaited object is; 0 if that cannot be. */
+static uint64_t awaited_slot(const struct cs_pyobj_ctx *ctx, const char *fields, uint64_t addr)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
-	uint64_t base = frame->addr + off->frame_localsplus;
+	uint64_t base = addr + off->frame_localsplus, end;
 	int32_t depth;
 
 	if (off->frame_stackpointer) {
-		*ret = cs_pyobj_word(frame->bytes, off->frame_stackpointer);
-		return *ret > base && *ret - base <= 8 * MAX_STACKTOP ? 0 : -EINVAL;
+		end = word(fields, off->frame_stackpointer);
+		if (end <= base || end - base > 8 * MAX_STACKTOP)
+			return 0;
+	} else {
+		if (off->frame_valuestack)
+			base = word(fields, off->frame_valuestack);
+		memcpy(&depth, fields + off->frame_stacktop, sizeof(depth));
+		if (depth <= 0 || depth > MAX_STACKTOP)
+			return 0;
+		end = base + 8 * (uint64_t)depth;
 	}
-	if (off->frame_valuestack)
-		base = cs_pyobj_word(frame->bytes, off->frame_valuestack);
-	memcpy(&depth, frame->bytes + off->frame_stacktop, sizeof(depth));
-	*ret = base + 8 * (uint64_t)(depth > 0 ? depth : 0);
-	return depth > 0 && depth <= MAX_STACKTOP ? 0 : -EINVAL;
+	return end - 8 * (uint64_t)ctx->interp->info.traits.awaited_slot;
 }
 
-/* The awaited object; chunk holds the first `size` bytes at `at`. */
-static int read_awaited(const struct cs_pyobj_ctx *ctx, const struct frame *frame, uint64_t at,
-			const char *chunk, size_t size, uint64_t *ret)
+/* Take the frame at this address out of the chunk. */
+static void take_frame(const struct cs_pyobj_ctx *ctx, const struct chunk *chunk, uint64_t addr,
+		       struct frame *frame)
 {
-	uint64_t slot, offset;
-	int err = stack_end(ctx, frame, &slot);
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	const char *fields = chunk->bytes + (addr - chunk->at);
 
-	if (err)
-		return err;
-	slot -= 8 * (uint64_t)ctx->interp->info.traits.awaited_slot;
-	offset = slot - at;
-	if (slot >= at && offset + 8 <= size)
-		*ret = cs_pyobj_word(chunk, (uint32_t)offset);
-	else
-		err = cs_mem_read_u64(ctx->mem, slot, ret);
-	*ret = untag(ctx, *ret);
+	frame->code = untag(ctx, word(fields, off->frame_executable));
+	frame->instr = word(fields, off->frame_instr_ptr);
+	frame->tlbc_index = 0;
+	if (off->frame_tlbc_index)
+		memcpy(&frame->tlbc_index, fields + off->frame_tlbc_index,
+		       sizeof(frame->tlbc_index));
+	frame->slot = awaited_slot(ctx, fields, addr);
+	frame->has_awaited = frame->slot >= chunk->at && frame->slot - chunk->at + 8 <= chunk->size;
+	if (frame->has_awaited)
+		frame->awaited = word(chunk->bytes, (uint32_t)(frame->slot - chunk->at));
+}
+
+static int read_awaited(const struct cs_pyobj_ctx *ctx, struct frame *frame, uint64_t *ret)
+{
+	int err = 0;
+
+	if (!frame->slot)
+		return -EINVAL;
+	if (!frame->has_awaited)
+		err = cs_mem_read_u64(ctx->mem, frame->slot, &frame->awaited);
+	if (!err)
+		*ret = untag(ctx, frame->awaited);
 	return err;
 }
 
@@ -202,112 +234,159 @@ static enum cs_coro_state state_of(const struct cs_py_traits *traits, int state)
 	return state >= traits->gen_ended ? CS_CORO_ENDED : CS_CORO_SUSPENDED;
 }
 
-/* What a live coroutine's frame says; chunk holds the first `size` bytes at `at`, the frame among them. */
-static int parse_frame(const struct cs_pyobj_ctx *ctx, struct frame *frame, int state, uint64_t at,
-		       const char *chunk, size_t size, struct cs_coro *coro)
+/* What a live coroutine's frame says. */
+static int parse_frame(const struct cs_pyobj_ctx *ctx, struct frame *frame, int state,
+		       struct cs_coro *coro)
 {
-	const struct cs_py_offsets *off = &ctx->interp->info.off;
 	bool awaiting;
 	int err;
 
-	frame->code = untag(ctx, cs_pyobj_word(frame->bytes, off->frame_executable));
-	frame->instr = cs_pyobj_word(frame->bytes, off->frame_instr_ptr);
 	if ((err = read_place(ctx, frame, &coro->frame)) ||
-	    (err = is_awaiting(ctx, coro, state, frame, &awaiting)) || !awaiting)
+	    (err = is_awaiting(ctx, coro, state, frame, &awaiting)))
 		return err;
-	err = read_awaited(ctx, frame, at, chunk, size, &coro->awaits);
+	if (awaiting) {
+		coro->place.slot = frame->slot;
+		err = read_awaited(ctx, frame, &coro->awaits);
+	}
+	coro->digest = cs_digest_word(cs_digest_word(coro->digest, frame->code), frame->instr);
 	coro->digest = cs_digest_word(coro->digest, coro->awaits);
 	return err;
 }
 
+/* Bytes of a coroutine with its frame, without locals and stack. */
+static size_t fixed_part(const struct cs_py_offsets *off)
+{
+	return (size_t)off->gen_iframe + off->frame_localsplus;
+}
+
 /* From 3.11 on: the frame is part of the object. */
-static int parse_embedded(const struct cs_pyobj_ctx *ctx, uint64_t obj, const char *chunk,
-			  size_t size, struct cs_coro *coro)
+static int parse_embedded(const struct cs_pyobj_ctx *ctx, const struct chunk *chunk,
+			  struct cs_coro *coro)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
-	size_t fixed = (size_t)off->gen_iframe + off->frame_localsplus;
-	struct frame frame = {.bytes = chunk + off->gen_iframe, .addr = obj + off->gen_iframe};
+	struct frame frame;
 	int state;
 
-	if (fixed > size)
+	if (fixed_part(off) > chunk->size)
 		return -EINVAL;
-	state = (int8_t)chunk[off->gen_frame_state];
+	state = (int8_t)chunk->bytes[off->gen_frame_state];
 	coro->state = state_of(&ctx->interp->info.traits, state);
-	coro->digest = cs_digest(0, chunk + off->object_type, fixed - off->object_type);
+	coro->digest = (uint64_t)state;
 	if (coro->state == CS_CORO_ENDED)
 		return 0;
-	return parse_frame(ctx, &frame, state, obj, chunk, size, coro);
+	take_frame(ctx, chunk, chunk->at + off->gen_iframe, &frame);
+	return parse_frame(ctx, &frame, state, coro);
 }
 
 /* Before 3.10 no field says how far it is. */
-static int state_by_lasti(const struct cs_pyobj_ctx *ctx, const char *chunk, const char *frame)
+static int state_by_lasti(const struct cs_pyobj_ctx *ctx, bool running, const char *frame)
 {
 	const struct cs_interp *interp = ctx->interp;
 	int32_t lasti;
 
 	memcpy(&lasti, frame + interp->info.off.frame_instr_ptr, sizeof(lasti));
-	if (chunk[interp->info.off.gen_running])
+	if (running)
 		return interp->info.traits.gen_executing;
 	return lasti < 0 ? interp->info.traits.gen_created : interp->info.traits.gen_executing - 1;
 }
 
 /* Up to 3.10: the object points to its frame, until it has ended. */
-static int parse_pointing(const struct cs_pyobj_ctx *ctx, const char *chunk, size_t size,
+static int parse_pointing(const struct cs_pyobj_ctx *ctx, const struct chunk *object,
 			  struct cs_coro *coro)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	struct chunk chunk = {.size = FRAME_OBJECT_CHUNK};
 	char bytes[FRAME_OBJECT_CHUNK];
-	struct frame frame = {.bytes = bytes};
+	struct frame frame;
+	bool running;
 	int state, err;
 
-	if (off->gen_frame + 8 > size || off->gen_running >= size)
+	if (off->gen_frame + 8 > object->size || off->gen_running >= object->size)
 		return -EINVAL;
-	frame.addr = cs_pyobj_word(chunk, off->gen_frame);
-	coro->digest = cs_digest_word(0, frame.addr);
-	if (!frame.addr)
+	running = object->bytes[off->gen_running];
+	chunk.at = coro->place.frame = word(object->bytes, off->gen_frame);
+	coro->digest = cs_digest_word(0, chunk.at);
+	if (!chunk.at)
 		return 0;
-	err = cs_mem_read(ctx->mem, frame.addr, bytes, sizeof(bytes));
+	err = cs_mem_read(ctx->mem, chunk.at, bytes, sizeof(bytes));
 	if (err)
 		return err;
+	chunk.bytes = bytes;
 	state = off->frame_state ? (int8_t)bytes[off->frame_state]
-				 : state_by_lasti(ctx, chunk, bytes);
+				 : state_by_lasti(ctx, running, bytes);
 	coro->state = state_of(&ctx->interp->info.traits, state);
-	coro->digest =
-		cs_digest(coro->digest, bytes + off->object_type, sizeof(bytes) - off->object_type);
+	coro->digest = cs_digest_word(coro->digest, (uint64_t)state);
 	if (coro->state == CS_CORO_ENDED)
 		return 0;
-	return parse_frame(ctx, &frame, state, frame.addr, bytes, sizeof(bytes), coro);
+	take_frame(ctx, &chunk, chunk.at, &frame);
+	return parse_frame(ctx, &frame, state, coro);
+}
+
+/* Find what can be read of an object: most are smaller than the chunk, and memory may end right behind one. */
+static int read_chunk(const struct cs_pyobj_ctx *ctx, uint64_t obj, char copy[CS_CORO_CHUNK],
+		      struct chunk *chunk)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	const size_t sizes[] = {
+		CS_CORO_CHUNK,
+		ctx->interp->info.traits.frame_is_object ? (size_t)off->gen_frame + 16
+							 : fixed_part(off),
+		off->object_type + 8,
+	};
+	int err = -EINVAL;
+
+	*chunk = (struct chunk){cs_mem_peek(ctx->mem, obj, CS_CORO_CHUNK), obj, CS_CORO_CHUNK};
+	if (chunk->bytes)
+		return 0;
+	chunk->bytes = copy;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes) && err && sizes[i] <= CS_CORO_CHUNK; i++) {
+		chunk->size = sizes[i];
+		err = cs_mem_read(ctx->mem, obj, copy, sizes[i]);
+	}
+	return err;
 }
 
 int cs_coro_read(const struct cs_pyobj_ctx *ctx, uint64_t obj, struct cs_coro *ret)
 {
-	const struct cs_py_offsets *off = &ctx->interp->info.off;
-	bool pointing = ctx->interp->info.traits.frame_is_object;
-	const size_t sizes[] = {CS_CORO_CHUNK,
-				pointing ? (size_t)off->gen_frame + 16
-					 : (size_t)off->gen_iframe + off->frame_localsplus,
-				off->object_type + 8};
-	struct cs_coro coro = {0};
-	char chunk[CS_CORO_CHUNK];
-	int err = -EINVAL;
-	size_t size = 0;
+	char copy[CS_CORO_CHUNK];
+	struct chunk chunk;
+	int err = read_chunk(ctx, obj, copy, &chunk);
 
-	/* Most objects are smaller than the chunk, and memory may end right behind one. */
-	for (size_t i = 0; i < ARRAY_SIZE(sizes) && err && sizes[i] <= sizeof(chunk); i++) {
-		size = sizes[i];
-		err = cs_mem_read(ctx->mem, obj, chunk, size);
-	}
 	if (err)
 		return err;
-	coro.type = cs_pyobj_word(chunk, off->object_type);
-	if (cs_coro_is(ctx->interp, coro.type)) {
-		err = pointing ? parse_pointing(ctx, chunk, size, &coro)
-			       : parse_embedded(ctx, obj, chunk, size, &coro);
-		if (err)
-			return err;
-	}
-	*ret = coro;
-	return 0;
+	*ret = (struct cs_coro){
+		.type = word(chunk.bytes, ctx->interp->info.off.object_type),
+	};
+	if (!cs_coro_is(ctx->interp, ret->type))
+		return 0;
+	return ctx->interp->info.traits.frame_is_object ? parse_pointing(ctx, &chunk, ret)
+							: parse_embedded(ctx, &chunk, ret);
+}
+
+void cs_coro_want(const struct cs_pyobj_ctx *ctx, struct cs_mem *other, uint64_t obj,
+		  const struct cs_coro_place *place)
+{
+	cs_mem_want(other, obj, CS_CORO_CHUNK);
+	if (place->frame)
+		cs_mem_want(other, place->frame, FRAME_OBJECT_CHUNK);
+	if (place->slot)
+		cs_mem_want(other, place->slot, sizeof(uint64_t));
+}
+
+bool cs_coro_same(const struct cs_pyobj_ctx *ctx, struct cs_mem *other, uint64_t obj,
+		  const struct cs_coro_place *place)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	uint32_t head = off->object_type; /* references come and go */
+
+	if (place->slot && !cs_mem_same(ctx->mem, other, place->slot, sizeof(uint64_t)))
+		return false;
+	if (!ctx->interp->info.traits.frame_is_object)
+		return cs_mem_same(ctx->mem, other, obj + head, fixed_part(off) - head);
+	return cs_mem_same(ctx->mem, other, obj + head, 8) &&
+	       cs_mem_same(ctx->mem, other, obj + off->gen_frame, 8) &&
+	       (!place->frame ||
+		cs_mem_same(ctx->mem, other, place->frame + head, FRAME_OBJECT_CHUNK - head));
 }
 
 bool cs_coro_is_wrapper(const struct cs_pytype *type)

@@ -19,12 +19,19 @@ enum cs_coro_state {
 	CS_CORO_EXECUTING = 3,
 };
 
+/* Where a coroutine was read, besides its own object. */
+struct cs_coro_place {
+	uint64_t frame; /* its frame object, where frames are objects; else 0 */
+	uint64_t slot;  /* the address of the pointer to what it awaits; 0: it awaits nothing */
+};
+
 struct cs_coro {
 	uint64_t type; /* of whatever the object is; what follows counts if cs_coro_is(type) */
 	struct cs_py_frame frame; /* unless it has ended */
 	enum cs_coro_state state;
 	uint64_t awaits; /* the object it is suspended on, or 0 */
-	uint64_t digest; /* of the bytes that this was read from */
+	struct cs_coro_place place;
+	uint64_t digest; /* of what this says */
 };
 
 /* Is this the type of something that cs_coro_read understands? */
@@ -42,6 +49,15 @@ static inline bool cs_coro_is(const struct cs_interp *interp, uint64_t type)
  * cs_mem_read returns.
  */
 int cs_coro_read(const struct cs_pyobj_ctx *ctx, uint64_t obj, struct cs_coro *ret);
+
+/*
+ * A coroutine was read through ctx, the same memory is in another cache, too, as it was at another time: is all the same there that tells where it
+ * stands? Then it has not run in between. cs_coro_want asks that cache for what is to be compared.
+ */
+void cs_coro_want(const struct cs_pyobj_ctx *ctx, struct cs_mem *other, uint64_t obj,
+		  const struct cs_coro_place *place);
+bool cs_coro_same(const struct cs_pyobj_ctx *ctx, struct cs_mem *other, uint64_t obj,
+		  const struct cs_coro_place *place);
 
 /*
  * Is this one of the interpreter's own types that only pass an await on to the object they hold: what

@@ -25,6 +25,17 @@ struct cs_search {
 	unsigned int nseen;
 };
 
+/* Nothing was found yet. What only counts below `n` is left as it is: a search is begun for each callback of each task. */
+static inline void cs_search_begin(struct cs_search *search, struct cs_waiters *waiters,
+				   unsigned int objects)
+{
+	search->all = waiters;
+	search->found.n = 0;
+	search->found.cut = false;
+	search->left = objects;
+	search->nseen = 0;
+}
+
 /* What is known of the way so far. */
 struct cs_way {
 	uint8_t how; /* 0: no function met */

@@ -185,6 +185,11 @@ static bool is_quiet(void *arg)
 	return cs_quiet_end(arg);
 }
 
+static bool rests(void *arg)
+{
+	return cs_quiet_begin(arg);
+}
+
 static bool is_copied(void *arg)
 {
 	(void)arg;
@@ -194,11 +199,14 @@ static bool is_copied(void *arg)
 /* twice: it is not at rest, or not known whether. Returns what cs_walk_read returns. */
 static int read_once(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, bool twice)
 {
-	const struct cs_walk_plan plan = {.share = &tasks->share,
-					  .twice = twice,
-					  .quiet = is_quiet,
-					  .arg = tasks->quiet,
-					  .spans = tasks->spans};
+	const struct cs_walk_plan plan = {
+		.share = &tasks->share,
+		.twice = twice,
+		.quiet = is_quiet,
+		.rests = rests,
+		.arg = tasks->quiet,
+		.spans = tasks->spans,
+	};
 
 	tasks->walk_ns = now_ns();
 	return cs_walk_read(&tasks->walk, ctx, &tasks->asyncio, &plan);
@@ -221,8 +229,8 @@ static int read_now(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, bool
 
 	if (err)
 		return err;
-	/* the threads of the loops are known by now */
-	if (!watch_loops(tasks, ctx) && !tasks->walk.twice)
+	/* the threads of the loops are known by now: others were watched, and their rest was believed */
+	if (!watch_loops(tasks, ctx) && (!tasks->walk.twice || tasks->walk.nrested))
 		return -EAGAIN;
 	if (tasks->walk.twice)
 		return -EBUSY;

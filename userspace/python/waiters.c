@@ -350,12 +350,17 @@ static void take(struct cs_waiters_known *all, const struct cs_waiters_known *so
 static void from_own_callback(struct cs_waiters *waiters, uint64_t task, uint64_t callback,
 			      struct cs_waiters_known *all)
 {
-	struct cs_search search = {
-		.all = waiters, .left = MAX_OBJECTS, .seen = {task, callback}, .nseen = 2};
-	bool shared = identify(&search, callback, &search.found);
-	uint64_t hash = (search.found.function ^ search.found.self << 1) * 0x9e3779b97f4a7c15ull;
-	struct cs_waiters_known *known = &waiters->known[hash >> 32 & (CS_WAITERS_KNOWN - 1)];
+	struct cs_waiters_known *known;
+	struct cs_search search;
+	uint64_t hash;
+	bool shared;
 
+	cs_search_begin(&search, waiters, MAX_OBJECTS);
+	search.seen[search.nseen++] = task;
+	search.seen[search.nseen++] = callback;
+	shared = identify(&search, callback, &search.found);
+	hash = (search.found.function ^ search.found.self << 1) * 0x9e3779b97f4a7c15ull;
+	known = &waiters->known[hash >> 32 & (CS_WAITERS_KNOWN - 1)];
 	if (!shared || known->function != search.found.function ||
 	    known->self != search.found.self) {
 		from_callback(&search, (struct cs_way){0}, task, callback);
@@ -387,11 +392,14 @@ void cs_waiters_forget(struct cs_waiters *waiters)
 uint32_t cs_waiters_find(struct cs_waiters *waiters, const struct cs_waited *task,
 			 struct cs_task_link links[CS_MAX_LINKS], bool *ret_cut)
 {
-	struct cs_search list = {.all = waiters};
-	struct cs_waiters_known all = {.n = 0};
+	struct cs_waiters_known all;
+	struct cs_search list;
 	uint64_t pairs[CS_SEARCH_ITEMS], pair[CS_SEARCH_ITEMS];
 	unsigned int n;
 
+	cs_search_begin(&list, waiters, 0);
+	all.n = 0;
+	all.cut = false;
 	if (task->callback0)
 		from_own_callback(waiters, task->addr, task->callback0, &all);
 	n = cs_search_items(&list, task->callbacks, pairs);

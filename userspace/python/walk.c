@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "core/cleanup.h"
-#include "python/coro.h"
 #include "python/digest.h"
 
 /* Frames and text of one reading, for each of its tasks and at least so many. Real processes stay below; a forged one is cut here. */
@@ -172,7 +171,6 @@ static void take_fields(const struct cs_py_offsets *off, const char *chunk,
 	task->callback0 = cs_pyobj_word(chunk, off->future_callback0);
 	task->callbacks = cs_pyobj_word(chunk, off->future_callbacks);
 	task->context = cs_pyobj_word(chunk, off->task_context);
-	task->bytes = cs_digest(0, chunk + off->object_type, off->task_size - off->object_type);
 }
 
 static bool is_none(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
@@ -199,7 +197,7 @@ static int read_python_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx
 	task->name = found.name;
 	task->callbacks = found.callbacks;
 	task->context = found.context;
-	task->bytes = found.digest;
+	task->attrs = found.digest;
 	if (found.state && !cs_pyobj_str_equals(ctx, found.state, "PENDING"))
 		task->coro = 0;
 	return 0;
@@ -210,27 +208,29 @@ static void read_own(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		     const struct cs_asyncio *asyncio, struct cs_walk_task *task)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	char copy[CS_TASK_CHUNK];
+	const char *chunk = cs_mem_peek(ctx->mem, task->addr, off->task_size);
+	bool whole = chunk || !cs_mem_read(ctx->mem, task->addr, copy, off->task_size);
 	const struct cs_type *type;
-	char chunk[CS_TASK_CHUNK];
+	uint64_t type_addr;
 
 	/* one in Python may be smaller than that, and memory may end right behind it */
-	bool whole = !cs_mem_read(ctx->mem, task->addr, chunk, off->task_size);
-
-	if (!whole && cs_mem_read(ctx->mem, task->addr, chunk, off->object_type + 8)) {
+	if (!whole && cs_mem_read(ctx->mem, task->addr, copy, off->object_type + 8)) {
 		walk->ndropped++;
 		return;
 	}
-	type = cs_types_look_up(&walk->types, ctx, asyncio, cs_pyobj_word(chunk, off->object_type));
+	type_addr = cs_pyobj_word(chunk ? chunk : copy, off->object_type);
+	if (whole) /* before anything else is read: then the chunk is gone */
+		take_fields(off, chunk ? chunk : copy, task);
+	type = cs_types_look_up(&walk->types, ctx, asyncio, type_addr);
 	if (!(type->what & CS_TYPE_TASK)) {
 		/* A weak reference to a task that is gone refers to None. */
 		if (!(type->what & CS_TYPE_NONE))
 			walk->ndropped++;
 		return;
 	}
-	if (!(type->what & CS_TYPE_IN_PYTHON) && whole) {
-		take_fields(off, chunk, task);
-	} else if (!(type->what & CS_TYPE_IN_PYTHON) ||
-		   read_python_task(walk, ctx, asyncio, task)) {
+	task->in_python = type->what & CS_TYPE_IN_PYTHON;
+	if (task->in_python ? read_python_task(walk, ctx, asyncio, task) : !whole) {
 		walk->ndropped++;
 		return;
 	}
@@ -260,7 +260,7 @@ static int append_frame(struct cs_walk *walk, struct cs_walk_task *task, uint64_
 	if (RESERVE(walk->frames, walk->frames_cap, walk->nframes + 1))
 		return -ENOMEM;
 	walk->frames[walk->nframes++] =
-		(struct cs_walk_frame){coro->frame, NO_FRAME, obj, coro->digest};
+		(struct cs_walk_frame){coro->frame, NO_FRAME, obj, coro->place};
 	if (task->last == NO_FRAME)
 		task->first = at;
 	else
@@ -322,8 +322,7 @@ static int step_coro(struct cs_walk *walk, struct cs_walk_task *task, uint64_t o
 		task->flags |= CS_TASKF_CHAIN_CUT;
 		return 0;
 	}
-	task->digest = cs_digest_word(cs_digest_word(task->digest, coro->digest),
-				      (uint32_t)coro->frame.lasti);
+	task->digest = cs_digest_word(cs_digest_word(task->digest, obj), coro->digest);
 	if (!task->nframes)
 		set_state(coro, task);
 	else if (coro->state == CS_CORO_ENDED || coro->state == CS_CORO_EXECUTING)
@@ -506,7 +505,8 @@ static int want_again(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, size
 			continue;
 		cs_mem_want(walk->again, task->addr, size);
 		for (; at != NO_FRAME; at = walk->frames[at].next)
-			cs_mem_want(walk->again, walk->frames[at].coro, CS_CORO_CHUNK);
+			cs_coro_want(ctx, walk->again, walk->frames[at].coro,
+				     &walk->frames[at].place);
 		for (uint32_t k = 0; k < task->nlinks; k++)
 			cs_mem_want(walk->again, walk->links[task->link_at + k].waiter, size);
 	}
@@ -514,16 +514,33 @@ static int want_again(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, size
 	return 0;
 }
 
-/* Is a task of which nothing but its own fields matters as it was? */
-static bool is_same_waiter(struct cs_walk *walk, const struct cs_pyobj_ctx *before,
-			   const struct cs_pyobj_ctx *after, const struct cs_asyncio *asyncio,
-			   uint64_t task)
+/* Does a task, which was read, have the same fields the second time? */
+static bool is_same_own(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+			const struct cs_asyncio *asyncio, const struct cs_walk_task *task)
 {
-	struct cs_walk_task then = {.addr = task}, now = {.addr = task};
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	const struct cs_pyobj_ctx again = {ctx->interp, walk->again};
+	struct cs_walk_task now = {.addr = task->addr};
 
-	read_own(walk, before, asyncio, &then);
-	read_own(walk, after, asyncio, &now);
-	return then.state && now.state && then.bytes == now.bytes;
+	if (!task->in_python) /* but for references, which come and go */
+		return cs_mem_same(ctx->mem, walk->again, task->addr + off->object_type,
+				   off->task_size - off->object_type);
+	read_own(walk, &again, asyncio, &now);
+	return now.state && now.in_python && now.attrs == task->attrs;
+}
+
+/* The same of one that waits for another: nothing but its own fields matters. Many tasks may be waited for by one. */
+static bool is_same_waiter(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+			   const struct cs_asyncio *asyncio, uint64_t addr)
+{
+	struct cs_walk_task task = {.addr = addr};
+
+	if (walk->waiter != addr) {
+		read_own(walk, ctx, asyncio, &task);
+		walk->waiter = addr;
+		walk->waiter_same = task.state && is_same_own(walk, ctx, asyncio, &task);
+	}
+	return walk->waiter_same;
 }
 
 /*
@@ -533,21 +550,16 @@ static bool is_same_waiter(struct cs_walk *walk, const struct cs_pyobj_ctx *befo
 static bool is_same(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		    const struct cs_asyncio *asyncio, const struct cs_walk_task *task)
 {
-	const struct cs_pyobj_ctx again = {ctx->interp, walk->again};
-	struct cs_walk_task now = {.addr = task->addr};
-	struct cs_coro coro;
-
-	read_own(walk, &again, asyncio, &now);
-	if (!now.state || now.bytes != task->bytes)
+	/* what attributes say lies in more memory than was asked for */
+	if ((!walk->all_same || task->in_python) && !is_same_own(walk, ctx, asyncio, task))
 		return false;
-	for (uint32_t at = task->first; at != NO_FRAME; at = walk->frames[at].next) {
-		if (cs_coro_read(&again, walk->frames[at].coro, &coro) ||
-		    coro.digest != walk->frames[at].digest)
+	for (uint32_t at = task->first; at != NO_FRAME && !walk->all_same;
+	     at = walk->frames[at].next) {
+		if (!cs_coro_same(ctx, walk->again, walk->frames[at].coro, &walk->frames[at].place))
 			return false;
 	}
 	for (uint32_t k = 0; k < task->nlinks; k++) {
-		if (!is_same_waiter(walk, ctx, &again, asyncio,
-				    walk->links[task->link_at + k].waiter))
+		if (!is_same_waiter(walk, ctx, asyncio, walk->links[task->link_at + k].waiter))
 			return false;
 	}
 	return true;
@@ -560,6 +572,8 @@ static int check_block(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	uint32_t ndropped = walk->ndropped;
 	int err = want_again(walk, ctx, first, end);
 
+	walk->waiter = 0;
+	walk->all_same = !err && cs_mem_same_pages(walk->again, ctx->mem);
 	for (size_t i = first; i < end && !err; i++) {
 		struct cs_walk_task *task = &walk->tasks[i];
 
@@ -572,10 +586,40 @@ static int check_block(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	return err;
 }
 
+/* What was read while something ran may not be so any more. */
+static void forget(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx)
+{
+	cs_mem_forget(ctx->mem);
+	cs_waiters_forget(&walk->waiters);
+}
+
+/* Read tasks first to end, once if nothing ran meanwhile. *rest: nothing has since it was last asked. Returns 0 or -ENOMEM. */
+static int read_truly(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		      const struct cs_asyncio *asyncio, const struct cs_walk_plan *plan,
+		      size_t first, size_t end, bool *rest)
+{
+	int err;
+
+	if (!*rest && plan->rests(plan->arg)) {
+		*rest = true;
+		forget(walk, ctx);
+	}
+	err = read_block(walk, ctx, asyncio, first, end);
+	if (!err)
+		err = find_all_links(walk, first, end);
+	if (!err && plan->spans)
+		err = read_spans(walk, ctx, plan->spans, first, end);
+	*rest = *rest && plan->quiet(plan->arg);
+	walk->twice |= !*rest;
+	walk->nrested += walk->twice && *rest;
+	return err || *rest ? err : check_block(walk, ctx, asyncio, first, end);
+}
+
 /* Returns 0 or -ENOMEM. */
 static int read_all_blocks(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 			   const struct cs_asyncio *asyncio, const struct cs_walk_plan *plan)
 {
+	bool rest = !walk->twice;
 	int err = 0;
 
 	cs_waiters_begin(&walk->waiters, ctx, asyncio, &walk->types, &walk->keys);
@@ -584,15 +628,7 @@ static int read_all_blocks(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 
 		if (cs_mem_trim(ctx->mem, KEEP_PAGES))
 			cs_waiters_forget(&walk->waiters);
-		err = read_block(walk, ctx, asyncio, at, end);
-		if (!err)
-			err = find_all_links(walk, at, end);
-		if (!err && plan->spans)
-			err = read_spans(walk, ctx, plan->spans, at, end);
-		if (!err && !walk->twice)
-			walk->twice = !plan->quiet(plan->arg);
-		if (!err && walk->twice)
-			err = check_block(walk, ctx, asyncio, at, end);
+		err = read_truly(walk, ctx, asyncio, plan, at, end, &rest);
 	}
 	return err;
 }
@@ -627,5 +663,6 @@ int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	cs_share_begin(plan->share, walk->entries.n);
 	err = choose(walk, ctx, asyncio, plan->share);
 	walk->twice = plan->twice || !plan->quiet(plan->arg);
+	walk->nrested = 0;
 	return err ? err : read_all_blocks(walk, ctx, asyncio, plan);
 }

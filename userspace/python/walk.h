@@ -3,8 +3,8 @@
  * One reading of the asyncio tasks of a process, or of a share of them: the sets and lists, the weak references in them, then some hundred
  * tasks at a time, their coroutines, what these await, and so on. Every object's type is checked.
  *
- * A process that was at rest throughout is read once. From the moment on at which it was not, each block of tasks is read twice, the second
- * time right after the first, and what is not the same in both is dropped and counted.
+ * A process that was at rest throughout is read once. From the moment on at which it was not, each block of tasks during which something ran is
+ * read twice, the second time right after the first, and what is not the same in both is dropped and counted.
  */
 #pragma once
 
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "core/buf.h"
+#include "python/coro.h"
 #include "python/entries.h"
 #include "python/objects.h"
 #include "python/pytask.h"
@@ -25,7 +26,7 @@
 struct cs_walk_task {
 	uint64_t addr, coro, waiter, loop, name;
 	uint64_t digest;               /* of all that its record says */
-	uint64_t bytes;                /* of its own bytes, said or not */
+	uint64_t attrs;                /* of all its attributes, if it is written in Python */
 	uint64_t callback0, callbacks; /* see struct cs_waited */
 	uint64_t context;
 	uint64_t next;        /* object of the await chain to look at next; 0: the chain ends */
@@ -38,14 +39,15 @@ struct cs_walk_task {
 	uint16_t flags; /* enum cs_task_flags */
 	uint8_t state;  /* enum cs_task_state; 0: dropped */
 	uint8_t nlinks;
+	bool in_python; /* it is written in Python */
 };
 
 /* A frame of an await chain; chains grow side by side, so they are lists. */
 struct cs_walk_frame {
 	struct cs_py_frame frame;
 	uint32_t next;
-	uint64_t coro;   /* whose frame it is */
-	uint64_t digest; /* of what it was read from */
+	uint64_t coro; /* whose frame it is */
+	struct cs_coro_place place;
 };
 
 /* A weak reference up to the address of its object; tasks are read in one piece too (CS_TASK_CHUNK). */
@@ -75,15 +77,21 @@ struct cs_walk {
 	struct cs_pytask_keys keys; /* likewise */
 	struct cs_waiters waiters;
 	struct cs_mem *again; /* for the second reading; NULL until there is one */
-	bool twice;           /* some blocks were read twice */
+	uint64_t waiter;      /* that was compared last in this block, or 0 */
+	bool waiter_same;
+	bool all_same;    /* every page of the block's second reading is as it was in the first */
+	bool twice;       /* some blocks were read twice, or might have been */
+	uint32_t nrested; /* blocks that were not, since the process was at rest again */
 };
 
 /* How to read. */
 struct cs_walk_plan {
 	struct cs_share *share; /* how many tasks, and which: the reading begins a pass of it */
 	bool twice;             /* every block */
-	/* Has nothing run in the process since the reading began? Asked after each block, until it says no. */
+	/* Has nothing run in the process since the reading began, or since `rests` said so? Asked after each block. */
 	bool (*quiet)(void *arg);
+	/* Is it at rest now? Asked before a block when something has run. */
+	bool (*rests)(void *arg);
 	void *arg;
 	const struct cs_span_source *spans; /* NULL: nobody asks for spans */
 };

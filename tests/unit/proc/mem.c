@@ -215,6 +215,78 @@ static void a_pass_is_bounded(void **state)
 	munmap(pages, (size_t)NPAGES * PAGE);
 }
 
+static void bytes_are_shown_where_they_are(void **state)
+{
+	_cleanup_(cs_mem_freep) struct cs_mem *mem = new_mem(getpid());
+	char *pages = new_pages(3);
+	const char *seen;
+
+	memcpy(pages + PAGE + 40, "forty", 6);
+	munmap(pages + 2 * PAGE, PAGE);
+	for (int i = 0; i < 2; i++) {
+		seen = cs_mem_peek(mem, addr_of(pages) + PAGE + 40, 6);
+		assert_non_null(seen);
+		assert_ptr_not_equal(seen, pages + PAGE + 40);
+		assert_string_equal(seen, "forty");
+	}
+	assert_non_null(cs_mem_peek(mem, addr_of(pages), PAGE));
+	assert_null(cs_mem_peek(mem, addr_of(pages) + 1, PAGE)); /* in two pages */
+	assert_null(cs_mem_peek(mem, addr_of(pages) + 2 * PAGE, 8));
+	assert_null(cs_mem_peek(mem, UINT64_MAX - 100, 8));
+	munmap(pages, 2 * PAGE);
+}
+
+/* Two readings of six pages, the first and third of which change, and the last of which is gone. */
+static void two_readings_are_compared(void **state)
+{
+	_cleanup_(cs_mem_freep) struct cs_mem *before = new_mem(getpid()),
+					      *after = new_mem(getpid());
+	char *pages = new_pages(6);
+	uint64_t at = addr_of(pages);
+
+	cs_mem_want(before, at, 6 * PAGE);
+	cs_mem_fetch(before);
+	pages[100] = 1;
+	pages[2 * PAGE] = 77;
+	munmap(pages + 5 * PAGE, PAGE);
+	assert_true(cs_mem_same(before, after, at, 100));
+	assert_false(cs_mem_same(before, after, at, 101));
+	assert_true(cs_mem_same(before, after, at + 101, 2 * PAGE - 101));
+	assert_false(cs_mem_same(before, after, at + 101, 2 * PAGE - 100));
+	assert_false(cs_mem_same(before, after, at + 5 * PAGE, 8));
+	assert_false(cs_mem_same(after, before, at + 5 * PAGE, 8));
+	cs_mem_forget(after);
+	cs_mem_want(after, at + 3 * PAGE, 2 * PAGE);
+	cs_mem_want(after, at + PAGE + 5, 10);
+	cs_mem_fetch(after);
+	assert_true(cs_mem_same_pages(after, before));
+	cs_mem_want(after, at + 2 * PAGE + 8, 8);
+	cs_mem_fetch(after);
+	assert_false(cs_mem_same_pages(after, before));
+	cs_mem_forget(after);
+	cs_mem_want(after, at + 5 * PAGE, 8);
+	cs_mem_fetch(after);
+	assert_false(cs_mem_same_pages(after, before));
+	munmap(pages, 5 * PAGE);
+}
+
+/* More was wanted than fits: what is not there cannot be the same. */
+static void what_is_not_there_is_not_the_same(void **state)
+{
+	enum { NPAGES = 32768 + 8 };
+	_cleanup_(cs_mem_freep) struct cs_mem *before = new_mem(getpid()),
+					      *after = new_mem(getpid());
+	char *pages = new_pages(1);
+
+	cs_mem_want(after, addr_of(pages), 8);
+	cs_mem_fetch(after);
+	assert_true(cs_mem_same_pages(after, before));
+	for (uint64_t i = 0; i < NPAGES; i++)
+		cs_mem_want(after, 0x1000000 + i * PAGE, 8);
+	assert_false(cs_mem_same_pages(after, before));
+	munmap(pages, PAGE);
+}
+
 static void another_process_is_read_until_it_is_gone(void **state)
 {
 	static volatile uint64_t word = 1;
@@ -253,6 +325,9 @@ int main(void)
 		cmocka_unit_test(the_cache_is_one_moment),
 		cmocka_unit_test(what_was_read_through_is_fetched_again),
 		cmocka_unit_test(a_pass_is_bounded),
+		cmocka_unit_test(bytes_are_shown_where_they_are),
+		cmocka_unit_test(two_readings_are_compared),
+		cmocka_unit_test(what_is_not_there_is_not_the_same),
 		cmocka_unit_test(another_process_is_read_until_it_is_gone),
 	};
 

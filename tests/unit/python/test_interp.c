@@ -231,6 +231,57 @@ static void its_coroutines_are_read_through_the_row(void **state)
 	world_end(&world);
 }
 
+/* Is a coroutine that was read the same when this word is another? */
+static bool is_same_with(struct world *world, uint64_t coro, const struct cs_coro_place *place,
+			 uint64_t at, uint64_t other)
+{
+	_cleanup_(cs_mem_freep) struct cs_mem *again = NULL;
+	uint64_t *word = (uint64_t *)(uintptr_t)at, was = *word;
+	bool same;
+
+	assert_int_equal(cs_mem_new(getpid(), &again), 0);
+	*word = other;
+	cs_coro_want(&world->made.ctx, again, coro, place);
+	cs_mem_fetch(again);
+	same = cs_coro_same(&world->made.ctx, again, coro, place);
+	*word = was;
+	return same;
+}
+
+/* A coroutine has not run if, and only if, all is the same that tells where it stands and what it awaits. */
+static void one_that_has_run_is_told(void **state)
+{
+	struct world world;
+	const struct cs_py_offsets *off = &world.row.off;
+	uint64_t coro, frame, code, slot;
+	struct cs_coro read;
+
+	world_begin(&world);
+	world.made.interp.type_coro = address(PyCoro_Type);
+	coro = made_object(&world.made, address(PyCoro_Type), 1024);
+	code = made_object(&world.made, world.made.type_code, 512);
+	frame = coro + off->gen_iframe;
+	slot = frame + off->frame_localsplus + 8 * 40; /* far behind the chunk that is read */
+	made_put(&world.made, frame, off->frame_executable, code);
+	made_put(&world.made, frame, off->frame_instr_ptr, code + off->code_instructions);
+	made_put32(&world.made, frame, off->frame_stacktop,
+		   40 + world.made.interp.info.traits.awaited_slot);
+	made_put(&world.made, slot, 0, 0x1234);
+	made_put8(&world.made, coro, off->gen_frame_state, 6);
+	assert_int_equal(cs_coro_read(&world.made.ctx, coro, &read), 0);
+	assert_int_equal(read.awaits, 0x1234);
+	assert_int_equal(read.place.slot, slot);
+	assert_true(is_same_with(&world, coro, &read.place, slot, 0x1234));
+	assert_true(is_same_with(&world, coro, &read.place, coro, 99)); /* references */
+	assert_false(is_same_with(&world, coro, &read.place, slot, 0x1235));
+	assert_false(is_same_with(&world, coro, &read.place, coro + off->object_type, 0x5678));
+	assert_false(is_same_with(&world, coro, &read.place, frame + off->frame_instr_ptr,
+				  code + off->code_instructions + 2));
+	assert_false(
+		is_same_with(&world, coro, &read.place, frame + off->frame_executable, code + 8));
+	world_end(&world);
+}
+
 static void one_that_has_not_started_is_waited_for(void **state)
 {
 	struct world world;
@@ -289,6 +340,7 @@ int main(void)
 		cmocka_unit_test(one_row_is_all_that_a_new_version_takes),
 		cmocka_unit_test(the_next_process_is_known_by_its_file),
 		cmocka_unit_test(its_coroutines_are_read_through_the_row),
+		cmocka_unit_test(one_that_has_run_is_told),
 		cmocka_unit_test(one_that_has_not_started_is_waited_for),
 		cmocka_unit_test(what_does_not_fit_the_row_is_refused),
 	};
