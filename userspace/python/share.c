@@ -6,7 +6,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define PAGE_SHIFT 12
+#define PIECE_SHIFT 10
 
 /* Steele, Lea, Flood: Fast splittable pseudorandom number generators (2014): every input bit changes every output bit. */
 static uint64_t mix(uint64_t word)
@@ -43,11 +43,11 @@ void cs_share_begin(struct cs_share *share, size_t n)
 
 bool cs_share_has(const struct cs_share *share, uint64_t entry)
 {
-	uint64_t page = entry >> PAGE_SHIFT;
+	uint64_t piece = entry >> PIECE_SHIFT;
 
-	/* k pages in a row are dealt to the k parts, beginning with any of them */
+	/* k pieces in a row are dealt to the k parts, beginning with any of them */
 	return share->every <= 1 ||
-	       (page + (mix(page / share->every + share->seed) >> 32)) % share->every ==
+	       (piece + (mix(piece / share->every + share->seed) >> 32)) % share->every ==
 		       share->turn;
 }
 

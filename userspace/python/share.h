@@ -7,9 +7,9 @@
  * pass every task has the same chance, 1 in k, whatever it is and wherever it lies; and what lives through a cycle is read exactly
  * once in it. What a cycle did not meet is therefore gone.
  *
- * Entries whose addresses are in one page fall into the same part: their tasks were mostly made one after the other, so that their coroutines lie
- * together, too, and a pass over a tenth of the tasks has to copy little more than a tenth of the memory; of tasks picked one by one it would be
- * most of it. To make up for that, of every k neighbouring pages each falls into another part (a stratified sample): tasks that
+ * Entries whose addresses are in one KiB fall into the same part: their tasks were mostly made one after the other, so that their coroutines lie
+ * together, too, and a pass over a tenth of the tasks has to copy some fifth of the memory; of tasks picked one by one it would be most of it. Larger
+ * pieces would copy less, but parts would differ more in size: an allocator has runs of 16 KiB for objects of one size. To make up for that, of every k neighbouring KiB each falls into another part (a stratified sample): tasks that
  * have something in common because they were made together are met in proportion in every pass.
  */
 #pragma once

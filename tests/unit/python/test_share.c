@@ -9,9 +9,9 @@
 
 #define N 50000
 
-/* What the entries below are apart, and how many of them lie in a page. */
+/* What the entries below are apart, and how many of them lie in a piece of memory that is read together. */
 #define ENTRY_BYTES 208
-#define IN_A_PAGE   (4096.0 / ENTRY_BYTES)
+#define IN_A_PIECE  (1024.0 / ENTRY_BYTES)
 
 /* Addresses as an allocator gives them: objects of one size, one beside the other. */
 static uint64_t entry(size_t i)
@@ -107,7 +107,7 @@ static void a_cycle_ends_early_without_being_one(void **state)
 
 /*
  * Whatever tasks have in common, a pass reads them in proportion: those that lie together, every seventh, a rare kind. In 400 cycles' first
- * passes the mean count of each kind is right, and it varies no more than if each were picked by itself, or than what lies in the pages at the ends
+ * passes the mean count of each kind is right, and it varies no more than if each were picked by itself, or than what lies in the pieces at the ends
  * of a row; that of those that are far apart no less.
  */
 static void no_kind_is_preferred(void **state)
@@ -115,15 +115,15 @@ static void no_kind_is_preferred(void **state)
 	enum { PASSES = 400, SHARE = 5, TASKS = 2000 };
 	static const struct {
 		size_t first, step, n;
-		bool far; /* from one another: each is in another row of SHARE pages */
+		bool far; /* from one another: each is in another row of SHARE pieces */
 	} kinds[] = {{0, 1, 1400, false}, {1400, 1, 600, false}, {0, 7, 286, false},
 		     {3, 64, 31, false},  {11, 150, 13, true},   {1999, 1, 1, true}};
 
 	for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
 		double expected = (double)kinds[kind].n / SHARE, sum = 0, squares = 0;
 		double variance = expected * (1 - 1.0 / SHARE), mean;
-		double in_a_page = IN_A_PAGE / (double)kinds[kind].step;
-		double ends = in_a_page * in_a_page / 2;
+		double in_a_piece = IN_A_PIECE / (double)kinds[kind].step;
+		double ends = in_a_piece * in_a_piece / 2;
 		double bound = variance > ends ? variance : ends;
 
 		for (int pass = 0; pass < PASSES; pass++) {
@@ -145,26 +145,26 @@ static void no_kind_is_preferred(void **state)
 	}
 }
 
-/* Of tasks that lie side by side a pass reads whole pages of them. */
+/* Of tasks that lie side by side a pass reads whole pieces of memory. */
 static void neighbours_come_together(void **state)
 {
 	enum { SHARE = 10 };
 	struct cs_share share;
-	size_t pages = 0, n = 0, last = 0;
+	size_t pieces = 0, n = 0, last = 0;
 
 	cs_share_init(&share, N / SHARE);
 	cs_share_begin(&share, N);
 	for (size_t i = 0; i < N; i++) {
-		size_t page = entry(i) >> 12;
+		size_t piece = entry(i) >> 10;
 
 		if (!cs_share_has(&share, entry(i)))
 			continue;
 		n++;
-		pages += page != last;
-		last = page;
+		pieces += piece != last;
+		last = piece;
 	}
 	assert_in_range(n, N / SHARE - 40, N / SHARE + 40);
-	assert_in_range(n / pages, (size_t)IN_A_PAGE - 1, (size_t)IN_A_PAGE + 1);
+	assert_in_range(n / pieces, (size_t)IN_A_PIECE - 1, (size_t)IN_A_PIECE + 1);
 }
 
 int main(void)
