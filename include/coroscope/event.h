@@ -425,7 +425,8 @@ struct cs_ev_mapping {
 	struct cs_ev_hdr hdr;
 	__u64 start, end, offset;
 	__u32 path_len;
-	__u32 pad;
+	__u32 build_id_len; /* 0: none, or not known */
+	/* Behind it the build id, and if there is one, __u64: the address that `start` has in the file's own address space. */
 	char path[];
 };
 CS_ASSERT_SIZE(struct cs_ev_mapping, 56);
@@ -439,7 +440,7 @@ struct cs_ev_ksym {
 };
 CS_ASSERT_SIZE(struct cs_ev_ksym, 40);
 
-/* hdr.pid is the process. Holds until the next one for the address, or until it execs. Without a name it only tells the flags. */
+/* hdr.pid is the process. Holds until the next one for the address, or until it execs. Without a name there is none. */
 enum cs_symbol_flags {
 	CS_SYMBOL_EVAL = 1 << 0,        /* the loop that runs Python frames */
 	CS_SYMBOL_INTERPRETER = 1 << 1, /* in the interpreter's file */

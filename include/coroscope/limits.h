@@ -79,6 +79,10 @@
 #define CS_MAX_RECORD        (1u << 24)
 /* Bytes of a name, a path and a line table read from a code object. */
 #define CS_MAX_NAME          1024
+/* Bytes of a function's name in an ELF file: those of C++ templates are long, and a part of one cannot be demangled. */
+#define CS_MAX_SYMBOL        4096
+/* Bytes of a build id: 20 in practice, of SHA-1. */
+#define CS_MAX_BUILD_ID      32
 #define CS_MAX_PATH          4096
 #define CS_MAX_LINETABLE     262144
 /* Processes whose spans are read: those in which a tracer is loaded. */

@@ -366,6 +366,8 @@ static int begin_stages(struct cs_pipeline *p)
 		cs_stitch_show(p->stitch,
 			       view->all_trees ? (1u << CS_TREE_MAX_) - 1 : 1u << view->tree);
 	if (!err)
+		cs_stitch_unfold(p->stitch, p->view->unfold);
+	if (!err)
 		err = cs_known_samples_new(&p->known);
 	if (!err)
 		err = cs_spans_new(&p->spans);

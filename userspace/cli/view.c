@@ -7,7 +7,16 @@
 
 #include "cli/args.h"
 
-enum { KEY_THREAD = 0x200, KEY_LINES, KEY_SLOW_CALLBACK, KEY_TREE, KEY_TASK, KEY_SPAN, KEY_TRACE };
+enum {
+	KEY_THREAD = 0x200,
+	KEY_LINES,
+	KEY_SLOW_CALLBACK,
+	KEY_TREE,
+	KEY_TASK,
+	KEY_SPAN,
+	KEY_TRACE,
+	KEY_UNFOLD
+};
 
 static const struct argp_option options[] = {
 	{"output", 'o', "FILE", 0, "where to (- is stdout); its ending chooses the format", 3},
@@ -26,6 +35,8 @@ static const struct argp_option options[] = {
 	{"tree", KEY_TREE, "await|creation|threads", 0,
 	 "tasks below what waits for them (default), below what created them, or only the threads' own stacks; HTML has all three",
 	 3},
+	{"unfold", KEY_UNFOLD, NULL, 0,
+	 "native frames of the Python interpreter itself too (of a capture with --native on)", 3},
 	{"slow-callback", KEY_SLOW_CALLBACK, "TIME", 0,
 	 "list callbacks and task steps that held an event loop for so long (as 100ms)", 3},
 	{0},
@@ -92,6 +103,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (strcmp(arg, "first") && strcmp(arg, "current"))
 			cs_usage_error("no lines '%s': current or first", arg);
 		view->first_lines = !strcmp(arg, "first");
+		return 0;
+	case KEY_UNFOLD:
+		view->unfold = true;
 		return 0;
 	case KEY_TREE:
 		view->tree = parse_tree(arg);

@@ -18,6 +18,7 @@ struct cs_view {
 	enum cs_tree tree; /* the one that is shown, or of all of them the one shown first */
 	bool all_trees; /* and tell tasks of one name apart, and when samples were seen: the exporter's wish */
 	bool tell_tasks;  /* only tell tasks of one name apart */
+	bool unfold;      /* native frames of the interpreter itself too */
 	bool outline;     /* of stacks only process and thread: enough to count samples */
 	uint64_t slow_ns; /* list what held an event loop for so long; 0: do not */
 };

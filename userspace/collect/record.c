@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -174,7 +175,7 @@ int cs_record_ksym(struct cs_buf *out, uint64_t ts_ns, uint64_t addr, const char
 int cs_record_symbol(struct cs_buf *out, uint64_t ts_ns, pid_t pid, uint64_t addr, const char *name,
 		     unsigned int flags)
 {
-	size_t len = strnlen(name, CS_MAX_NAME);
+	size_t len = strnlen(name, CS_MAX_SYMBOL);
 	struct cs_ev_symbol *ev = cs_record_begin(out, CS_EV_SYMBOL, ts_ns, pid, sizeof(*ev), len);
 
 	if (!ev)
@@ -189,16 +190,32 @@ int cs_record_symbol(struct cs_buf *out, uint64_t ts_ns, pid_t pid, uint64_t add
 int cs_record_mapping(struct cs_buf *out, uint64_t ts_ns, pid_t pid, uint64_t start, uint64_t end,
 		      uint64_t offset, const char *path)
 {
-	size_t len = strnlen(path, CS_MAX_PATH);
+	const struct cs_record_code mapping = {
+		.start = start, .end = end, .offset = offset, .path = path};
+
+	return cs_record_code(out, ts_ns, pid, &mapping);
+}
+
+int cs_record_code(struct cs_buf *out, uint64_t ts_ns, pid_t pid, const struct cs_record_code *code)
+{
+	size_t len = strnlen(code->path, CS_MAX_PATH);
+	bool known = code->build_id_len && code->build_id_len <= CS_MAX_BUILD_ID;
+	size_t id_len = known ? code->build_id_len : 0;
 	struct cs_ev_mapping *ev =
-		cs_record_begin(out, CS_EV_MAPPING, ts_ns, pid, sizeof(*ev), len);
+		cs_record_begin(out, CS_EV_MAPPING, ts_ns, pid, sizeof(*ev),
+				len + id_len + (known ? sizeof(code->vaddr) : 0));
 
 	if (!ev)
 		return -ENOMEM;
-	ev->start = start;
-	ev->end = end;
-	ev->offset = offset;
+	ev->start = code->start;
+	ev->end = code->end;
+	ev->offset = code->offset;
 	ev->path_len = (uint32_t)len;
-	memcpy(ev->path, path, len);
+	ev->build_id_len = (uint32_t)id_len;
+	memcpy(ev->path, code->path, len);
+	if (known) {
+		memcpy(ev->path + len, code->build_id, id_len);
+		memcpy(ev->path + len + id_len, &code->vaddr, sizeof(code->vaddr));
+	}
 	return 0;
 }

@@ -35,3 +35,15 @@ int cs_record_symbol(struct cs_buf *out, uint64_t ts_ns, pid_t pid, uint64_t add
 		     unsigned int flags);
 int cs_record_mapping(struct cs_buf *out, uint64_t ts_ns, pid_t pid, uint64_t start, uint64_t end,
 		      uint64_t offset, const char *path);
+
+/* A mapping of code, and of which file it is. */
+struct cs_record_code {
+	uint64_t start, end, offset;
+	uint64_t
+		vaddr; /* of its first byte in the file's own address space; told only with a build id */
+	const char *path;
+	const uint8_t *build_id;
+	size_t build_id_len; /* 0: none */
+};
+int cs_record_code(struct cs_buf *out, uint64_t ts_ns, pid_t pid,
+		   const struct cs_record_code *code);

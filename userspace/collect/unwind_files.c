@@ -55,6 +55,8 @@ struct cs_unwind_file {
 	struct cs_symtab *symbols; /* NULL: not asked for yet, or none */
 	unsigned int tries;        /* to read them */
 	bool interpreter;          /* they say so */
+	uint8_t build_id[CS_BUILD_ID_BYTES];
+	int build_id_len; /* 0: none */
 	UT_hash_handle hh;
 };
 
@@ -266,8 +268,8 @@ static void give_table(struct cs_unwind_files *files, struct cs_unwind_file *fil
 		       struct cs_elf *elf, const char *path)
 {
 	_cleanup_unwind_table_ struct cs_unwind_table compiled = {0};
-	uint8_t build_id[CS_BUILD_ID_BYTES];
-	int len = cs_elf_build_id(elf, build_id, sizeof(build_id));
+	const uint8_t *build_id = file->build_id;
+	int len = file->build_id_len;
 	int err = cs_unwind_file(elf, &compiled);
 
 	/* Compilers that leave the table out keep the frame pointer (Go). */
@@ -287,16 +289,17 @@ static void give_table(struct cs_unwind_files *files, struct cs_unwind_file *fil
 	}
 }
 
-static void read_symbols(struct cs_unwind_file *file, struct cs_elf *elf)
+static void read_symbols(struct cs_unwind_file *file, struct cs_elf *elf,
+			 const struct cs_elf_home *home)
 {
 	file->tries = MAX_TRIES;
-	if (!cs_symtab_load(elf, &file->symbols))
+	if (!cs_symtab_load(elf, home, &file->symbols))
 		file->interpreter = cs_symtab_has(file->symbols, CS_EVAL_SYMBOL);
 }
 
-/* later: its symbols can still be read when they are asked for. */
+/* home: NULL if its symbols can still be read when they are asked for. */
 static struct cs_unwind_file *file_new(struct cs_unwind_files *files, const struct identity *id,
-				       const char *path, bool later)
+				       const char *path, const struct cs_elf_home *home)
 {
 	_cleanup_(cs_elf_closep) struct cs_elf *elf = NULL;
 	struct cs_unwind_file *file = calloc(1, sizeof(*file));
@@ -310,9 +313,11 @@ static struct cs_unwind_file *file_new(struct cs_unwind_files *files, const stru
 		return file; /* no code of ours: known as such */
 	n = cs_elf_code(elf, file->code, MAX_SEGMENTS);
 	file->ncode = n > 0 ? (size_t)n : 0;
+	n = cs_elf_build_id(elf, file->build_id, sizeof(file->build_id));
+	file->build_id_len = n > 0 ? n : 0;
 	give_table(files, file, elf, path);
-	if (!later)
-		read_symbols(file, elf);
+	if (home)
+		read_symbols(file, elf, home);
 	return file;
 }
 
@@ -347,19 +352,27 @@ static int open_path(const struct cs_unwind_files *files, pid_t pid,
 	return identify(path, id);
 }
 
+static const char *root_of(pid_t pid, char *dst, size_t size)
+{
+	snprintf(dst, size, "/proc/%d/root", pid);
+	return dst;
+}
+
 struct cs_unwind_file *cs_unwind_files_get(struct cs_unwind_files *files, pid_t pid,
 					   const struct cs_mapping *mapping)
 {
+	struct cs_elf_home home = {.path = mapping->path};
 	struct cs_unwind_file *file;
 	struct identity id;
-	char path[4096];
+	char path[4096], root[64];
 
 	if (open_path(files, pid, mapping, path, sizeof(path), &id))
 		return NULL;
 	HASH_FIND(hh, files->files, &id, sizeof(id), file);
-	if (!file)
-		file = file_new(files, &id, path, mapping->inode && !mapping->deleted);
-	return file;
+	if (file)
+		return file;
+	home.root = home.path_root = root_of(pid, root, sizeof(root));
+	return file_new(files, &id, path, mapping->inode && !mapping->deleted ? NULL : &home);
 }
 
 uint32_t cs_unwind_file_place(const struct cs_unwind_file *file)
@@ -384,30 +397,39 @@ int cs_unwind_file_vaddr(const struct cs_unwind_file *file, const struct cs_mapp
 }
 
 /* Read the symbols from this path if it is the very file. */
-static bool try_symbols(struct cs_unwind_file *file, const char *path)
+static bool try_symbols(struct cs_unwind_file *file, const char *path,
+			const struct cs_elf_home *home)
 {
 	_cleanup_(cs_elf_closep) struct cs_elf *elf = NULL;
 	struct identity id;
 
 	if (identify(path, &id) || memcmp(&id, &file->id, sizeof(id)) || cs_elf_open(path, &elf))
 		return false;
-	read_symbols(file, elf);
+	read_symbols(file, elf, home);
 	return true;
 }
 
 const char *cs_unwind_file_symbol(struct cs_unwind_file *file, pid_t pid, const char *path,
 				  uint64_t vaddr)
 {
-	char inside[4096];
+	char inside[4096], root[64];
+	const struct cs_elf_home its = {root_of(pid, root, sizeof(root)), path, root};
+	const struct cs_elf_home ours = {root, path, "/"};
 	int n;
 
 	if (!file->symbols && file->tries < MAX_TRIES) {
 		file->tries++;
-		n = snprintf(inside, sizeof(inside), "/proc/%d/root%s", pid, path);
-		if (n < 0 || (size_t)n >= sizeof(inside) || !try_symbols(file, inside))
-			try_symbols(file, path);
+		n = snprintf(inside, sizeof(inside), "%s%s", root, path);
+		if (n < 0 || (size_t)n >= sizeof(inside) || !try_symbols(file, inside, &its))
+			try_symbols(file, path, &ours);
 	}
 	return file->symbols ? cs_symtab_find(file->symbols, vaddr) : NULL;
+}
+
+const uint8_t *cs_unwind_file_build_id(const struct cs_unwind_file *file, size_t *ret_len)
+{
+	*ret_len = (size_t)file->build_id_len;
+	return file->build_id;
 }
 
 bool cs_unwind_file_is_interpreter(const struct cs_unwind_file *file)

@@ -54,6 +54,9 @@ int cs_unwind_file_vaddr(const struct cs_unwind_file *file, const struct cs_mapp
 const char *cs_unwind_file_symbol(struct cs_unwind_file *file, pid_t pid, const char *path,
 				  uint64_t vaddr);
 
+/* The linker's build id; of no bytes if it has none. */
+const uint8_t *cs_unwind_file_build_id(const struct cs_unwind_file *file, size_t *ret_len);
+
 /* Does the file hold CPython's interpreter loop? As far as its symbols have been read. */
 bool cs_unwind_file_is_interpreter(const struct cs_unwind_file *file);
 

@@ -416,16 +416,31 @@ static int decode_pass(struct record *rec, struct cs_event *ret)
 	return ret->pass.tasks ? 0 : -EBADMSG;
 }
 
+static int take_build_id(struct record *rec, uint32_t len, struct cs_event_mapping *ret)
+{
+	const void *vaddr;
+
+	ret->build_id_len = len;
+	ret->build_id = take(rec, len, 1);
+	vaddr = len ? take(rec, sizeof(ret->vaddr), 1) : &ret->start;
+	if (len > CS_MAX_BUILD_ID || !ret->build_id || !vaddr)
+		return -EBADMSG;
+	memcpy(&ret->vaddr, vaddr, sizeof(ret->vaddr));
+	return 0;
+}
+
 static int decode_mapping(struct record *rec, struct cs_event *ret)
 {
 	const struct cs_ev_mapping *wire = rec->fixed;
+	int err;
 
 	if (wire->start >= wire->end)
 		return -EBADMSG;
 	ret->mapping.start = wire->start;
 	ret->mapping.end = wire->end;
 	ret->mapping.offset = wire->offset;
-	return take_text(rec, wire->path_len, CS_MAX_PATH, &ret->mapping.path);
+	err = take_text(rec, wire->path_len, CS_MAX_PATH, &ret->mapping.path);
+	return err ? err : take_build_id(rec, wire->build_id_len, &ret->mapping);
 }
 
 static int decode_ksym(struct record *rec, struct cs_event *ret)
@@ -443,7 +458,7 @@ static int decode_symbol(struct record *rec, struct cs_event *ret)
 	ret->symbol.addr = wire->addr;
 	ret->symbol.flags =
 		wire->hdr.flags & (CS_SYMBOL_EVAL | CS_SYMBOL_INTERPRETER | CS_SYMBOL_LIBC);
-	return take_text(rec, wire->name_len, CS_MAX_NAME, &ret->symbol.name);
+	return take_text(rec, wire->name_len, CS_MAX_SYMBOL, &ret->symbol.name);
 }
 
 static int decode_native(struct record *rec, struct cs_event *ret)

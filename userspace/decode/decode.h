@@ -117,6 +117,9 @@ struct cs_event_pass {
 struct cs_event_mapping {
 	uint64_t start, end, offset;
 	struct cs_text path;
+	const uint8_t *build_id; /* build_id_len bytes, at most CS_MAX_BUILD_ID; 0: not known */
+	uint32_t build_id_len;
+	uint64_t vaddr; /* with a build id: address of `start` in the file's own address space */
 };
 
 struct cs_event_ksym {

@@ -34,6 +34,7 @@ struct cs_otlp_tables {
 	struct cs_memory *memory;
 	struct cs_profile *interned;
 	int32_t *locations; /* of the profile's frames; 0: not used yet */
+	int32_t *mapped;    /* of the profile's mappings, likewise */
 	uint32_t *scratch;  /* one stack's locations, */
 	uint32_t nscratch;  /* and how many fit */
 	struct list mappings, location_list, functions, attributes, stacks;
@@ -104,6 +105,8 @@ int cs_otlp_tables_new(const struct cs_profile *profile, struct cs_memory *memor
 	tables->memory = memory;
 	tables->locations =
 		cs_memory_get(memory, cs_profile_nframes(profile), sizeof(*tables->locations));
+	tables->mapped =
+		cs_memory_get(memory, cs_profile_nmappings(profile), sizeof(*tables->mapped));
 	append_zeros(tables);
 	if (memory->failed)
 		return -ENOMEM;
@@ -266,6 +269,7 @@ static const char *frame_type(enum cs_frame_kind kind)
 	case CS_FRAME_KERNEL:
 		return "kernel";
 	case CS_FRAME_NATIVE:
+	case CS_FRAME_INLINED:
 		return "native";
 	case CS_FRAME_PYTHON:
 	case CS_FRAME_TASK:
@@ -273,6 +277,36 @@ static const char *frame_type(enum cs_frame_kind kind)
 	default:
 		return NULL;
 	}
+}
+
+/* The mapping of native code; 0 if there is none, or nothing tells its file from others, as the format demands. */
+static int32_t get_mapping(struct cs_otlp_tables *tables, const struct cs_frame *frame)
+{
+	const struct cs_mapped *mapped;
+	Otlp__Mapping *mapping;
+	int32_t *index;
+
+	if (!frame->mapping)
+		return 0;
+	mapped = cs_profile_get_mapping(tables->profile, frame->mapping - 1);
+	index = &tables->mapped[frame->mapping - 1];
+	if (*index || !mapped->build_id)
+		return *index;
+	mapping = append(tables, &tables->mappings, sizeof(*mapping));
+	if (!mapping)
+		return 0;
+	otlp__mapping__init(mapping);
+	mapping->memory_start = mapped->start;
+	mapping->memory_limit = mapped->end;
+	mapping->file_offset = mapped->offset;
+	mapping->filename_strindex =
+		cs_otlp_string(tables, cs_profile_str(tables->profile, mapped->path));
+	mapping->attribute_indices = cs_memory_get(tables->memory, 1, sizeof(int32_t));
+	if (mapping->attribute_indices)
+		mapping->attribute_indices[mapping->n_attribute_indices++] =
+			cs_otlp_text(tables, "process.executable.build_id.gnu",
+				     cs_profile_str(tables->profile, mapped->build_id));
+	return *index = last(&tables->mappings);
 }
 
 static void fill_location(struct cs_otlp_tables *tables, Otlp__Location *location,
@@ -283,15 +317,19 @@ static void fill_location(struct cs_otlp_tables *tables, Otlp__Location *locatio
 
 	otlp__location__init(location);
 	location->address = frame->address;
+	location->mapping_index = get_mapping(tables, frame);
 	location->lines = cs_memory_messages(tables->memory, 1, sizeof(**location->lines));
 	location->attribute_indices = cs_memory_get(tables->memory, 1, sizeof(int32_t));
 	if (!location->lines || !location->attribute_indices)
 		return;
-	line = *location->lines;
-	location->n_lines = 1;
-	otlp__line__init(line);
-	line->function_index = get_function(tables, frame);
-	line->line = frame->line;
+	/* what has no name is the server's to look up, by the mapping */
+	if (!frame->unnamed || !location->mapping_index) {
+		line = *location->lines;
+		location->n_lines = 1;
+		otlp__line__init(line);
+		line->function_index = get_function(tables, frame);
+		line->line = frame->line;
+	}
 	if (type)
 		location->attribute_indices[location->n_attribute_indices++] =
 			cs_otlp_text(tables, "profile.frame.type", type);

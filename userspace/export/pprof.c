@@ -2,7 +2,7 @@
 /*
  * pprof profiles (pprof.proto), gzip'd. Who was running is told by labels, so process and thread
  * frames are left out of the stacks; task boundaries stay, as functions. Every location belongs to
- * a mapping that tells its kind. Equal profiles give equal bytes: ids count up in order of first
+ * a mapping: native code to that of its file, what is in no file to one that tells its kind. Equal profiles give equal bytes: ids count up in order of first
  * use, and the gzip header has no time. Texts end at a NUL byte, should one hold any: the format's
  * strings are C strings to protobuf-c.
  */
@@ -32,6 +32,7 @@ struct builder {
 	struct cs_profile *tables; /* interns the format's strings and functions, nothing else */
 	struct cs_memory memory;
 	uint64_t *location_ids; /* of the profile's frames; 0: not used yet */
+	uint64_t *mapping_ids;  /* of the profile's mappings; 0: not used yet */
 	Pprof__Profile message;
 	int err;
 };
@@ -174,18 +175,20 @@ static void add_comments(struct builder *b)
 }
 
 /*
- * The kind of a location is told by its mapping: an id and an index into these. pprof shows the
- * first as "File".
+ * Mappings of what is in no file: an id and an index into these. pprof shows the first as "File". Those of
+ * files follow, when they are first used.
  */
 enum { MAPPING_PYTHON = 1, MAPPING_NATIVE, MAPPING_KERNEL };
 
 static void add_mappings(struct builder *b)
 {
 	static const char *const names[] = {"[python]", "[native]", "[kernel]"};
+	size_t i, nfiles = cs_profile_nmappings(b->profile);
 	Pprof__Mapping *mapping;
-	size_t i;
 
-	b->message.mapping = cs_memory_messages(&b->memory, ARRAY_SIZE(names), sizeof(*mapping));
+	b->mapping_ids = cs_memory_get(&b->memory, nfiles, sizeof(*b->mapping_ids));
+	b->message.mapping =
+		cs_memory_messages(&b->memory, ARRAY_SIZE(names) + nfiles, sizeof(*mapping));
 	for (i = 0; b->message.mapping && i < ARRAY_SIZE(names); i++) {
 		mapping = b->message.mapping[b->message.n_mapping++];
 		pprof__mapping__init(mapping);
@@ -193,6 +196,33 @@ static void add_mappings(struct builder *b)
 		mapping->filename = string_id(b, names[i]);
 		mapping->has_functions = true;
 	}
+}
+
+/* The mapping of native code. A name that is missing leaves its functions to be looked up, by address and build id. */
+static uint64_t get_mapping(struct builder *b, const struct cs_frame *frame)
+{
+	const struct cs_mapped *mapped;
+	Pprof__Mapping *mapping;
+	uint64_t *id;
+
+	if (!frame->mapping)
+		return MAPPING_NATIVE;
+	id = &b->mapping_ids[frame->mapping - 1];
+	if (!*id) {
+		mapped = cs_profile_get_mapping(b->profile, frame->mapping - 1);
+		mapping = b->message.mapping[b->message.n_mapping++];
+		pprof__mapping__init(mapping);
+		mapping->id = *id = b->message.n_mapping;
+		mapping->memory_start = mapped->start;
+		mapping->memory_limit = mapped->end;
+		mapping->file_offset = mapped->offset;
+		mapping->filename = string_id(b, cs_profile_str(b->profile, mapped->path));
+		mapping->build_id = string_id(b, cs_profile_str(b->profile, mapped->build_id));
+		mapping->has_functions = true;
+	}
+	if (frame->unnamed)
+		b->message.mapping[*id - 1]->has_functions = false;
+	return *id;
 }
 
 /*
@@ -238,7 +268,7 @@ static uint64_t get_location(struct builder *b, uint32_t frame_index)
 	location->id = b->location_ids[frame_index] = b->message.n_location;
 	location->address = frame->address;
 	location->mapping_id = frame->kind == CS_FRAME_KERNEL   ? MAPPING_KERNEL
-			       : frame->kind == CS_FRAME_NATIVE ? MAPPING_NATIVE
+			       : frame->kind == CS_FRAME_NATIVE ? get_mapping(b, frame)
 								: MAPPING_PYTHON;
 	return location->id;
 }

@@ -9,15 +9,14 @@
 #include "proc/elf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
 #include "proc/elf_private.h"
+#include "proc/file.h"
 
 #define MAX_SECTION ((uint64_t)256 << 20)
 #define MAX_PHDRS   256
@@ -37,16 +36,6 @@ void cs_elf_close(struct cs_elf *elf)
 	free(elf);
 }
 
-static int open_regular(const char *path)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st))
-		return -errno;
-	return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -ENOEXEC;
-}
-
 static bool header_is_known(const GElf_Ehdr *ehdr)
 {
 	return ehdr->e_ident[EI_CLASS] == ELFCLASS64 && ehdr->e_ident[EI_DATA] == ELFDATA2LSB &&
@@ -56,14 +45,22 @@ static bool header_is_known(const GElf_Ehdr *ehdr)
 
 int cs_elf_open(const char *path, struct cs_elf **ret)
 {
+	int fd = cs_open_regular(path);
+
+	if (fd < 0)
+		return fd == -EINVAL ? -ENOEXEC : fd;
+	return cs_elf_open_fd(fd, ret);
+}
+
+int cs_elf_open_fd(int taken, struct cs_elf **ret)
+{
+	_cleanup_close_ int fd = taken;
 	_cleanup_(cs_elf_closep) struct cs_elf *elf = calloc(1, sizeof(*elf));
 	GElf_Ehdr ehdr;
 
 	if (!elf)
 		return -ENOMEM;
-	elf->fd = open_regular(path);
-	if (elf->fd < 0)
-		return elf->fd;
+	elf->fd = TAKE_FD(fd);
 	elf_version(EV_CURRENT);
 	elf->elf = elf_begin(elf->fd, ELF_C_READ, NULL);
 	if (!elf->elf || elf_kind(elf->elf) != ELF_K_ELF || !gelf_getehdr(elf->elf, &ehdr) ||
@@ -79,6 +76,22 @@ int cs_elf_open(const char *path, struct cs_elf **ret)
 static Elf_Data *section_data(Elf_Scn *scn, const GElf_Shdr *shdr)
 {
 	return shdr->sh_size <= MAX_SECTION ? elf_getdata(scn, NULL) : NULL;
+}
+
+Elf_Data *cs_elf_section_data(struct cs_elf *elf, const char *name, size_t max)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr shdr;
+	Elf_Data *data;
+
+	while (cs_elf_next_section(elf, name, &scn, &shdr)) {
+		if (shdr.sh_type == SHT_NOBITS || shdr.sh_size > max)
+			continue;
+		data = section_data(scn, &shdr);
+		if (data && data->d_buf && data->d_size)
+			return data;
+	}
+	return NULL;
 }
 
 static int symbol_in(struct cs_elf *elf, Elf_Scn *scn, const GElf_Shdr *shdr, const char *name,

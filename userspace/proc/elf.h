@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <coroscope/limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +15,8 @@ struct cs_elf;
 
 /* Open the ELF file at path (x86-64 or AArch64, 64 bits). Returns 0, -errno of open, or -ENOEXEC. */
 int cs_elf_open(const char *path, struct cs_elf **ret);
+/* The same for an open file, which is taken over, also if that fails. Returns 0, -ENOEXEC or -ENOMEM. */
+int cs_elf_open_fd(int fd, struct cs_elf **ret);
 void cs_elf_close(struct cs_elf *elf); /* NULL is fine */
 static inline void cs_elf_closep(struct cs_elf **elf)
 {
@@ -92,5 +95,5 @@ struct cs_elf_code {
 int cs_elf_code(struct cs_elf *elf, struct cs_elf_code *ret, size_t max);
 
 /* The linker's build id (NT_GNU_BUILD_ID), of at most `size` bytes. Returns its length, or -ENOENT. */
-#define CS_BUILD_ID_BYTES 32
+#define CS_BUILD_ID_BYTES CS_MAX_BUILD_ID
 int cs_elf_build_id(struct cs_elf *elf, uint8_t *dst, size_t size);

@@ -126,6 +126,24 @@ static int build_id_in(struct cs_elf *elf, uint64_t vaddr, uint64_t size, uint8_
 	return -ENOENT;
 }
 
+/* A file that holds what was stripped off another one has the notes, but not the segments that they are in. */
+static int build_id_in_section(struct cs_elf *elf, uint8_t *dst, size_t room)
+{
+	Elf_Data *data = cs_elf_section_data(elf, ".note.gnu.build-id", MAX_NOTES);
+	size_t at = 0, next, name, desc;
+	GElf_Nhdr note;
+
+	for (; data && (next = gelf_getnote(data, at, &note, &name, &desc)) > 0; at = next) {
+		if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != 4 ||
+		    memcmp((const char *)data->d_buf + name, "GNU", 4) || !note.n_descsz ||
+		    note.n_descsz > room)
+			continue;
+		memcpy(dst, (const char *)data->d_buf + desc, note.n_descsz);
+		return (int)note.n_descsz;
+	}
+	return -ENOENT;
+}
+
 int cs_elf_build_id(struct cs_elf *elf, uint8_t *dst, size_t size)
 {
 	for (size_t i = 0; i < elf->nphdrs; i++) {
@@ -139,5 +157,5 @@ int cs_elf_build_id(struct cs_elf *elf, uint8_t *dst, size_t size)
 		if (n > 0)
 			return n;
 	}
-	return -ENOENT;
+	return build_id_in_section(elf, dst, size);
 }

@@ -19,3 +19,6 @@ bool cs_elf_segment(struct cs_elf *elf, size_t i, GElf_Phdr *ret);
 
 /* The next section of this name after *scn, or the first after NULL: to *scn and *ret. False when there is none. */
 bool cs_elf_next_section(struct cs_elf *elf, const char *name, Elf_Scn **scn, GElf_Shdr *ret);
+
+/* The bytes of a section of this name that the file has, at most `max` and at least one; valid as long as the file is open. NULL if there is none. */
+Elf_Data *cs_elf_section_data(struct cs_elf *elf, const char *name, size_t max);

@@ -2,8 +2,8 @@
 /* Names of functions by address. */
 #include "proc/symtab.h"
 
+#include <coroscope/limits.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,8 @@
 
 #define MAX_SYMBOLS ((size_t)1 << 21)
 #define MAX_STRINGS ((size_t)256 << 20)
-#define MAX_NAME    1024
+/* Names are copied, and many symbols may share one long one */
+#define MAX_NAMES   ((size_t)256 << 20)
 
 struct symbol {
 	uint64_t start, size;
@@ -66,7 +67,7 @@ static int add(struct cs_symtab *symtab, const GElf_Sym *sym, const char *name)
 		.local = GELF_ST_BIND(sym->st_info) == STB_LOCAL,
 		.weak = GELF_ST_BIND(sym->st_info) == STB_WEAK,
 	};
-	return cs_buf_append(&symtab->names, name, strnlen(name, MAX_NAME)) ||
+	return cs_buf_append(&symtab->names, name, strnlen(name, CS_MAX_SYMBOL)) ||
 			       cs_buf_append(&symtab->names, "", 1)
 		       ? -ENOMEM
 		       : 0;
@@ -88,7 +89,8 @@ static int add_section(struct cs_symtab *symtab, struct cs_elf *elf, Elf_Scn *sc
 		GElf_Sym sym;
 		const char *name;
 
-		if (symtab->n == MAX_SYMBOLS || !gelf_getsym(data, (int)i, &sym))
+		if (symtab->n == MAX_SYMBOLS || symtab->names.len > MAX_NAMES ||
+		    !gelf_getsym(data, (int)i, &sym))
 			break;
 		name = elf_strptr(elf->elf, shdr->sh_link, sym.st_name);
 		if (is_function(&sym, name))
@@ -116,24 +118,18 @@ static int add_tables(struct cs_symtab *symtab, struct cs_elf *elf, uint32_t typ
 	return found;
 }
 
-/* Debian's and Fedora's place for what was stripped off. */
-static int add_debug_file(struct cs_symtab *symtab, struct cs_elf *elf)
+/* What was stripped off: the whole table if it is kept somewhere, else the small one. Returns how many tables, or -ENOMEM. */
+static int add_stripped(struct cs_symtab *symtab, struct cs_elf *elf,
+			const struct cs_elf_home *home)
 {
-	_cleanup_(cs_elf_closep) struct cs_elf *debug = NULL;
-	uint8_t id[CS_BUILD_ID_BYTES], other[CS_BUILD_ID_BYTES];
-	char path[64 + 2 * CS_BUILD_ID_BYTES], *at = path;
-	int n = cs_elf_build_id(elf, id, sizeof(id));
+	_cleanup_(cs_elf_closep) struct cs_elf *debug = NULL, *small = NULL;
+	int found = 0;
 
-	if (n < 2)
-		return 0;
-	at += sprintf(at, "/usr/lib/debug/.build-id/%02x/", id[0]);
-	for (int i = 1; i < n; i++)
-		at += sprintf(at, "%02x", id[i]);
-	sprintf(at, ".debug");
-	if (cs_elf_open(path, &debug) || cs_elf_build_id(debug, other, sizeof(other)) != n ||
-	    memcmp(id, other, (size_t)n))
-		return 0;
-	return add_tables(symtab, debug, SHT_SYMTAB);
+	if (!cs_debug_file_open(elf, home, &debug))
+		found = add_tables(symtab, debug, SHT_SYMTAB);
+	if (!found && !cs_debug_data_open(elf, &small))
+		found = add_tables(symtab, small, SHT_SYMTAB);
+	return found;
 }
 
 /*
@@ -182,7 +178,7 @@ static void settle(struct cs_symtab *symtab)
 	symtab->n = kept;
 }
 
-int cs_symtab_load(struct cs_elf *elf, struct cs_symtab **ret)
+int cs_symtab_load(struct cs_elf *elf, const struct cs_elf_home *home, struct cs_symtab **ret)
 {
 	_cleanup_(cs_symtab_freep) struct cs_symtab *symtab = calloc(1, sizeof(*symtab));
 	int found;
@@ -191,7 +187,7 @@ int cs_symtab_load(struct cs_elf *elf, struct cs_symtab **ret)
 		return -ENOMEM;
 	found = add_tables(symtab, elf, SHT_SYMTAB);
 	if (!found)
-		found = add_debug_file(symtab, elf);
+		found = add_stripped(symtab, elf, home);
 	if (found >= 0)
 		found = add_tables(symtab, elf, SHT_DYNSYM);
 	if (found < 0)

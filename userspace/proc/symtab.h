@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of the functions of an ELF file by address: of its own symbol tables, and of the separate debug file that its build id
- * names, if it has been stripped. Files are hostile: counts, names and addresses are checked.
+ * Names of the functions of an ELF file by address: of its own symbol tables, and if it has been stripped of what was stripped off
+ * (debug_file.h). Names are as the linker has them, not demangled. Files are hostile: counts, names and addresses are checked.
  */
 #pragma once
 
@@ -9,12 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proc/debug_file.h"
 #include "proc/elf.h"
 
 struct cs_symtab;
 
-/* Returns 0 or -ENOMEM; without any symbol the table is empty. `elf` may be closed then. */
-int cs_symtab_load(struct cs_elf *elf, struct cs_symtab **ret);
+/* home: where the file is, or NULL. Returns 0 or -ENOMEM; without any symbol the table is empty. `elf` may be closed then. */
+int cs_symtab_load(struct cs_elf *elf, const struct cs_elf_home *home, struct cs_symtab **ret);
 void cs_symtab_free(struct cs_symtab *symtab); /* NULL is fine */
 static inline void cs_symtab_freep(struct cs_symtab **symtab)
 {

@@ -36,6 +36,13 @@ struct frame_entry {
 	struct cs_frame frame;
 };
 
+struct mapped_entry {
+	UT_hash_handle hh;
+	uint32_t index;
+	struct cs_mapped mapped;
+};
+_Static_assert(sizeof(struct cs_mapped) == 32, "padding would be part of the key");
+
 struct stack_entry {
 	UT_hash_handle hh;
 	uint32_t index;
@@ -62,9 +69,10 @@ struct cs_profile {
 	char *host, *command;
 	struct string_entry *string_hash;
 	struct frame_entry *frame_hash;
+	struct mapped_entry *mapped_hash;
 	struct stack_entry *stack_hash;
 	struct sample_entry *sample_hash[CS_TREE_MAX_];
-	struct table strings, frames, stacks, samples[CS_TREE_MAX_];
+	struct table strings, frames, mappings, stacks, samples[CS_TREE_MAX_];
 	struct table notes; /* of string entries; owned by strings */
 	struct cs_owners *owners;
 	uint32_t last; /* sample */
@@ -139,11 +147,13 @@ void cs_profile_free(struct cs_profile *profile)
 		return;
 	HASH_CLEAR(hh, profile->string_hash);
 	HASH_CLEAR(hh, profile->frame_hash);
+	HASH_CLEAR(hh, profile->mapped_hash);
 	HASH_CLEAR(hh, profile->stack_hash);
 	for (int tree = 0; tree < CS_TREE_MAX_; tree++)
 		free_samples(profile, tree);
 	table_free(&profile->strings, true);
 	table_free(&profile->frames, true);
+	table_free(&profile->mappings, true);
 	table_free(&profile->stacks, true);
 	table_free(&profile->notes, false);
 	cs_owners_free(profile->owners);
@@ -187,6 +197,9 @@ int64_t cs_profile_frame(struct cs_profile *profile, const struct cs_frame *fram
 	key.first_line = frame->first_line;
 	key.kind = frame->kind;
 	key.address = frame->address;
+	key.mapping = frame->mapping;
+	key.unnamed = frame->unnamed;
+	key.inlined_into = frame->inlined_into;
 	key.mark = frame->mark;
 	key.coro = frame->coro;
 	key.site = frame->site;
@@ -202,6 +215,25 @@ int64_t cs_profile_frame(struct cs_profile *profile, const struct cs_frame *fram
 	if (!added->hh.tbl)
 		return -ENOMEM;
 	added->index = table_push(&profile->frames, added);
+	return TAKE_PTR(added)->index;
+}
+
+int64_t cs_profile_mapping(struct cs_profile *profile, const struct cs_mapped *mapped)
+{
+	_cleanup_free_ struct mapped_entry *added = NULL;
+	struct mapped_entry *entry;
+
+	HASH_FIND(hh, profile->mapped_hash, mapped, sizeof(*mapped), entry);
+	if (entry)
+		return entry->index;
+	added = calloc(1, sizeof(*added));
+	if (!added || table_reserve(&profile->mappings))
+		return -ENOMEM;
+	added->mapped = *mapped;
+	HASH_ADD(hh, profile->mapped_hash, mapped, sizeof(added->mapped), added);
+	if (!added->hh.tbl)
+		return -ENOMEM;
+	added->index = table_push(&profile->mappings, added);
 	return TAKE_PTR(added)->index;
 }
 
@@ -451,6 +483,16 @@ size_t cs_profile_nframes(const struct cs_profile *profile)
 const struct cs_frame *cs_profile_get_frame(const struct cs_profile *profile, uint32_t index)
 {
 	return &((const struct frame_entry *)profile->frames.at[index])->frame;
+}
+
+size_t cs_profile_nmappings(const struct cs_profile *profile)
+{
+	return profile->mappings.n;
+}
+
+const struct cs_mapped *cs_profile_get_mapping(const struct cs_profile *profile, uint32_t index)
+{
+	return &((const struct mapped_entry *)profile->mappings.at[index])->mapped;
 }
 
 size_t cs_profile_nsamples_in(const struct cs_profile *profile, enum cs_tree tree)

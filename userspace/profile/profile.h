@@ -19,7 +19,14 @@ enum cs_frame_kind {
 	CS_FRAME_PYTHON = 3, /* name: qualified name; file, line */
 	CS_FRAME_NATIVE = 4, /* name: symbol or file+0xoffset */
 	CS_FRAME_KERNEL = 5,
-	CS_FRAME_MARK = 6, /* [truncated], [unreadable] and the like */
+	CS_FRAME_MARK = 6,    /* [truncated], [unreadable] and the like */
+	CS_FRAME_INLINED = 7, /* a function that the compiler put into the native frame below it */
+};
+
+/* A piece of code in a process's memory, and the file that it is from. */
+struct cs_mapped {
+	uint64_t start, end, offset; /* in memory; where in the file it begins */
+	uint32_t path, build_id;     /* strings; the build id in hexadecimal, 0: not known */
 };
 
 /* How a task came to stand where its frame stands, if not as a matter of course. */
@@ -38,7 +45,10 @@ struct cs_frame {
 	uint32_t line; /* 0 if unknown */
 	uint32_t first_line;
 	enum cs_frame_kind kind;
-	uint64_t address; /* native and kernel frames, else 0 */
+	uint64_t address; /* native, inlined and kernel frames, else 0 */
+	uint32_t mapping; /* of native frames: cs_profile_get_mapping(mapping - 1); 0: not known */
+	bool unnamed;     /* name is no function's, but says where the code is */
+	uint32_t inlined_into; /* CS_FRAME_INLINED: index of the frame below it */
 	/*
 	 * CS_FRAME_TASK, and but for the mark only of a profile that tells tasks of one name apart: a number that
 	 * only this task has, its outermost coroutine, and where it was created (frame indices + 1; 0: not known).
@@ -146,6 +156,8 @@ static inline void cs_profile_freep(struct cs_profile **profile)
 int64_t cs_profile_string(struct cs_profile *profile, const char *str, size_t len);
 /* Intern a frame. Returns its index or -ENOMEM. */
 int64_t cs_profile_frame(struct cs_profile *profile, const struct cs_frame *frame);
+/* Intern a mapping. Returns its index or -ENOMEM. */
+int64_t cs_profile_mapping(struct cs_profile *profile, const struct cs_mapped *mapped);
 /*
  * Add values to the sample with this stack (root first) and these labels. frames must not be NULL.
  * A sum stops at INT64_MAX, which is what the formats can hold. Returns 0 or -ENOMEM.
@@ -197,6 +209,8 @@ size_t cs_profile_nstrings(const struct cs_profile *profile);
 size_t cs_profile_str_len(const struct cs_profile *profile, uint32_t index);
 size_t cs_profile_nframes(const struct cs_profile *profile);
 const struct cs_frame *cs_profile_get_frame(const struct cs_profile *profile, uint32_t index);
+size_t cs_profile_nmappings(const struct cs_profile *profile);
+const struct cs_mapped *cs_profile_get_mapping(const struct cs_profile *profile, uint32_t index);
 size_t cs_profile_nsamples(const struct cs_profile *profile);
 const struct cs_sample *cs_profile_sample(const struct cs_profile *profile, size_t i);
 /* The same for one of several trees. */

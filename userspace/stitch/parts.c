@@ -178,12 +178,13 @@ static void add_native(struct cs_parts *parts, uint64_t addr)
 		part->addr = addr;
 }
 
-/* Without the interpreter's own frames. */
+/* Without the interpreter's own frames, unless they are asked for. */
 static void add_run(struct cs_parts *parts, const struct cs_process *process,
 		    const struct cs_thread *thread, struct cs_native_run run)
 {
 	for (uint32_t i = run.to; i-- > run.from;)
-		if (!(cs_process_native_flags(process, thread->native[i]) & CS_SYMBOL_INTERPRETER))
+		if (parts->unfold ||
+		    !(cs_process_native_flags(process, thread->native[i]) & CS_SYMBOL_INTERPRETER))
 			add_native(parts, thread->native[i]);
 }
 
@@ -202,7 +203,8 @@ static void add_merged(struct cs_parts *parts, const struct cs_process *process,
 		       const struct cs_thread *thread, const struct cs_event_stack *stack,
 		       uint32_t count, const struct cs_merge *merge)
 {
-	if (count == stack->nframes && !parts->n && is_embedded(process, thread, merge->root))
+	if (count == stack->nframes && !parts->n &&
+	    (parts->unfold || is_embedded(process, thread, merge->root)))
 		add_run(parts, process, thread, merge->root);
 	for (uint32_t i = count; i-- > 0;) {
 		cs_parts_add_python(parts, &stack->frames[i]);

@@ -2,6 +2,7 @@
 /* One stack while it is put together, root first, for one of the trees. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "decode/decode.h"
@@ -14,6 +15,7 @@
 
 struct cs_parts {
 	enum cs_tree tree;
+	bool unfold; /* the interpreter's own native frames too */
 	uint32_t n;
 	struct cs_part items[CS_MAX_PARTS];
 };
@@ -32,7 +34,7 @@ void cs_parts_add_lineage(struct cs_parts *parts, struct cs_process *process, st
 
 /*
  * The newest `count` Python frames of a stack, with a mark where some were left out, and the native frames that they called where
- * that is known: the interpreter's own are left out. What lies above them.
+ * that is known: the interpreter's own are left out unless they are to be unfolded. What lies above them.
  */
 void cs_parts_add_stack(struct cs_parts *parts, const struct cs_process *process,
 			const struct cs_thread *thread, const struct cs_event_stack *stack,

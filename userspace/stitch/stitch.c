@@ -43,6 +43,11 @@ void cs_stitch_show(struct cs_stitch *stitch, unsigned int trees)
 	stitch->trees = trees;
 }
 
+void cs_stitch_unfold(struct cs_stitch *stitch, bool unfold)
+{
+	stitch->parts.unfold = unfold;
+}
+
 void cs_stitch_free(struct cs_stitch *stitch)
 {
 	struct cs_process *process, *tmp;

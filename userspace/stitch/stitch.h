@@ -81,6 +81,9 @@ static inline void cs_stitch_freep(struct cs_stitch **stitch)
 /* Show every sample in each of these trees, bits 1 << enum cs_tree. Without it: the await tree. */
 void cs_stitch_show(struct cs_stitch *stitch, unsigned int trees);
 
+/* Show the interpreter's own native frames too. Without it they are left out where Python frames stand for them. */
+void cs_stitch_unfold(struct cs_stitch *stitch, bool unfold);
+
 /*
  * A pass that holds again and again is one sample a task, handed out when it no longer holds: call this before
  * anything heeds the next event, and with NULL after the last. Returns 0, -ENOMEM or what fn returned.

@@ -20,19 +20,8 @@
 #include "core/buf.h"
 #include "core/cleanup.h"
 #include "symbolize/linetable.h"
+#include "symbolize/native.h"
 #include "symbolize/owner_names.h"
-
-/*
- * Mappings of one process: vm.max_map_count is 65530 by default. Beyond that, files are not named.
- */
-#define MAX_MAPPINGS 65536
-
-/* A text of our own, which outlives profiles. */
-struct text {
-	char *bytes; /* owned; NULL: none was given */
-	size_t len;
-	uint32_t string; /* of the profile; 0: it was not asked for yet */
-};
 
 /* The frame of one instruction: most samples repeat one, and a table is walked from its start. */
 struct place {
@@ -43,7 +32,7 @@ struct place {
 
 struct code {
 	uint64_t address;
-	struct text name, file;
+	struct cs_own_text name, file;
 	uint32_t firstlineno;
 	unsigned int flags;
 	struct place *places;
@@ -53,25 +42,18 @@ struct code {
 	uint8_t linetable[];
 };
 
-struct mapping {
-	uint64_t start, end, offset;
-	struct text file; /* the path's last component */
-};
-
-/* The function at an address that occurs in stacks: the kernel's, or a process's own. */
+/* A function of the kernel at an address that occurs in stacks. */
 struct symbol {
 	uint64_t addr;
-	struct text name;
+	struct cs_own_text name;
 	UT_hash_handle hh;
 };
 
 struct process {
 	uint32_t pid;
 	bool gone; /* it has ended; late records may refer to it */
-	struct symbol *symbols;
 	struct code *codes;
-	struct mapping *mappings; /* in order of arrival: the last one that fits is true */
-	size_t nmappings, mappings_cap;
+	struct cs_native native;
 	UT_hash_handle hh;
 };
 
@@ -81,33 +63,8 @@ struct cs_symbols {
 	struct symbol *kernel;
 	struct cs_owner_names *owners;
 	bool first_lines;
+	struct cs_buf text; /* scratch for one name */
 };
-
-static int text_set(struct text *text, struct cs_text value)
-{
-	char *bytes = calloc(1, value.len + 1);
-
-	if (!bytes)
-		return -ENOMEM;
-	if (value.len)
-		memcpy(bytes, value.str, value.len);
-	free(text->bytes);
-	*text = (struct text){.bytes = bytes, .len = value.len};
-	return 0;
-}
-
-/* The text as a string of the profile. */
-static int text_string(struct cs_symbols *symbols, struct text *text, uint32_t *ret)
-{
-	int64_t index = text->string;
-
-	if (!index && text->len)
-		index = cs_profile_string(symbols->profile, text->bytes, text->len);
-	if (index < 0)
-		return (int)index;
-	*ret = text->string = (uint32_t)index;
-	return 0;
-}
 
 static void forget_places(struct code *code)
 {
@@ -133,17 +90,6 @@ static void code_freep(struct code **code)
 		code_free(*code);
 }
 
-static void free_table(struct symbol *table)
-{
-	struct symbol *symbol, *next;
-
-	HASH_ITER (hh, table, symbol, next) {
-		HASH_DEL(table, symbol);
-		free(symbol->name.bytes);
-		free(symbol);
-	}
-}
-
 static void process_free(struct process *process)
 {
 	struct code *code, *next;
@@ -152,10 +98,7 @@ static void process_free(struct process *process)
 		HASH_DEL(process->codes, code);
 		code_free(code);
 	}
-	free_table(process->symbols);
-	for (size_t i = 0; i < process->nmappings; i++)
-		free(process->mappings[i].file.bytes);
-	free(process->mappings);
+	cs_native_free(&process->native);
 	free(process);
 }
 
@@ -176,6 +119,7 @@ int cs_symbols_new(struct cs_profile *profile, bool first_lines, struct cs_symbo
 void cs_symbols_free(struct cs_symbols *symbols)
 {
 	struct process *process, *next_process;
+	struct symbol *symbol, *next;
 
 	if (!symbols)
 		return;
@@ -183,7 +127,12 @@ void cs_symbols_free(struct cs_symbols *symbols)
 		HASH_DEL(symbols->processes, process);
 		process_free(process);
 	}
-	free_table(symbols->kernel);
+	HASH_ITER (hh, symbols->kernel, symbol, next) {
+		HASH_DEL(symbols->kernel, symbol);
+		free(symbol->name.bytes);
+		free(symbol);
+	}
+	cs_buf_free(&symbols->text);
 	cs_owner_names_free(symbols->owners);
 	free(symbols);
 }
@@ -252,7 +201,7 @@ static int feed_code(struct cs_symbols *symbols, uint32_t pid, const struct cs_e
 	code->linetable_len = event->linetable_len;
 	if (event->linetable_len)
 		memcpy(code->linetable, event->linetable, event->linetable_len);
-	if (text_set(&code->name, event->name) || text_set(&code->file, event->file))
+	if (cs_own_text_set(&code->name, event->name) || cs_own_text_set(&code->file, event->file))
 		return -ENOMEM;
 	HASH_FIND(hh, process->codes, &code->address, sizeof(code->address), old);
 	if (old) {
@@ -266,49 +215,30 @@ static int feed_code(struct cs_symbols *symbols, uint32_t pid, const struct cs_e
 	return 0;
 }
 
-static struct cs_text base_name(struct cs_text path)
-{
-	const char *slash = path.len ? memrchr(path.str, '/', path.len) : NULL;
-
-	if (!slash)
-		return path;
-	return (struct cs_text){slash + 1, (size_t)(path.str + path.len - slash - 1)};
-}
-
 static int feed_mapping(struct cs_symbols *symbols, uint32_t pid,
 			const struct cs_event_mapping *event)
 {
 	struct process *process = get_process(symbols, pid);
-	struct mapping mapping = {event->start, event->end, event->offset, {0}};
-	size_t cap;
-	void *grown;
 
-	if (!process)
-		return -ENOMEM;
-	if (process->nmappings == MAX_MAPPINGS)
-		return 0;
-	if (process->nmappings == process->mappings_cap) {
-		cap = process->mappings_cap ? process->mappings_cap * 2 : 16;
-		grown = reallocarray(process->mappings, cap, sizeof(mapping));
-		if (!grown)
-			return -ENOMEM;
-		process->mappings = grown;
-		process->mappings_cap = cap;
-	}
-	if (text_set(&mapping.file, base_name(event->path)))
-		return -ENOMEM;
-	process->mappings[process->nmappings++] = mapping;
-	return 0;
+	return process ? cs_places_add(&process->native.places, event) : -ENOMEM;
 }
 
-/* In a table whose addresses count: a name may come anew. */
-static int feed_symbol(struct symbol **table, uint64_t addr, struct cs_text name)
+static int feed_symbol(struct cs_symbols *symbols, uint32_t pid,
+		       const struct cs_event_symbol *event)
+{
+	struct process *process = get_process(symbols, pid);
+
+	return process ? cs_native_feed_symbol(&process->native, event, &symbols->text) : -ENOMEM;
+}
+
+/* A name may come anew. */
+static int feed_kernel_symbol(struct symbol **table, uint64_t addr, struct cs_text name)
 {
 	struct symbol *symbol;
 
 	HASH_FIND(hh, *table, &addr, sizeof(addr), symbol);
 	if (symbol)
-		return text_set(&symbol->name, name);
+		return cs_own_text_set(&symbol->name, name);
 	symbol = calloc(1, sizeof(*symbol));
 	if (!symbol)
 		return -ENOMEM;
@@ -318,17 +248,7 @@ static int feed_symbol(struct symbol **table, uint64_t addr, struct cs_text name
 		free(symbol);
 		return -ENOMEM;
 	}
-	return text_set(&symbol->name, name);
-}
-
-static int feed_process_symbol(struct cs_symbols *symbols, uint32_t pid,
-			       const struct cs_event_symbol *event)
-{
-	struct process *process = event->name.len ? get_process(symbols, pid) : NULL;
-
-	if (!process)
-		return event->name.len ? -ENOMEM : 0;
-	return feed_symbol(&process->symbols, event->addr, event->name);
+	return cs_own_text_set(&symbol->name, name);
 }
 
 int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
@@ -344,9 +264,9 @@ int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
 	case CS_EV_MAPPING:
 		return feed_mapping(symbols, event->pid, &event->mapping);
 	case CS_EV_SYMBOL:
-		return feed_process_symbol(symbols, event->pid, &event->symbol);
+		return feed_symbol(symbols, event->pid, &event->symbol);
 	case CS_EV_KSYM:
-		return feed_symbol(&symbols->kernel, event->ksym.addr, event->ksym.name);
+		return feed_kernel_symbol(&symbols->kernel, event->ksym.addr, event->ksym.name);
 	case CS_EV_EXEC:
 		process = find_process(symbols, event->pid);
 		if (process) {
@@ -365,29 +285,23 @@ int cs_symbols_feed(struct cs_symbols *symbols, const struct cs_event *event)
 	}
 }
 
-static void forget_strings(struct symbol *table)
-{
-	for (; table; table = table->hh.next)
-		table->name.string = 0;
-}
-
 void cs_symbols_begin(struct cs_symbols *symbols, struct cs_profile *profile)
 {
 	struct process *process, *next;
+	struct symbol *symbol;
 	struct code *code;
 
 	symbols->profile = profile;
+	for (symbol = symbols->kernel; symbol; symbol = symbol->hh.next)
+		symbol->name.string = 0;
 	cs_owner_names_begin(symbols->owners);
-	forget_strings(symbols->kernel);
 	HASH_ITER (hh, symbols->processes, process, next) {
 		if (process->gone) {
 			HASH_DEL(symbols->processes, process);
 			process_free(process);
 			continue;
 		}
-		forget_strings(process->symbols);
-		for (size_t i = 0; i < process->nmappings; i++)
-			process->mappings[i].file.string = 0;
+		cs_native_begin(&process->native);
 		for (code = process->codes; code; code = code->hh.next) {
 			forget_places(code);
 			code->name.string = code->file.string = 0;
@@ -436,8 +350,8 @@ int64_t cs_symbols_python(struct cs_symbols *symbols, uint32_t pid, const struct
 	HASH_FIND(hh, code->places, &frame->lasti, sizeof(frame->lasti), place);
 	if (place)
 		return place->frame;
-	if (text_string(symbols, &code->name, &made.name) ||
-	    text_string(symbols, &code->file, &made.file))
+	if (cs_own_text_string(&code->name, symbols->profile, &made.name) ||
+	    cs_own_text_string(&code->file, symbols->profile, &made.file))
 		return -ENOMEM;
 	made.first_line = code->firstlineno;
 	made.line = symbols->first_lines ? code->firstlineno : executing_line(code, frame->lasti);
@@ -474,37 +388,16 @@ int64_t cs_symbols_kernel(struct cs_symbols *symbols, uint64_t addr)
 		snprintf(name, sizeof(name), "[kernel+0x%" PRIx64 "]", addr);
 		return named_frame(symbols, CS_FRAME_KERNEL, addr, name);
 	}
-	if (text_string(symbols, &symbol->name, &frame.name))
+	if (cs_own_text_string(&symbol->name, symbols->profile, &frame.name))
 		return -ENOMEM;
 	return cs_profile_frame(symbols->profile, &frame);
 }
 
 int64_t cs_symbols_native(struct cs_symbols *symbols, uint32_t pid, uint64_t addr)
 {
-	const struct process *process = find_process(symbols, pid);
-	size_t i = process ? process->nmappings : 0;
-	struct cs_frame frame = {.kind = CS_FRAME_NATIVE, .address = addr};
-	struct mapping *mapping = NULL;
-	_cleanup_buf_ struct cs_buf name = {0};
-	struct symbol *symbol = NULL;
-	int err;
+	struct process *process = find_process(symbols, pid);
+	struct cs_native nothing = {0};
 
-	if (process)
-		HASH_FIND(hh, process->symbols, &addr, sizeof(addr), symbol);
-
-	while (i-- > 0 && !mapping)
-		if (addr >= process->mappings[i].start && addr < process->mappings[i].end)
-			mapping = &process->mappings[i];
-	if (symbol) {
-		if (text_string(symbols, &symbol->name, &frame.name) ||
-		    (mapping && text_string(symbols, &mapping->file, &frame.file)))
-			return -ENOMEM;
-		return cs_profile_frame(symbols->profile, &frame);
-	}
-	if (mapping && mapping->file.len)
-		err = cs_buf_printf(&name, "%s+0x%" PRIx64, mapping->file.bytes,
-				    addr - mapping->start + mapping->offset);
-	else
-		err = cs_buf_printf(&name, "[0x%" PRIx64 "]", addr);
-	return err ? err : named_frame(symbols, CS_FRAME_NATIVE, addr, cs_buf_str(&name));
+	return cs_native_frame(process ? &process->native : &nothing, symbols->profile, addr,
+			       &symbols->text);
 }

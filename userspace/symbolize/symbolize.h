@@ -46,7 +46,7 @@ unsigned int cs_symbols_code_flags(const struct cs_symbols *symbols, uint32_t pi
 int64_t cs_symbols_kernel(struct cs_symbols *symbols, uint64_t addr);
 
 /*
- * The function that a CS_EV_SYMBOL named, with its file's name; else `file+0xoffset` from the process's mappings, "[0x...]" where none is known. Frame index or
+ * The function that a CS_EV_SYMBOL named, demangled, with its file's name; else `file+0xoffset` from the process's mappings, "[0x...]" where none is known. Frame index or
  * -ENOMEM.
  */
 int64_t cs_symbols_native(struct cs_symbols *symbols, uint32_t pid, uint64_t addr);

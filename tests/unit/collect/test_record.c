@@ -239,6 +239,30 @@ static void test_mapping(void **state)
 	assert_int_equal(decode(f, CS_EV_MAPPING)->mapping.path.len, CS_MAX_PATH);
 }
 
+static void test_code(void **state)
+{
+	static const uint8_t id[] = {1, 2, 3};
+	const struct cs_record_code code = {
+		.start = 0x1000,
+		.end = 0x3000,
+		.offset = 0x200,
+		.vaddr = 0x400200,
+		.path = "/bin/x",
+		.build_id = id,
+		.build_id_len = sizeof(id),
+	};
+	const struct cs_event_mapping *mapping;
+	struct fixture *f = *state;
+
+	assert_int_equal(cs_record_code(&f->out, 9, 17, &code), 0);
+	mapping = &decode(f, CS_EV_MAPPING)->mapping;
+	check_text(mapping->path, "/bin/x");
+	assert_int_equal(mapping->offset, 0x200);
+	assert_int_equal(mapping->vaddr, 0x400200);
+	assert_int_equal(mapping->build_id_len, 3);
+	assert_memory_equal(mapping->build_id, id, 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -255,6 +279,7 @@ int main(void)
 		TEST(test_end),
 		TEST(test_ksym),
 		TEST(test_mapping),
+		TEST(test_code),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

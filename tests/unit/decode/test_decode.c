@@ -804,6 +804,7 @@ static void test_mapping_and_ksym(void **state)
 	assert_int_equal(event.mapping.offset, 0x3000);
 	check_text(event.mapping.path, "/a/b\xef\xbf\xbd");
 	check_cuts(&mapping_buf);
+	assert_int_equal(event.mapping.build_id_len, 0);
 	mapping->path_len = UINT32_MAX;
 	check_bad(&mapping_buf);
 	mapping->path_len = 5;

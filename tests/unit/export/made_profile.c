@@ -90,3 +90,31 @@ struct cs_profile *made_profile(bool wall)
 	assert_int_equal(cs_profile_note(p, "9 (python3): Python 3.9 is not supported yet"), 0);
 	return p;
 }
+
+void made_native(struct cs_profile *profile)
+{
+	const struct cs_mapped mapped = {.start = 0x1000,
+					 .end = 0x3000,
+					 .offset = 0x200,
+					 .path = string(profile, "/usr/lib/libx.so"),
+					 .build_id = string(profile, "ab00cd")};
+	const struct cs_labels labels = {.process_id = 60, .thread_id = 60};
+	const uint64_t values[CS_VALUE_MAX_] = {1, 10000000, 10000000};
+	int64_t mapping = cs_profile_mapping(profile, &mapped);
+	struct cs_frame frame = {.name = string(profile, "known"),
+				 .file = string(profile, "libx.so"),
+				 .kind = CS_FRAME_NATIVE,
+				 .address = 0x1010,
+				 .mapping = (uint32_t)mapping + 1};
+	int64_t known = cs_profile_frame(profile, &frame), unnamed;
+
+	frame.name = string(profile, "libx.so+0x220");
+	frame.file = 0;
+	frame.address = 0x1020;
+	frame.unnamed = true;
+	unnamed = cs_profile_frame(profile, &frame);
+	assert_true(mapping >= 0 && known >= 0 && unnamed >= 0);
+	assert_int_equal(cs_profile_add(profile, (uint32_t[]){(uint32_t)known, (uint32_t)unnamed},
+					2, &labels, values),
+			 0);
+}

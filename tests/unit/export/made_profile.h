@@ -20,3 +20,6 @@ struct cs_profile *made_empty(bool wall);
  * native code and without any frame of its own; losses, notes.
  */
 struct cs_profile *made_profile(bool wall);
+
+/* A stack of two native frames of libx.so, which has a build id: "known", and "libx.so+0x220" that has no name. */
+void made_native(struct cs_profile *profile);

@@ -121,6 +121,37 @@ static void test_zeros(void **state)
 	assert_int_equal(tables->link_table[0]->span_id.len, 8);
 }
 
+/* A server looks up what has no name, by the mapping's build id; what has one needs no mapping to be shown. */
+static void test_mappings(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(true);
+	const Otlp__Location *known, *unnamed;
+	const Otlp__Mapping *mapping;
+	const Otlp__Sample *sample;
+	Otlp__Request *request;
+
+	made_native(profile);
+	request = write_and_read(profile, 0, 1);
+	sample = profile_of(request, 0)->samples[0];
+	unnamed = location(request, sample, 0);
+	known = location(request, sample, 1);
+	assert_int_equal(request->dictionary->n_mapping_table, 2);
+	mapping = request->dictionary->mapping_table[1];
+	assert_int_equal(known->mapping_index, 1);
+	assert_int_equal(unnamed->mapping_index, 1);
+	assert_int_equal(mapping->memory_start, 0x1000);
+	assert_int_equal(mapping->memory_limit, 0x3000);
+	assert_int_equal(mapping->file_offset, 0x200);
+	assert_string_equal(text(request, mapping->filename_strindex), "/usr/lib/libx.so");
+	assert_int_equal(mapping->n_attribute_indices, 1);
+	check_text(request, mapping->attribute_indices[0], "process.executable.build_id.gnu",
+		   "ab00cd");
+	assert_string_equal(function(request, known), "known");
+	assert_int_equal(unnamed->n_lines, 0);
+	assert_int_equal(unnamed->address, 0x1020);
+	request_freep(&request);
+}
+
 static void test_header(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true);
@@ -353,7 +384,7 @@ int main(void)
 		cmocka_unit_test(test_samples),   cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_processes), cmocka_unit_test(test_stable),
 		cmocka_unit_test(test_answers),   cmocka_unit_test(test_spans),
-		cmocka_unit_test(test_off_cpu),
+		cmocka_unit_test(test_off_cpu),   cmocka_unit_test(test_mappings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -342,6 +342,39 @@ static void test_locations(void **state)
 	assert_int_equal(function->start_line, 10);
 }
 
+static void test_mappings(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(false);
+	_cleanup_(read_back_free) struct read_back read = {0};
+	const Pprof__Location *known, *unnamed;
+	const Pprof__Profile *message;
+	const Pprof__Sample *sample;
+	const Pprof__Mapping *mapping;
+
+	made_native(profile);
+	write_and_read(profile, &read);
+	message = read.message;
+	sample = message->sample[message->n_sample - 1];
+	unnamed = message->location[sample->location_id[0] - 1];
+	known = message->location[sample->location_id[1] - 1];
+	assert_int_equal(message->n_mapping, 4);
+	mapping = message->mapping[3];
+	assert_int_equal(known->mapping_id, 4);
+	assert_int_equal(unnamed->mapping_id, 4);
+	assert_int_equal(mapping->id, 4);
+	assert_int_equal(mapping->memory_start, 0x1000);
+	assert_int_equal(mapping->memory_limit, 0x3000);
+	assert_int_equal(mapping->file_offset, 0x200);
+	check_str(message, mapping->filename, "/usr/lib/libx.so");
+	check_str(message, mapping->build_id, "ab00cd");
+	/* one of its addresses is left to be looked up */
+	assert_false(mapping->has_functions);
+	assert_true(message->mapping[0]->has_functions);
+	assert_int_equal(unnamed->address, 0x1020);
+	assert_string_equal(function_at(message, unnamed->id), "libx.so+0x220");
+	assert_string_equal(function_at(message, known->id), "known");
+}
+
 static void test_stable(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *one = made_profile(true);
@@ -410,7 +443,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_locations), cmocka_unit_test(test_stable),
 		cmocka_unit_test(test_appends),   cmocka_unit_test(test_datadog),
 		cmocka_unit_test(test_pyroscope), cmocka_unit_test(test_pyroscope_spans),
-		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_mappings),  cmocka_unit_test(test_parts),
 	};
 
 	if (argc > 1)

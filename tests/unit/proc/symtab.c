@@ -26,7 +26,7 @@ static struct cs_symtab *symtab_of(const void *function, uint64_t *ret_vaddr)
 
 	assert_int_not_equal(dladdr(function, &info), 0);
 	assert_int_equal(cs_elf_open(info.dli_fname, &elf), 0);
-	assert_int_equal(cs_symtab_load(elf, &symtab), 0);
+	assert_int_equal(cs_symtab_load(elf, NULL, &symtab), 0);
 	*ret_vaddr = (uint64_t)((const char *)function - (const char *)info.dli_fbase);
 	return symtab;
 }

@@ -65,6 +65,9 @@ static void test_frames(void **state)
 	frame.coro = other.coro = 0;
 	frame.site = other.site = 0;
 	frame.task = other.task = 0;
+	frame.mapping = other.mapping = 0;
+	frame.unnamed = other.unnamed = false;
+	frame.inlined_into = other.inlined_into = 0;
 	assert_int_equal(cs_profile_frame(profile, &frame), 0);
 	assert_int_equal(cs_profile_frame(profile, &other), 0);
 	other.line = 5;

@@ -238,6 +238,67 @@ static void test_native_symbols(void **state)
 	check_native(f, 0x1010, "[0x1010]");
 }
 
+/* A name is shown as a person wrote it, and one that is taken back is none. */
+static void test_native_names(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_event symbol = {.kind = CS_EV_SYMBOL,
+				  .pid = 1,
+				  .symbol = {.addr = 0x1010, .name = TEXT("_ZN4work3runEi")}};
+
+	assert_int_equal(cs_symbols_feed(f->symbols, &symbol), 0);
+	check_native(f, 0x1010, "work::run");
+	symbol.symbol.name = TEXT("");
+	assert_int_equal(cs_symbols_feed(f->symbols, &symbol), 0);
+	check_native(f, 0x1010, "[0x1010]");
+	assert_int_equal(cs_symbols_feed(f->symbols, &symbol), 0);
+}
+
+/* What a backend needs to find the name of an address by itself. */
+static void test_native_mapping(void **state)
+{
+	static const uint8_t id[] = {0xab, 0x00, 0xcd};
+	struct fixture *f = *state;
+	struct cs_event event = {.kind = CS_EV_MAPPING,
+				 .pid = 1,
+				 .mapping = {.start = 0x1000,
+					     .end = 0x3000,
+					     .offset = 0x200,
+					     .path = TEXT("/usr/lib/libc.so.6"),
+					     .build_id = id,
+					     .build_id_len = sizeof(id)}};
+	struct cs_event symbol = {
+		.kind = CS_EV_SYMBOL, .pid = 1, .symbol = {.addr = 0x1010, .name = TEXT("qsort")}};
+	const struct cs_frame *named, *unnamed, *other;
+	const struct cs_mapped *mapped;
+
+	assert_int_equal(cs_symbols_feed(f->symbols, &event), 0);
+	assert_int_equal(cs_symbols_feed(f->symbols, &symbol), 0);
+	event.pid = 2; /* the same file at the same place: one mapping */
+	assert_int_equal(cs_symbols_feed(f->symbols, &event), 0);
+	named = frame_at(f, cs_symbols_native(f->symbols, 1, 0x1010));
+	unnamed = frame_at(f, cs_symbols_native(f->symbols, 1, 0x1020));
+	other = frame_at(f, cs_symbols_native(f->symbols, 2, 0x1020));
+	assert_false(named->unnamed);
+	assert_true(unnamed->unnamed);
+	assert_ptr_equal(unnamed, other);
+	assert_int_equal(named->mapping, unnamed->mapping);
+	assert_int_equal(cs_profile_nmappings(f->profile), 1);
+	mapped = cs_profile_get_mapping(f->profile, named->mapping - 1);
+	assert_int_equal(mapped->start, 0x1000);
+	assert_int_equal(mapped->end, 0x3000);
+	assert_int_equal(mapped->offset, 0x200);
+	assert_string_equal(cs_profile_str(f->profile, mapped->path), "/usr/lib/libc.so.6");
+	assert_string_equal(cs_profile_str(f->profile, mapped->build_id), "ab00cd");
+	named = frame_at(f, cs_symbols_native(f->symbols, 1, 0x5000));
+	assert_int_equal(named->mapping, 0);
+	/* the same once more, by who knows less; and another file there */
+	feed_mapping(f, 1, 0x1000, 0x2000, 0x200, TEXT("/usr/lib/libc.so.6"));
+	assert_ptr_equal(frame_at(f, cs_symbols_native(f->symbols, 1, 0x1020)), unnamed);
+	feed_mapping(f, 1, 0x1000, 0x2000, 0x200, TEXT("/usr/lib/libd.so.6"));
+	check_native(f, 0x1020, "libd.so.6+0x220");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +310,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kernel, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_native, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_native_symbols, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_native_names, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_native_mapping, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

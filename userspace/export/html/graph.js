@@ -5,7 +5,7 @@
 /* ---- drawing ---- */
 
 const canvas = $("graph"), ctx = canvas.getContext("2d"), font = getComputedStyle(document.body).fontFamily;
-const PAINTS = ["paper", "text", "neutral", "neutral-text", "native", "kernel", "mark", "task", "task-text",
+const PAINTS = ["paper", "text", "neutral", "neutral-text", "native", "inlined", "kernel", "mark", "task", "task-text",
 	"tiny", "select", "match", "probable"];
 let colours = {}, hatches = []; // of the theme; hatches by mark
 let view = { from: 0, to: 1 }, rows = 1; // what of the tree is in sight, in its nanoseconds, and its depth

@@ -7,8 +7,8 @@ const profile = JSON.parse($("profile").textContent);
 const { meta, strings, frames } = profile;
 const ROW = 20, PAD = 8, MIN_PX = 0.5, TABLE_STEP = 500, MAX_INVERTED = 2e6;
 // By enum cs_frame_kind.
-const KINDS = ["process", "thread", "task", "python", "native", "kernel", "mark"];
-const KIND_TEXT = ["Process", "Thread", "asyncio task", "Python", "Native", "Kernel", "Mark"];
+const KINDS = ["process", "thread", "task", "python", "native", "kernel", "mark", "inlined"];
+const KIND_TEXT = ["Process", "Thread", "asyncio task", "Python", "Native", "Kernel", "Mark", "Inlined into native"];
 const TASK = 2, PYTHON = 3;
 // Members of a frame, in the order of export/html_trees.h; those from MARK on are a task's.
 const NAME = 0, FILE = 1, LINE = 2, KIND = 3, MARK = 4, CORO = 5, SITE = 6, ID = 7;
