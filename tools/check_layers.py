@@ -22,12 +22,13 @@ ALLOWED = {
     "decode": ("core",),
     "profile": ("core",),
     "symbolize": ("core", "decode", "profile"),
+    "debuginfo": ("core", "proc", "symbolize"),
     "stitch": ("core", "decode", "profile", "symbolize"),
     "link": ("core", "decode", "stitch"),
     "export": ("core", "profile"),
     "deliver": ("core", "profile", "export"),
     "serve": ("core",),
-    "cli": ("core", "proc", "unwind", "python", "whose", "collect", "decode", "profile", "symbolize", "stitch", "link", "export", "deliver"),
+    "cli": ("core", "proc", "unwind", "python", "whose", "collect", "decode", "profile", "symbolize", "debuginfo", "stitch", "link", "export", "deliver"),
     "agent": ("core", "collect", "decode", "profile", "export", "deliver", "serve", "cli"),
 }
 # The wire format: written by the kernel side and the live side, read by decode/ alone.

@@ -6,8 +6,9 @@
 
 readonly SUPPORTED="Debian 12, Debian 13 and Ubuntu 24.04 on x86-64, with a kernel of 5.10 or later"
 readonly BUILD_PACKAGES=(
-	gcc libc6-dev make cmake ninja-build pkg-config clang llvm libbpf-dev libelf-dev libdw-dev libiberty-dev
-	liblzma-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libyaml-dev
+	gcc libc6-dev make cmake ninja-build pkg-config clang llvm libbpf-dev libelf-dev libdw-dev libdebuginfod-dev
+	libiberty-dev liblzma-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libcurl4-openssl-dev libjansson-dev
+	libmicrohttpd-dev libyaml-dev
 	libsystemd-dev uthash-dev python3
 )
 

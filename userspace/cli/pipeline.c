@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "cli/known_samples.h"
+#include "cli/lookups.h"
 #include "cli/loop_text.h"
 #include "cli/part_frames.h"
 #include "cli/process_names.h"
@@ -27,6 +28,7 @@ struct cs_pipeline {
 	const struct cs_view *view; /* borrowed */
 	struct cs_decoder *decoder;
 	struct cs_symbols *symbols;
+	struct cs_lookups lookups;
 	struct cs_stitch *stitch;
 	struct cs_spans *spans;
 	struct cs_loop_health *health;
@@ -132,13 +134,26 @@ static int see_sample(struct cs_pipeline *p, const struct cs_stitched *sample)
 	return cs_profile_see(p->profile, sample->tree, cs_profile_last(p->profile), &seen);
 }
 
+/* One more frame on the scratch stack, below it what it was put into by the compiler. Returns how many there are, or -ENOMEM. */
+static int64_t push_frame(struct cs_pipeline *p, uint32_t n, uint32_t frame)
+{
+	uint32_t depth = cs_profile_inlined(p->profile, frame) + 1;
+
+	if (reserve_frames(p, (size_t)n + depth))
+		return -ENOMEM;
+	for (uint32_t i = depth; i-- > 0;) {
+		p->frames[n + i] = frame;
+		frame = cs_profile_get_frame(p->profile, frame)->inlined_into;
+	}
+	return n + depth;
+}
+
 /* A stack that is not known yet, by its names. */
 static int add_new_sample(struct cs_pipeline *p, const struct cs_stitched *sample,
 			  const uint64_t values[CS_VALUE_MAX_])
 {
 	struct cs_labels labels;
-	int64_t frame;
-	uint32_t n = 0;
+	int64_t frame, n = 0;
 
 	if (reserve_frames(p, (size_t)sample->n + 2) || fill_labels(p, sample, &labels))
 		return -ENOMEM;
@@ -155,11 +170,12 @@ static int add_new_sample(struct cs_pipeline *p, const struct cs_stitched *sampl
 				      i + 1 < sample->n ? &sample->parts[i + 1] : NULL);
 		if (frame == -ENOENT)
 			continue;
-		if (frame < 0)
+		if (frame >= 0)
+			n = push_frame(p, (uint32_t)n, (uint32_t)frame);
+		if (frame < 0 || n < 0)
 			return -ENOMEM;
-		p->frames[n++] = (uint32_t)frame;
 	}
-	if (cs_profile_add_in(p->profile, sample->tree, p->frames, n, &labels, values))
+	if (cs_profile_add_in(p->profile, sample->tree, p->frames, (uint32_t)n, &labels, values))
 		return -ENOMEM;
 	cs_known_samples_add(p->known, cs_profile_last(p->profile));
 	return 0;
@@ -308,6 +324,7 @@ void cs_pipeline_free(struct cs_pipeline *p)
 	cs_stitch_free(p->stitch);
 	cs_spans_free(p->spans);
 	cs_symbols_free(p->symbols);
+	cs_lookups_end(&p->lookups);
 	cs_decoder_free(p->decoder);
 	cs_profile_free(p->profile);
 	cs_buf_free(&p->text);
@@ -361,6 +378,8 @@ static int begin_stages(struct cs_pipeline *p)
 	if (!err)
 		err = cs_symbols_new(p->profile, view->first_lines, &p->symbols);
 	if (!err)
+		err = cs_lookups_begin(&p->lookups, view, p->symbols);
+	if (!err)
 		err = cs_stitch_new(add_sample, p, &p->stitch);
 	if (!err)
 		cs_stitch_show(p->stitch,
@@ -403,6 +422,8 @@ static int finish_profile(struct cs_pipeline *p)
 		err = note_view(p);
 	if (!err)
 		err = note_natives(p);
+	if (!err)
+		err = cs_lookups_note(&p->lookups, p->profile);
 	if (err)
 		return err;
 	cs_loop_health_finish(p->health, p->last_ns);

@@ -231,6 +231,7 @@ static int export_spool(struct cs_spool *spool, const struct cs_view *view,
 	struct cs_view shown = *view;
 	int err;
 
+	shown.look_up = true;
 	shown.all_trees = output->exporter && output->exporter->all_trees;
 	/* A raw capture is all there is to write; its samples are counted for the summary. */
 	shown.outline = !output->exporter && !view->slow_ns && !view->filter.task;

@@ -108,6 +108,7 @@ static int report(const struct options *options)
 
 	if (err)
 		return err;
+	view.look_up = true;
 	view.all_trees = output.exporter && output.exporter->all_trees;
 	view.tell_tasks = options->by;
 	fd = open(options->capture, O_RDONLY | O_CLOEXEC);

@@ -15,7 +15,8 @@ enum {
 	KEY_TASK,
 	KEY_SPAN,
 	KEY_TRACE,
-	KEY_UNFOLD
+	KEY_UNFOLD,
+	KEY_INLINES,
 };
 
 static const struct argp_option options[] = {
@@ -37,6 +38,8 @@ static const struct argp_option options[] = {
 	 3},
 	{"unfold", KEY_UNFOLD, NULL, 0,
 	 "native frames of the Python interpreter itself too (of a capture with --native on)", 3},
+	{"inlines", KEY_INLINES, NULL, 0,
+	 "lines and inlined functions of native code, where there is debug information", 3},
 	{"slow-callback", KEY_SLOW_CALLBACK, "TIME", 0,
 	 "list callbacks and task steps that held an event loop for so long (as 100ms)", 3},
 	{0},
@@ -103,6 +106,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (strcmp(arg, "first") && strcmp(arg, "current"))
 			cs_usage_error("no lines '%s': current or first", arg);
 		view->first_lines = !strcmp(arg, "first");
+		return 0;
+	case KEY_INLINES:
+		view->inlines = true;
 		return 0;
 	case KEY_UNFOLD:
 		view->unfold = true;

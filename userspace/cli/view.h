@@ -19,6 +19,8 @@ struct cs_view {
 	bool all_trees; /* and tell tasks of one name apart, and when samples were seen: the exporter's wish */
 	bool tell_tasks;  /* only tell tasks of one name apart */
 	bool unfold;      /* native frames of the interpreter itself too */
+	bool inlines;     /* lines and inlined functions of native code */
+	bool look_up;     /* ask debug files and debuginfod for names: it may take a while */
 	bool outline;     /* of stacks only process and thread: enough to count samples */
 	uint64_t slow_ns; /* list what held an event loop for so long; 0: do not */
 };

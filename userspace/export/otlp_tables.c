@@ -242,7 +242,9 @@ int32_t cs_otlp_link(struct cs_otlp_tables *tables, const char *trace_id, uint64
 /* Functions are told apart by name, file and first line: what is left of a frame without its line. */
 static int32_t get_function(struct cs_otlp_tables *tables, const struct cs_frame *frame)
 {
-	struct cs_frame key = {.kind = frame->kind, .first_line = frame->first_line};
+	bool inlined = frame->kind == CS_FRAME_INLINED;
+	struct cs_frame key = {.kind = inlined ? CS_FRAME_NATIVE : frame->kind,
+			       .first_line = frame->first_line};
 	Otlp__Function *function;
 	int32_t index;
 
@@ -309,28 +311,36 @@ static int32_t get_mapping(struct cs_otlp_tables *tables, const struct cs_frame 
 	return *index = last(&tables->mappings);
 }
 
-static void fill_location(struct cs_otlp_tables *tables, Otlp__Location *location,
-			  const struct cs_frame *frame)
+/* One line for the function, and one for each that it was inlined into: the innermost first. */
+static void add_lines(struct cs_otlp_tables *tables, Otlp__Location *location, uint32_t index)
 {
+	size_t n = (size_t)cs_profile_inlined(tables->profile, index) + 1;
+
+	location->lines = cs_memory_messages(tables->memory, n, sizeof(**location->lines));
+	for (; location->lines && location->n_lines < n; location->n_lines++) {
+		const struct cs_frame *frame = cs_profile_get_frame(tables->profile, index);
+		Otlp__Line *line = location->lines[location->n_lines];
+
+		otlp__line__init(line);
+		line->function_index = get_function(tables, frame);
+		line->line = frame->line;
+		index = frame->inlined_into;
+	}
+}
+
+static void fill_location(struct cs_otlp_tables *tables, Otlp__Location *location, uint32_t index)
+{
+	const struct cs_frame *frame = cs_profile_get_frame(tables->profile, index);
 	const char *type = frame_type(frame->kind);
-	Otlp__Line *line;
 
 	otlp__location__init(location);
 	location->address = frame->address;
 	location->mapping_index = get_mapping(tables, frame);
-	location->lines = cs_memory_messages(tables->memory, 1, sizeof(**location->lines));
-	location->attribute_indices = cs_memory_get(tables->memory, 1, sizeof(int32_t));
-	if (!location->lines || !location->attribute_indices)
-		return;
 	/* what has no name is the server's to look up, by the mapping */
-	if (!frame->unnamed || !location->mapping_index) {
-		line = *location->lines;
-		location->n_lines = 1;
-		otlp__line__init(line);
-		line->function_index = get_function(tables, frame);
-		line->line = frame->line;
-	}
-	if (type)
+	if (!frame->unnamed || !location->mapping_index)
+		add_lines(tables, location, index);
+	location->attribute_indices = cs_memory_get(tables->memory, 1, sizeof(int32_t));
+	if (type && location->attribute_indices)
 		location->attribute_indices[location->n_attribute_indices++] =
 			cs_otlp_text(tables, "profile.frame.type", type);
 }
@@ -345,7 +355,7 @@ static int32_t get_location(struct cs_otlp_tables *tables, uint32_t frame)
 	if (!location)
 		return 0;
 	tables->locations[frame] = last(&tables->location_list);
-	fill_location(tables, location, cs_profile_get_frame(tables->profile, frame));
+	fill_location(tables, location, frame);
 	return tables->locations[frame];
 }
 
@@ -398,6 +408,8 @@ int32_t cs_otlp_stack(struct cs_otlp_tables *tables, struct cs_stack stack)
 		frame = cs_profile_get_frame(tables->profile, stack.frames[i]);
 		if (i + 1 == stack.n || !told_elsewhere(frame))
 			tables->scratch[n++] = (uint32_t)get_location(tables, stack.frames[i]);
+		/* they are lines of this location */
+		i -= cs_profile_inlined(tables->profile, stack.frames[i]);
 	}
 	if (cs_profile_add(tables->interned, tables->scratch, n, &nobody, nothing)) {
 		tables->memory->failed = true;

@@ -230,7 +230,9 @@ static uint64_t get_mapping(struct builder *b, const struct cs_frame *frame)
  */
 static uint64_t get_function(struct builder *b, const struct cs_frame *frame)
 {
-	struct cs_frame key = {.kind = frame->kind, .first_line = frame->first_line};
+	bool inlined = frame->kind == CS_FRAME_INLINED;
+	struct cs_frame key = {.kind = inlined ? CS_FRAME_NATIVE : frame->kind,
+			       .first_line = frame->first_line};
 	Pprof__Function *function;
 	int64_t index;
 
@@ -252,20 +254,39 @@ static uint64_t get_function(struct builder *b, const struct cs_frame *frame)
 	return (uint64_t)index + 1;
 }
 
+/* One line for the function, and one for each that it was inlined into: the innermost first. Returns the outermost frame. */
+static const struct cs_frame *add_lines(struct builder *b, Pprof__Location *location,
+					uint32_t frame_index)
+{
+	uint32_t n = cs_profile_inlined(b->profile, frame_index) + 1;
+	const struct cs_frame *frame = NULL;
+
+	if (n > 1) /* the one that each location has is not enough */
+		location->line = cs_memory_messages(&b->memory, n, sizeof(**location->line));
+	if (!location->line)
+		n = 0;
+	for (location->n_line = 0; location->n_line < n; location->n_line++) {
+		frame = cs_profile_get_frame(b->profile, frame_index);
+		pprof__line__init(location->line[location->n_line]);
+		location->line[location->n_line]->function_id = get_function(b, frame);
+		location->line[location->n_line]->line = frame->line;
+		frame_index = frame->inlined_into;
+	}
+	return frame;
+}
+
 static uint64_t get_location(struct builder *b, uint32_t frame_index)
 {
-	const struct cs_frame *frame = cs_profile_get_frame(b->profile, frame_index);
+	const struct cs_frame *frame;
 	Pprof__Location *location;
-	Pprof__Line *line;
 
 	if (b->location_ids[frame_index])
 		return b->location_ids[frame_index];
 	location = b->message.location[b->message.n_location++];
-	line = *location->line;
-	pprof__line__init(line);
-	line->function_id = get_function(b, frame);
-	line->line = frame->line;
 	location->id = b->location_ids[frame_index] = b->message.n_location;
+	frame = add_lines(b, location, frame_index);
+	if (!frame)
+		return location->id;
 	location->address = frame->address;
 	location->mapping_id = frame->kind == CS_FRAME_KERNEL   ? MAPPING_KERNEL
 			       : frame->kind == CS_FRAME_NATIVE ? get_mapping(b, frame)
@@ -372,6 +393,8 @@ static void add_stack(struct builder *b, Pprof__Sample *sample, struct cs_stack 
 		    told_by_labels(cs_profile_get_frame(b->profile, stack.frames[i])))
 			continue;
 		sample->location_id[sample->n_location_id++] = get_location(b, stack.frames[i]);
+		/* they are lines of this location */
+		i -= cs_profile_inlined(b->profile, stack.frames[i]);
 	}
 }
 

@@ -73,6 +73,11 @@ int cs_elf_open_fd(int taken, struct cs_elf **ret)
 	return 0;
 }
 
+int cs_elf_fd(const struct cs_elf *elf)
+{
+	return elf->fd;
+}
+
 static Elf_Data *section_data(Elf_Scn *scn, const GElf_Shdr *shdr)
 {
 	return shdr->sh_size <= MAX_SECTION ? elf_getdata(scn, NULL) : NULL;

@@ -17,6 +17,8 @@ struct cs_elf;
 int cs_elf_open(const char *path, struct cs_elf **ret);
 /* The same for an open file, which is taken over, also if that fails. Returns 0, -ENOEXEC or -ENOMEM. */
 int cs_elf_open_fd(int fd, struct cs_elf **ret);
+/* Its descriptor, borrowed. */
+int cs_elf_fd(const struct cs_elf *elf);
 void cs_elf_close(struct cs_elf *elf); /* NULL is fine */
 static inline void cs_elf_closep(struct cs_elf **elf)
 {

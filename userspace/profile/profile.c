@@ -485,6 +485,17 @@ const struct cs_frame *cs_profile_get_frame(const struct cs_profile *profile, ui
 	return &((const struct frame_entry *)profile->frames.at[index])->frame;
 }
 
+uint32_t cs_profile_inlined(const struct cs_profile *profile, uint32_t index)
+{
+	const struct cs_frame *frame = cs_profile_get_frame(profile, index);
+	uint32_t n = 0;
+
+	/* it can only refer to what was there before it: this ends */
+	for (; frame->kind == CS_FRAME_INLINED; n++)
+		frame = cs_profile_get_frame(profile, frame->inlined_into);
+	return n;
+}
+
 size_t cs_profile_nmappings(const struct cs_profile *profile)
 {
 	return profile->mappings.n;

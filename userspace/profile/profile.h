@@ -209,6 +209,8 @@ size_t cs_profile_nstrings(const struct cs_profile *profile);
 size_t cs_profile_str_len(const struct cs_profile *profile, uint32_t index);
 size_t cs_profile_nframes(const struct cs_profile *profile);
 const struct cs_frame *cs_profile_get_frame(const struct cs_profile *profile, uint32_t index);
+/* How many frames below this one it was inlined into, one into the other: they are always there. */
+uint32_t cs_profile_inlined(const struct cs_profile *profile, uint32_t index);
 size_t cs_profile_nmappings(const struct cs_profile *profile);
 const struct cs_mapped *cs_profile_get_mapping(const struct cs_profile *profile, uint32_t index);
 size_t cs_profile_nsamples(const struct cs_profile *profile);

@@ -60,13 +60,16 @@ static struct cs_text base_name(struct cs_text path)
 	return (struct cs_text){slash + 1, (size_t)(path.str + path.len - slash - 1)};
 }
 
-static int set_build_id(struct cs_own_text *text, const struct cs_event_mapping *event)
+static int set_build_id(struct cs_place *place, const struct cs_event_mapping *event)
 {
 	char hex[2 * CS_MAX_BUILD_ID + 1] = "";
 
 	for (uint32_t i = 0; i < event->build_id_len; i++)
 		sprintf(hex + 2 * (size_t)i, "%02x", event->build_id[i]);
-	return cs_own_text_set(text, (struct cs_text){hex, 2 * (size_t)event->build_id_len});
+	if (event->build_id_len)
+		memcpy(place->build_id_bytes, event->build_id, event->build_id_len);
+	return cs_own_text_set(&place->build_id,
+			       (struct cs_text){hex, 2 * (size_t)event->build_id_len});
 }
 
 /* Without a build id, of a place that is known with one: captures tell of the same code in two ways. */
@@ -82,13 +85,16 @@ static bool is_known(const struct cs_places *places, const struct cs_event_mappi
 
 int cs_places_add(struct cs_places *places, const struct cs_event_mapping *event)
 {
-	struct cs_place place = {.start = event->start, .end = event->end, .offset = event->offset};
+	struct cs_place place = {.start = event->start,
+				 .end = event->end,
+				 .offset = event->offset,
+				 .vaddr = event->vaddr};
 
 	if (places->n == MAX_PLACES || is_known(places, event))
 		return 0;
 	if (cs_own_text_set(&place.path, event->path) ||
-	    cs_own_text_set(&place.file, base_name(event->path)) ||
-	    set_build_id(&place.build_id, event) || reserve(places)) {
+	    cs_own_text_set(&place.file, base_name(event->path)) || set_build_id(&place, event) ||
+	    reserve(places)) {
 		place_free(&place);
 		return -ENOMEM;
 	}

@@ -13,7 +13,9 @@ struct cs_place {
 	uint64_t start, end, offset;
 	struct cs_own_text path, file; /* file: the path's last component */
 	struct cs_own_text build_id;   /* in hexadecimal; empty: not known */
-	uint32_t mapping;              /* of the profile: index + 1; 0: it was not asked for yet */
+	uint8_t build_id_bytes[CS_MAX_BUILD_ID];
+	uint64_t vaddr;   /* with a build id: of start, in the file's own address space */
+	uint32_t mapping; /* of the profile: index + 1; 0: it was not asked for yet */
 };
 
 struct cs_places {

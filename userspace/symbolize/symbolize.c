@@ -63,7 +63,8 @@ struct cs_symbols {
 	struct symbol *kernel;
 	struct cs_owner_names *owners;
 	bool first_lines;
-	struct cs_buf text; /* scratch for one name */
+	const struct cs_lookup *lookup; /* NULL: nobody to ask */
+	struct cs_buf text;             /* scratch for one name */
 };
 
 static void forget_places(struct code *code)
@@ -157,7 +158,7 @@ static struct process *get_process(struct cs_symbols *symbols, uint32_t pid)
 	process = calloc(1, sizeof(*process));
 	if (!process)
 		return NULL;
-	process->pid = pid;
+	process->pid = process->native.pid = pid;
 	HASH_ADD(hh, symbols->processes, pid, sizeof(pid), process);
 	if (!process->hh.tbl) {
 		free(process);
@@ -220,7 +221,7 @@ static int feed_mapping(struct cs_symbols *symbols, uint32_t pid,
 {
 	struct process *process = get_process(symbols, pid);
 
-	return process ? cs_places_add(&process->native.places, event) : -ENOMEM;
+	return process ? cs_native_feed_mapping(&process->native, event) : -ENOMEM;
 }
 
 static int feed_symbol(struct cs_symbols *symbols, uint32_t pid,
@@ -393,11 +394,18 @@ int64_t cs_symbols_kernel(struct cs_symbols *symbols, uint64_t addr)
 	return cs_profile_frame(symbols->profile, &frame);
 }
 
+void cs_symbols_look_up(struct cs_symbols *symbols, const struct cs_lookup *lookup)
+{
+	symbols->lookup = lookup;
+}
+
 int64_t cs_symbols_native(struct cs_symbols *symbols, uint32_t pid, uint64_t addr)
 {
 	struct process *process = find_process(symbols, pid);
-	struct cs_native nothing = {0};
+	struct cs_native nothing = {.pid = pid};
+	int64_t index = cs_native_frame(process ? &process->native : &nothing, symbols->profile,
+					symbols->lookup, addr, &symbols->text);
 
-	return cs_native_frame(process ? &process->native : &nothing, symbols->profile, addr,
-			       &symbols->text);
+	cs_native_free(&nothing);
+	return index;
 }

@@ -9,6 +9,7 @@
 
 #include "decode/decode.h"
 #include "profile/profile.h"
+#include "symbolize/lookup.h"
 
 struct cs_symbols;
 
@@ -45,8 +46,12 @@ unsigned int cs_symbols_code_flags(const struct cs_symbols *symbols, uint32_t pi
 /* Kernel function, "[kernel+0x...]" where its name is not known. Frame index or -ENOMEM. */
 int64_t cs_symbols_kernel(struct cs_symbols *symbols, uint64_t addr);
 
+/* Ask this for names of native code that the capture has not, and for what was inlined; borrowed. Without it nobody is asked. */
+void cs_symbols_look_up(struct cs_symbols *symbols, const struct cs_lookup *lookup);
+
 /*
- * The function that a CS_EV_SYMBOL named, demangled, with its file's name; else `file+0xoffset` from the process's mappings, "[0x...]" where none is known. Frame index or
- * -ENOMEM.
+ * The function that a CS_EV_SYMBOL named, demangled, with its file's name; else what is found elsewhere, `file+0xoffset` from the
+ * process's mappings, "[0x...]" where none is known. Where functions were inlined it is the innermost one's frame, which refers to
+ * the next (inlined_into): show all. Frame index or -ENOMEM.
  */
 int64_t cs_symbols_native(struct cs_symbols *symbols, uint32_t pid, uint64_t addr);

@@ -118,3 +118,25 @@ void made_native(struct cs_profile *profile)
 					2, &labels, values),
 			 0);
 }
+
+void made_inlined(struct cs_profile *profile)
+{
+	const struct cs_labels labels = {.process_id = 60, .thread_id = 60};
+	const uint64_t values[CS_VALUE_MAX_] = {1, 10000000, 10000000};
+	static const char *const names[] = {"outer", "middle", "inner"};
+	uint32_t stack[3];
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct cs_frame frame = {.name = string(profile, names[i]),
+					 .file = string(profile, "/src/work.cc"),
+					 .line = 30 - 10 * i,
+					 .kind = i ? CS_FRAME_INLINED : CS_FRAME_NATIVE,
+					 .address = 0x1010,
+					 .inlined_into = i ? stack[i - 1] : 0};
+		int64_t index = cs_profile_frame(profile, &frame);
+
+		assert_true(index >= 0);
+		stack[i] = (uint32_t)index;
+	}
+	assert_int_equal(cs_profile_add(profile, stack, ARRAY_SIZE(stack), &labels, values), 0);
+}

@@ -23,3 +23,6 @@ struct cs_profile *made_profile(bool wall);
 
 /* A stack of two native frames of libx.so, which has a build id: "known", and "libx.so+0x220" that has no name. */
 void made_native(struct cs_profile *profile);
+
+/* A stack, root first: "outer" at line 30, into which "middle" was inlined (line 20), and into that "inner" (line 10). */
+void made_inlined(struct cs_profile *profile);

@@ -152,6 +152,32 @@ static void test_mappings(void **state)
 	request_freep(&request);
 }
 
+static void test_inlined(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(true);
+	static const char *const names[] = {"inner", "middle", "outer"};
+	const Otlp__Location *found;
+	const Otlp__Sample *sample;
+	Otlp__Request *request;
+
+	made_inlined(profile);
+	request = write_and_read(profile, 0, 1);
+	sample = profile_of(request, 0)->samples[0];
+	found = location(request, sample, 0);
+	assert_int_equal(request->dictionary->stack_table[sample->stack_index]->n_location_indices,
+			 1);
+	assert_int_equal(found->n_lines, 3);
+	for (size_t i = 0; i < 3; i++) {
+		int32_t index = found->lines[i]->function_index;
+
+		assert_int_equal(found->lines[i]->line, 10 + 10 * i);
+		assert_string_equal(
+			text(request, request->dictionary->function_table[index]->name_strindex),
+			names[i]);
+	}
+	request_freep(&request);
+}
+
 static void test_header(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true);
@@ -385,6 +411,7 @@ int main(void)
 		cmocka_unit_test(test_processes), cmocka_unit_test(test_stable),
 		cmocka_unit_test(test_answers),   cmocka_unit_test(test_spans),
 		cmocka_unit_test(test_off_cpu),   cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_inlined),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -375,6 +375,30 @@ static void test_mappings(void **state)
 	assert_string_equal(function_at(message, known->id), "known");
 }
 
+/* One location, as the format has it: the innermost function first. */
+static void test_inlined(void **state)
+{
+	static const char *const names[] = {"inner", "middle", "outer"};
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	_cleanup_(read_back_free) struct read_back read = {0};
+	const Pprof__Location *location;
+	const Pprof__Profile *message;
+
+	made_inlined(profile);
+	write_and_read(profile, &read);
+	message = read.message;
+	assert_int_equal(message->n_location, 1);
+	assert_int_equal(message->sample[0]->n_location_id, 1);
+	location = message->location[0];
+	assert_int_equal(location->address, 0x1010);
+	assert_int_equal(location->n_line, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(location->line[i]->line, 10 + 10 * i);
+		check_str(message, message->function[location->line[i]->function_id - 1]->name,
+			  names[i]);
+	}
+}
+
 static void test_stable(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *one = made_profile(true);
@@ -444,6 +468,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_appends),   cmocka_unit_test(test_datadog),
 		cmocka_unit_test(test_pyroscope), cmocka_unit_test(test_pyroscope_spans),
 		cmocka_unit_test(test_mappings),  cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_inlined),
 	};
 
 	if (argc > 1)

@@ -299,6 +299,112 @@ static void test_native_mapping(void **state)
 	check_native(f, 0x1020, "libd.so.6+0x220");
 }
 
+struct asked {
+	unsigned int times;
+	bool named;
+	uint64_t vaddr;
+	char path[64];
+	size_t n; /* what is answered */
+};
+
+static size_t answer(void *ctx, const struct cs_code_address *address,
+		     struct cs_code_function ret[CS_MAX_INLINED])
+{
+	struct asked *asked = ctx;
+
+	asked->times++;
+	asked->named = address->named;
+	asked->vaddr = address->vaddr;
+	strncpy(asked->path, address->path, sizeof(asked->path) - 1);
+	assert_memory_equal(address->build_id, "\x01\x02", address->build_id_len);
+	ret[0] = (struct cs_code_function){"_ZN4work5mixedEm", "/src/work.cc", 12};
+	ret[1] = (struct cs_code_function){NULL, NULL, 0};
+	ret[2] = (struct cs_code_function){"outer", "/src/work.cc", 30};
+	return asked->n;
+}
+
+static void feed_code_mapping(struct fixture *f)
+{
+	static const uint8_t id[] = {1, 2};
+	struct cs_event event = {.kind = CS_EV_MAPPING,
+				 .pid = 1,
+				 .mapping = {.start = 0x1000,
+					     .end = 0x3000,
+					     .offset = 0x200,
+					     .vaddr = 0x400200,
+					     .path = TEXT("/bin/work"),
+					     .build_id = id,
+					     .build_id_len = sizeof(id)}};
+
+	assert_int_equal(cs_symbols_feed(f->symbols, &event), 0);
+}
+
+/* The innermost function's frame refers to the others, and each address is asked for once. */
+static void test_inlined(void **state)
+{
+	struct fixture *f = *state;
+	struct asked asked = {.n = 3};
+	const struct cs_lookup lookup = {answer, &asked};
+	const struct cs_frame *frame;
+
+	feed_code_mapping(f);
+	cs_symbols_look_up(f->symbols, &lookup);
+	frame = frame_at(f, cs_symbols_native(f->symbols, 1, 0x1010));
+	check_name(f, frame, CS_FRAME_INLINED, "work::mixed");
+	assert_string_equal(cs_profile_str(f->profile, frame->file), "/src/work.cc");
+	assert_int_equal(frame->line, 12);
+	frame = frame_at(f, frame->inlined_into);
+	check_name(f, frame, CS_FRAME_INLINED, "[inlined]");
+	frame = frame_at(f, frame->inlined_into);
+	check_name(f, frame, CS_FRAME_NATIVE, "outer");
+	assert_int_equal(frame->line, 30);
+	assert_false(frame->unnamed);
+	assert_int_equal(
+		cs_profile_inlined(f->profile, (uint32_t)cs_symbols_native(f->symbols, 1, 0x1010)),
+		2);
+	assert_int_equal(asked.times, 1);
+	assert_int_equal(asked.vaddr, 0x400210);
+	assert_string_equal(asked.path, "/bin/work");
+	assert_false(asked.named);
+}
+
+/* The capture's own name of a function is the true one: it was found while the process lived. */
+static void test_looked_up_but_named(void **state)
+{
+	struct fixture *f = *state;
+	struct asked asked = {.n = 3};
+	const struct cs_lookup lookup = {answer, &asked};
+	struct cs_event symbol = {
+		.kind = CS_EV_SYMBOL, .pid = 1, .symbol = {.addr = 0x1010, .name = TEXT("alias")}};
+	const struct cs_frame *frame;
+
+	feed_code_mapping(f);
+	assert_int_equal(cs_symbols_feed(f->symbols, &symbol), 0);
+	cs_symbols_look_up(f->symbols, &lookup);
+	frame = frame_at(f, cs_symbols_native(f->symbols, 1, 0x1010));
+	frame = frame_at(f, frame_at(f, frame->inlined_into)->inlined_into);
+	check_name(f, frame, CS_FRAME_NATIVE, "alias");
+	assert_int_equal(frame->line, 30);
+	assert_true(asked.named);
+}
+
+static void test_nothing_found(void **state)
+{
+	struct fixture *f = *state;
+	struct asked asked = {.n = 0};
+	const struct cs_lookup lookup = {answer, &asked};
+
+	cs_symbols_look_up(f->symbols, &lookup);
+	check_native(f, 0x1010, "[0x1010]");
+	feed_mapping(f, 1, 0x1000, 0x3000, 0x200, TEXT("/bin/work"));
+	check_native(f, 0x1010, "work+0x210");
+	assert_int_equal(asked.times, 0); /* without a build id there is nothing to ask for */
+	feed_code_mapping(f);
+	check_native(f, 0x1010, "work+0x210");
+	check_native(f, 0x1010, "work+0x210");
+	assert_int_equal(asked.times, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +418,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_native_symbols, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_native_names, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_native_mapping, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_inlined, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_looked_up_but_named, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_nothing_found, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
