@@ -19,6 +19,10 @@ struct cs_symbols;
  */
 int cs_symbols_new(struct cs_profile *profile, bool first_lines, struct cs_symbols **ret);
 void cs_symbols_free(struct cs_symbols *symbols);
+static inline void cs_symbols_freep(struct cs_symbols **symbols)
+{
+	cs_symbols_free(*symbols);
+}
 
 /*
  * From now on frames are this profile's (borrowed as above); indices of the last one mean nothing any more. What was
