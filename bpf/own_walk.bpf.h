@@ -19,8 +19,14 @@
 #define CS_TRACERS(w)                 known_tracers((w)->tgid)
 #define CS_MEET_CODE(w, task)         own_meet_code(0)
 #define CS_FIND_KEY(w)                own_find_key(0)
+#define CS_CHECK_CODE(w, task, code)  own_check_code(0, code)
+#define CS_MATCH_TASK(w, index)       own_match_task(0, index)
+#define CS_FINISH_FRAMES(w)           own_finish(0)
 int own_meet_code(__u32 slot);
 int own_find_key(__u32 slot);
+int own_check_code(__u32 slot, __u64 code);
+int own_match_task(__u32 slot, __u32 index);
+int own_finish(__u32 slot);
 
 #define CS_UNWIND_READ(dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
 #define CS_UNWIND_PROC(s)              bpf_map_lookup_elem(&native_procs, &(s)->tgid)
@@ -73,7 +79,10 @@ static __always_inline struct own_state *own_state(__u32 slot)
 	return bpf_map_lookup_elem(&own_scratch, &slot);
 }
 
-/* Steps as global functions of one scalar: verified once, called in plain loops, of which the longest is one, too: else each way to it would be another walk through it. */
+/*
+ * Steps as global functions of scalars: verified once, called in plain loops, of which the longest is one, too: else each way to it
+ * would be another walk through it.
+ */
 __noinline __weak int own_find_key(__u32 slot)
 {
 	struct own_state *s = own_state(slot);
@@ -127,6 +136,31 @@ __noinline __weak int own_work_step(__u32 slot)
 	struct own_state *s = own_state(slot);
 
 	return s ? py_work_step(&s->walk, NULL) : 1;
+}
+
+__noinline __weak int own_check_code(__u32 slot, __u64 code)
+{
+	struct own_state *s = own_state(slot);
+
+	return s ? (int)py_code_check(&s->walk, NULL, code) : CS_CODE_NOT_CHECKED;
+}
+
+__noinline __weak int own_match_task(__u32 slot, __u32 index)
+{
+	struct own_state *s = own_state(slot);
+
+	if (s)
+		py_frame_match_task(&s->walk, index);
+	return 0;
+}
+
+__noinline __weak int own_finish(__u32 slot)
+{
+	struct own_state *s = own_state(slot);
+
+	if (s)
+		py_frames_finish(&s->walk);
+	return 0;
 }
 
 __noinline __weak int own_meet_code(__u32 slot)

@@ -44,6 +44,10 @@ static __always_inline int py_code_mix_text(struct cs_walk *w, struct task_struc
 	return 0;
 }
 
+#ifndef CS_CHECK_CODE
+#define CS_CHECK_CODE(w, task, code) py_code_check(w, task, code)
+#endif
+
 /* The check value of a code object as it is now, which leaves its words behind. CS_CODE_NOT_CHECKED if it cannot be read. */
 static __always_inline __u32 py_code_check(struct cs_walk *w, struct task_struct *task, __u64 code)
 {
@@ -72,7 +76,7 @@ static __always_inline __u32 py_code_meet(struct cs_walk *w, struct task_struct 
 
 	if (w->met[i] == key && !w->exact)
 		return CS_CODE_NOT_CHECKED;
-	check = py_code_check(w, task, code);
+	check = CS_CHECK_CODE(w, task, code);
 	if (check == CS_CODE_NOT_CHECKED || (w->met[i] == key && w->met_check[i] == check))
 		return check;
 	w->seen.code = code;

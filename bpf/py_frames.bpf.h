@@ -23,6 +23,14 @@
 /* Copies of a code object's bytecode that are believed in: one a thread. */
 #define CS_MAX_TLBC        65536
 
+#ifndef CS_FINISH_FRAMES
+#define CS_FINISH_FRAMES(w) py_frames_finish(w)
+#endif
+#ifndef CS_MATCH_TASK
+#define CS_MATCH_TASK(w, index) py_frame_match_task(w, index)
+#endif
+
+/* Is the frame that of one of the candidates? Then that task runs, and the frame is its root's. */
 static __always_inline void py_frame_match_task(struct cs_walk *w, __u32 index)
 {
 	__u32 i;
@@ -156,7 +164,7 @@ static __always_inline void py_frame_record(struct cs_walk *w, struct task_struc
 	if (w->ev.running.task && n == w->root_index + 1)
 		py_frame_caller(w, task);
 	if (w->in_generator)
-		py_frame_match_task(w, n);
+		CS_MATCH_TASK(w, n);
 	if (code == w->work.run_code && !w->to_root)
 		py_work_meet(w, task, n);
 	w->nseen = n + 1;

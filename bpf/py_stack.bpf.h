@@ -63,7 +63,7 @@ static __always_inline void py_stack_walk(struct cs_walk *w, struct task_struct 
 	/* Overwritten by the step that ends the walk; it stays if the steps run out: a cycle. */
 	w->ev.status = CS_STATUS_TRUNCATED;
 	CS_REPEAT_FRAME(w, task, slot);
-	py_frames_finish(w);
+	CS_FINISH_FRAMES(w);
 	if (py_work_begin(w, task))
 		CS_REPEAT_WORK(w, task, slot);
 	py_task_name(w, task, w->origin_name_at, &w->origin.waiter);
@@ -131,7 +131,7 @@ static __always_inline void py_stack_creator(struct cs_walk *w, struct task_stru
 	}
 	w->ev.status = CS_STATUS_TRUNCATED;
 	CS_REPEAT_FRAME(w, task, slot);
-	py_frames_finish(w);
+	CS_FINISH_FRAMES(w);
 	if (!w->ev.running.task)
 		return;
 	if (!same)

@@ -21,8 +21,14 @@
 #define CS_TOLD_TSTATE(w)             told_tstate((w)->tgid, (w)->thread_pointer)
 #define CS_MEET_CODE(w, task)         task_events_meet_code((w)->slot)
 #define CS_FIND_KEY(w)                task_events_find_key((w)->slot)
+#define CS_CHECK_CODE(w, task, code)  task_events_check_code((w)->slot, code)
+#define CS_MATCH_TASK(w, index)       task_events_match_task((w)->slot, index)
+#define CS_FINISH_FRAMES(w)           task_events_finish((w)->slot)
 int task_events_meet_code(__u32 slot);
 int task_events_find_key(__u32 slot);
+int task_events_check_code(__u32 slot, __u64 code);
+int task_events_match_task(__u32 slot, __u32 index);
+int task_events_finish(__u32 slot);
 
 #include "emit.bpf.h"
 #include "py_frames.bpf.h"
@@ -90,6 +96,31 @@ __noinline int task_events_frame_step(__u32 slot)
 __noinline int task_events_frames(__u32 slot)
 {
 	CS_REPEAT(CS_FRAME_STEPS / CS_FRAME_BATCH, task_events_frame_step(slot));
+	return 0;
+}
+
+__noinline int task_events_check_code(__u32 slot, __u64 code)
+{
+	struct task_events_state *s = state_at(slot);
+
+	return s ? (int)py_code_check(&s->walk, NULL, code) : CS_CODE_NOT_CHECKED;
+}
+
+__noinline int task_events_match_task(__u32 slot, __u32 index)
+{
+	struct task_events_state *s = state_at(slot);
+
+	if (s)
+		py_frame_match_task(&s->walk, index);
+	return 0;
+}
+
+__noinline int task_events_finish(__u32 slot)
+{
+	struct task_events_state *s = state_at(slot);
+
+	if (s)
+		py_frames_finish(&s->walk);
 	return 0;
 }
 

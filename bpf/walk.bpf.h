@@ -16,6 +16,9 @@
  *   CS_TOLD_TSTATE(w)           the PyThreadState that user space told for the thread, or 0
  *   CS_WANT_GIL                 tell whether the thread holds the interpreter's lock
  *   CS_TRACERS(w)               what is known of the process's tracers, or NULL
+ *   CS_CHECK_CODE(w, task, code) the check value of a code object: py_code_check()
+ *   CS_MATCH_TASK(w, index)     compare the frame with the tasks that may be running: py_frame_match_task()
+ *   CS_FINISH_FRAMES(w)         py_frames_finish()
  *   CS_FIND_KEY(w)              which entry of the dict in the window has w->dict.wanted as its key: py_dict_scan()
  *   CS_MEET_CODE(w, task)       tell user space about w->seen.code, met for the first time; 0 if it was told
  */

@@ -23,7 +23,11 @@
 #define CS_TRACERS(w)         known_tracers((w)->tgid)
 #define CS_MEET_CODE(w, task) meet_code(w, task)
 #define CS_FIND_KEY(w)        wall_find_key(0)
+#define CS_MATCH_TASK(w, i)   wall_match_task(0, i)
+#define CS_FINISH_FRAMES(w)   wall_finish(0)
 int wall_find_key(__u32 slot);
+int wall_match_task(__u32 slot, __u32 index);
+int wall_finish(__u32 slot);
 struct cs_walk;
 static int meet_code(struct cs_walk *w, struct task_struct *task);
 
@@ -79,12 +83,30 @@ static __noinline int meet_code(struct cs_walk *w, struct task_struct *task)
 	return emit_code_seen(w, py_code_describe(w, task)) != 0;
 }
 
-/* It looks at the scratch alone, so it may be global: verified once. */
+/* These look at the scratch alone, so they may be global: verified once. */
 __noinline int wall_find_key(__u32 slot)
 {
 	struct cs_walk *w = bpf_map_lookup_elem(&wall_scratch, &slot);
 
 	return w ? (int)py_dict_scan(w) : -1;
+}
+
+__noinline int wall_match_task(__u32 slot, __u32 index)
+{
+	struct cs_walk *w = bpf_map_lookup_elem(&wall_scratch, &slot);
+
+	if (w)
+		py_frame_match_task(w, index);
+	return 0;
+}
+
+__noinline int wall_finish(__u32 slot)
+{
+	struct cs_walk *w = bpf_map_lookup_elem(&wall_scratch, &slot);
+
+	if (w)
+		py_frames_finish(w);
+	return 0;
 }
 
 static long span_step(__u64 i, struct wall_step *step)
