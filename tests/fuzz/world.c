@@ -252,13 +252,14 @@ static uint64_t make_modules(struct world *world)
 	uint64_t active = make_active(world);
 	uint64_t weak = make_instance(world, (const char *const[]){"data"}, &world->set, 1);
 	const uint64_t of_c[] = {world->made.type_task, world->dict};
-	const uint64_t of_tasks[] = {weak, weak, world->eager};
+	const uint64_t of_tasks[] = {weak, weak, world->eager, world->dict};
 	const uint64_t modules[] = {
 		make_module(world, (const char *const[]){"hexversion"}, &version, 1),
 		make_module(world, (const char *const[]){"Task", "_current_tasks"}, of_c, 2),
 		make_module(world,
-			    (const char *const[]){"_all_tasks", "_scheduled_tasks", "_eager_tasks"},
-			    of_tasks, 3),
+			    (const char *const[]){"_all_tasks", "_scheduled_tasks", "_eager_tasks",
+						  "_current_tasks"},
+			    of_tasks, 4),
 		make_module(world, (const char *const[]){"_active"}, &active, 1),
 	};
 
