@@ -157,8 +157,20 @@ void cs_tasks_limit(struct cs_tasks *tasks, uint32_t most)
 		      most < CS_MAX_TASKS / WHOLE_TIMES ? WHOLE_TIMES * most : CS_MAX_TASKS);
 }
 
+/* Look at the loops of the tasks that were read; all: also of those that had changed when they were read again. */
+static void add_loops(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, bool all)
+{
+	for (size_t i = 0; i < tasks->walk.ntasks; i++) {
+		const struct cs_walk_task *task = &tasks->walk.tasks[i];
+
+		if ((all || cs_task_is_alive(task)) && task->loop)
+			cs_loops_add(&tasks->loops, ctx, task->loop);
+	}
+}
+
 /*
- * Look up the threads of the loops that were met. Returns whether the watched threads were all that matter;
+ * Look up the threads of the loops that were met. Where every task changes all the time, none may be left of a reading: their loops are
+ * the same all the same. Returns whether the watched threads were all that matter;
  * if not, the right ones are watched from now on.
  */
 static bool watch_loops(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
@@ -168,13 +180,12 @@ static bool watch_loops(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 	size_t n;
 
 	cs_loops_begin(&tasks->loops);
-	for (size_t i = 0; i < tasks->walk.ntasks; i++) {
-		const struct cs_walk_task *task = &tasks->walk.tasks[i];
-
-		if (cs_task_is_alive(task) && task->loop)
-			cs_loops_add(&tasks->loops, ctx, task->loop);
-	}
+	add_loops(tasks, ctx, false);
 	n = cs_loops_tids(&tasks->loops, tids);
+	if (!n) {
+		add_loops(tasks, ctx, true);
+		n = cs_loops_tids(&tasks->loops, tids);
+	}
 	enough = cs_quiet_covers(tasks->quiet, tids, n);
 	cs_quiet_watch(tasks->quiet, tids, n);
 	return enough;
