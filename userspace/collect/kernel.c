@@ -41,7 +41,7 @@ bool cs_kernel_grows_tables(void)
 	_cleanup_close_ int table = bpf_map_create(BPF_MAP_TYPE_HASH, NULL, sizeof(uint32_t),
 						   sizeof(uint32_t), 1, &opts);
 	const struct bpf_insn program[] = {
-		{.code = BPF_LD | BPF_DW | BPF_IMM,
+		{.code = BPF_DW | BPF_IMM, /* and BPF_LD, which is 0 as well */
 		 .dst_reg = BPF_REG_1,
 		 .src_reg = BPF_PSEUDO_MAP_FD,
 		 .imm = table},

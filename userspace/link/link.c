@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 /* Direct mapped: spans come and go for as long as a capture lasts, and what is not known any more is a root that is not told. */
-#define SPANS (1u << 16)
+#define SPAN_BITS 16
+#define SPANS     (1u << SPAN_BITS)
 
 /* Spans one above another. */
 #define MAX_DEPTH 64
@@ -33,10 +34,8 @@ void cs_spans_free(struct cs_spans *spans)
 
 static size_t place(uint32_t pid, uint64_t span_id)
 {
-	return ((span_id ^ (uint64_t)pid << 40) * 0x9e3779b97f4a7c15ull) >> 48;
+	return ((span_id ^ (uint64_t)pid << 40) * 0x9e3779b97f4a7c15ull) >> (64 - SPAN_BITS);
 }
-
-_Static_assert(SPANS == 1u << 16, "place() gives 16 bits");
 
 void cs_spans_feed(struct cs_spans *spans, const struct cs_event *event)
 {

@@ -136,7 +136,7 @@ static int open_by_link(struct cs_elf *elf, const struct build_id *id,
 	if (!home || !home->path || *home->path != '/' || strlen(home->path) >= sizeof(beside) ||
 	    !read_link(elf, &link))
 		return -ENOENT;
-	strcpy(beside, home->path);
+	memcpy(beside, home->path, strlen(home->path) + 1);
 	dir = dirname(beside);
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		snprintf(path, sizeof(path), "%s%s%s%s", places[i][0], dir, places[i][1],

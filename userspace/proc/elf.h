@@ -16,7 +16,7 @@ struct cs_elf;
 /* Open the ELF file at path (x86-64 or AArch64, 64 bits). Returns 0, -errno of open, or -ENOEXEC. */
 int cs_elf_open(const char *path, struct cs_elf **ret);
 /* The same for an open file, which is taken over, also if that fails. Returns 0, -ENOEXEC or -ENOMEM. */
-int cs_elf_open_fd(int fd, struct cs_elf **ret);
+int cs_elf_open_fd(int taken, struct cs_elf **ret);
 /* Its descriptor, borrowed. */
 int cs_elf_fd(const struct cs_elf *elf);
 void cs_elf_close(struct cs_elf *elf); /* NULL is fine */

@@ -36,6 +36,7 @@ static inline uint64_t cs_digest(uint64_t digest, const void *bytes, size_t n)
 	}
 	for (; n >= 8; n -= 8, at += 8)
 		a = cs_digest_at(a, at);
-	memcpy(&rest, at, n);
+	if (n)
+		memcpy(&rest, at, n);
 	return cs_digest_word(cs_digest_word(cs_digest_word(a, b), cs_digest_word(c, d)), rest);
 }

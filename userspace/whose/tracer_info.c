@@ -198,7 +198,7 @@ static int find(DIR *dir, uint64_t *ret_ns)
 	for (unsigned int i = 0; i < CS_MAX_FDS && (entry = readdir(dir)); i++) {
 		_cleanup_close_ int fd = -1;
 		char target[sizeof(PREFIX) - 1];
-		struct stat st;
+		struct stat st = {0};
 
 		if (!isdigit((unsigned char)*entry->d_name) ||
 		    readlinkat(dirfd(dir), entry->d_name, target, sizeof(target)) !=
