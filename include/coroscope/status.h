@@ -103,7 +103,8 @@ enum cs_status {
 	X(OFF_SHORT_NS, 57, 0, "of these in blocks shorter than asked for")                        \
 	X(OFF_UNREAD, 58, 1, "threads that were blocked to the end: this kernel cannot read them") \
 	X(WAKERS, 59, 0, "blocks with who ended them")                                             \
-	X(WAKERS_RING_FULL, 60, 1, "who ended a block lost: ring buffer full")
+	X(WAKERS_RING_FULL, 60, 1, "who ended a block lost: ring buffer full")                     \
+	X(NATIVE_REFUSED, 61, 0, "files whose unwind information is beyond a bound or the budget")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,

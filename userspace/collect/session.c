@@ -506,5 +506,7 @@ int cs_session_counters(const struct cs_session *session, uint64_t counters[CS_C
 		return err;
 	for (int i = 0; i < CS_COUNTER_MAX_; i++)
 		counters[i] += session->own[i] + session->visit.counters[i];
+	if (session->natives)
+		counters[CS_COUNTER_NATIVE_REFUSED] += cs_natives_stats(session->natives).refused;
 	return session->due ? cs_due_settle(session->due, session->probes, counters) : 0;
 }
