@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The only way into the ring buffer. No sample wakes the reader: it drains on a timer, because a wake-up
- * from an interrupt costs some 7 us in a virtual machine, more than the sample itself.
+ * from an interrupt costs some 7 us in a virtual machine, more than the sample itself. Only an object that is gone in a moment, and from which it
+ * learns, is told at once.
  */
 #pragma once
 
@@ -23,7 +24,7 @@ static __always_inline void emit_origin(struct cs_walk *w)
 /* Push the span that is active, or what stood in its way. */
 static __always_inline void emit_span(struct cs_walk *w)
 {
-	struct cs_ev_type_met met = {.type = w->met_type};
+	struct cs_ev_type_met met = {.type = w->met_type, .object = w->met_object};
 
 	if (w->span.span.span_id) {
 		w->span.hdr = w->ev.hdr;
@@ -34,9 +35,9 @@ static __always_inline void emit_span(struct cs_walk *w)
 		      bpf_ringbuf_output(&ring, &w->span, sizeof(w->span), BPF_RB_NO_WAKEUP)
 			      ? CS_COUNTER_SPANS_RING_FULL
 			      : CS_COUNTER_SPANS);
-		return;
+	} else {
+		count(w->tgid, CS_COUNTER_SPANS_UNREADABLE);
 	}
-	count(w->tgid, CS_COUNTER_SPANS_UNREADABLE);
 	if (!met.type)
 		return;
 	met.hdr = w->ev.hdr;
@@ -44,7 +45,8 @@ static __always_inline void emit_span(struct cs_walk *w)
 	met.hdr.kind = CS_EV_TYPE_MET;
 	met.hdr.flags = 0;
 	/* what is lost is met again */
-	bpf_ringbuf_output(&ring, &met, sizeof(met), BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_output(&ring, &met, sizeof(met),
+			   w->met_wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
 /* Push the walk's record with `nkernel_bytes` of kernel addresses behind its frames. 0 or an error. */

@@ -151,7 +151,7 @@ static __always_inline void py_span_find(struct cs_walk *w, struct task_struct *
 {
 	w->span_var = 0;
 	w->span_stage = 0;
-	w->meta_entries = 0;
+	w->span_next = PY_SPAN_TREE;
 	CS_REPEAT_SPAN(w, task, slot);
 }
 

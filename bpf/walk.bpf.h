@@ -87,6 +87,13 @@ struct cs_task_at {
 	__u64 coro, name, waiter;
 };
 
+/* Of the active span: an id. */
+struct cs_span_number {
+	__u64 at;     /* of an int that has it; 0: it is here, or not known */
+	__u64 hi, lo; /* 0: not known */
+};
+#define CS_SPAN_NUMBERS 4
+
 struct cs_walk {
 	/* copied from cs_proc_info, so that steps need no second lookup */
 	struct cs_py_offsets off;
@@ -170,14 +177,24 @@ struct cs_walk {
 	__u32 span_var, span_stage; /* where the search is; see py_span_step */
 	__u64 span_at;              /* the node or object that is looked at; 0: there is none */
 	__u64 met_type;             /* that stood in the way and is not known; 0: none */
-	__u64 meta_root;            /* what a propagated context says of its local root, */
-	__u64 meta_type;            /* and of that one's type */
-	__u32 meta_entry;           /* of those that are in the window, the next, */
-	__u32 meta_entries;         /* and how many; 0: there is no meta to look at */
+	__u64 met_object;           /* of it */
+	__u64 met_wake;             /* user space waits for it */
+	__u64 span_root;            /* of the span at hand: the reference to it */
+	__u64 span_type_at;         /* the text of the type of the span's local root */
+	__u32 span_ended;
+	__u64 meta_root;    /* what a propagated context says of its local root, */
+	__u64 meta_type;    /* and of that one's type */
+	__u32 meta_entry;   /* of those that are in the window, the next, */
+	__u32 meta_entries; /* and how many; 0: there is no meta to look at */
 	__u64 span_attrs[CS_OTEL_ATTR_MAX_];
-	__u32 traced;           /* spans are to be read */
-	__u32 span_class;       /* number of the class that was looked up last */
-	__u32 span_gives_way;   /* the span before has ended, and has no parent */
+	__u32 traced;         /* spans are to be read */
+	__u32 span_class;     /* number of the class that was looked up last */
+	__u32 span_gives_way; /* the span before has ended, and has no parent */
+	__u32 span_next;      /* enum py_span_next: what is looked at */
+	__u32 span_found;     /* it is, and what tells of it is in these: */
+	__u32 span_is_root;   /* it is its own local root, as far as flags say so */
+	__u32 span_number;    /* the next to be read */
+	struct cs_span_number span_numbers[CS_SPAN_NUMBERS]; /* enum py_span_number */
 	__u32 span_failed;      /* something on the way could not be read */
 	struct cs_ev_span span; /* pushed before the record if it has an id */
 

@@ -192,8 +192,9 @@ CS_ASSERT_SIZE(struct cs_ev_span, 88);
 struct cs_ev_type_met {
 	struct cs_ev_hdr hdr;
 	__u64 type;
+	__u64 object; /* the instance: it may be gone when this is read */
 };
-CS_ASSERT_SIZE(struct cs_ev_type_met, 32);
+CS_ASSERT_SIZE(struct cs_ev_type_met, 40);
 
 enum cs_waker_kind {
 	CS_WAKER_NOT_TOLD = 0, /* whether it was an interrupt is not known */
@@ -334,7 +335,8 @@ enum cs_task_flags {
 	CS_TASKF_CHAIN_CUT = 1 << 0,        /* the await chain is deeper than CS_MAX_CHAIN */
 	CS_TASKF_CHAIN_UNREADABLE = 1 << 1, /* the chain ends in memory that could not be read */
 	CS_TASKF_WAITERS_CUT = 1 << 2,      /* others than those of its links may wait for it */
-	CS_TASKF_SPAN = 1 << 3, /* the record has the span that is active in its context */
+	CS_TASKF_SPAN = 1 << 3,  /* the record has the span that is active in its context */
+	CS_TASKF_MOVED = 1 << 4, /* it changed while it was read: what it did is not known */
 };
 
 /* How one task waits for another. */

@@ -94,7 +94,7 @@
 /* Bytes of a span's type; those in use ("web", "worker", "serverless") fit. */
 #define CS_SPAN_TYPE_BYTES   16
 /* Of an instance of a span's class, or of its values: the furthest field of any release that is known ends below it. */
-#define CS_SPAN_CHUNK        512
+#define CS_SPAN_CHUNK        1024
 /* From what is active to the span that is told: each has ended, or leads to the next. */
 #define CS_SPAN_HOPS         16
 /* Levels of a Context's HAMT, five bits of 32 each, and one of keys whose hashes are equal. */

@@ -24,8 +24,8 @@ struct cs_tracer_var {
 
 enum cs_span_class_kind {
 	CS_CLASS_OTHER = 0,        /* nothing that says of a span */
-	CS_CLASS_DD_SPAN = 1,      /* ddtrace's Span: slots */
-	CS_CLASS_DD_CONTEXT = 2,   /* ddtrace's Context, propagated: slots */
+	CS_CLASS_DD_SPAN = 1,      /* ddtrace's Span: slots, and fields of a Rust object */
+	CS_CLASS_DD_CONTEXT = 2,   /* ddtrace's Context, propagated: the same */
 	CS_CLASS_OTEL_CONTEXT = 3, /* OpenTelemetry's Context, a dict */
 	CS_CLASS_OTEL_SPAN = 4, /* OpenTelemetry's spans, recording or not: instance attributes */
 };
@@ -33,7 +33,20 @@ enum cs_span_class_kind {
 /* The attributes of OpenTelemetry's spans that are read. */
 enum cs_otel_attr { CS_OTEL_CONTEXT, CS_OTEL_PARENT, CS_OTEL_END_TIME, CS_OTEL_ATTR_MAX_ };
 
-/* A class whose instances are read. Fields are offsets of references in an instance; 0: it has no such. */
+/* What of ddtrace's classes is no reference to an object: fields of a Rust object, whose offsets were learned from live ones. */
+enum cs_rust_fields {
+	CS_RUST_ID = 1 << 0,          /* span_id: 64 bits */
+	CS_RUST_TRACE = 1 << 1,       /* trace_id: 128 bits, the low ones first */
+	CS_RUST_ENDED_TAG = 1 << 2,   /* ended: 0 as long as it lasts, then 1 */
+	CS_RUST_ENDED_MINUS = 1 << 3, /* ended: -1 as long as it lasts */
+	CS_RUST_TAGGED = 1 << 4,      /* two words before an id: 1 if there is one, else 0 */
+	CS_RUST_LEARNING = 1 << 5,    /* instances are to be told of (CS_EV_TYPE_MET) */
+};
+
+/*
+ * A class whose instances are read. Fields are offsets of references in an instance; 0: it has no such, or it is not known. With
+ * any of enum cs_rust_fields a reference of 0 stands for None.
+ */
 struct cs_span_class {
 	__u64 type;  /* address of the type object */
 	__u16 kind;  /* enum cs_span_class_kind */
@@ -44,15 +57,17 @@ struct cs_span_class {
 	__u16 parent_context; /* span: ... or, without a parent, this Context if that is to be taken up again */
 	__u16 ended;      /* span: None as long as it lasts */
 	__u16 span_type;  /* span: a str or None */
-	__u16 meta;       /* context: a dict of str */
+	__u16 meta;       /* context: a dict of str; span: its own Context, for user space */
 	__u16 reactivate; /* context: True if a span that has ended gives way to it */
 	/* OpenTelemetry: which of the instance's values, from 1 on; where values or dict are, as the version keeps them. */
 	__u16 attr[CS_OTEL_ATTR_MAX_];
 	__u16 attrs_at;
-	__u16 pad;
-	__u64 keys; /* of its instances' attributes, shared */
+	__u16 rust;     /* enum cs_rust_fields */
+	__u64 keys;     /* of its instances' attributes, shared */
+	__u16 root_too; /* span: if not 0, the local root is known only where this says the same */
+	__u16 pad[3];
 };
-CS_ASSERT_SIZE(struct cs_span_class, 48);
+CS_ASSERT_SIZE(struct cs_span_class, 56);
 
 struct cs_tracers {
 	__u32 nvars, nclasses;
@@ -65,6 +80,8 @@ struct cs_tracers {
 	/* OpenTelemetry: the key of the current span in a Context, the type of what identifies a span, the attributes' names */
 	__u64 otel_key, otel_id_type;
 	__u64 otel_names[CS_OTEL_ATTR_MAX_];
+	/* A type that is met (CS_EV_TYPE_MET) is waited for: what its instance tells is gone in a moment. */
+	__u64 wake;
 };
 
 enum cs_span_flags {

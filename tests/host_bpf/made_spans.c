@@ -32,6 +32,23 @@ enum {
 	CONTEXT_BYTES = 80
 };
 
+/* Fields of Rust objects. */
+enum {
+	N_ENDED = 24,
+	N_TRACE = 32,
+	N_TYPE = 48,
+	N_ID = 56,
+	N_PARENT = 64,
+	N_ROOT = 72,
+	N_ENTRY = 80,
+	N_CONTEXT = 88,
+	N_BYTES = 96,
+	N_CONTEXT_TRACE = 32,
+	N_CONTEXT_ID = 64,
+	N_CONTEXT_META = 80,
+	N_CONTEXT_BYTES = 88
+};
+
 static uint64_t new_object(struct made_spans *m, uint64_t type, size_t size)
 {
 	uint64_t at = made_alloc(m->py, BEFORE + size) + BEFORE;
@@ -85,8 +102,28 @@ static void add_classes(struct made_spans *m)
 						 .attrs_at = attrs_at,
 						 .keys = made_alloc(m->py, 8)};
 	const struct cs_span_class other = {.type = new_type(m)};
-	const struct cs_span_class all[] = {dd_span,   dd_context, otel_context,
-					    otel_span, otel_empty, other};
+	const struct cs_span_class rust = {.type = new_type(m),
+					   .kind = CS_CLASS_DD_SPAN,
+					   .bytes = N_BYTES,
+					   .rust = CS_RUST_ID | CS_RUST_TRACE | CS_RUST_ENDED_TAG,
+					   .span_id = N_ID,
+					   .trace_id = N_TRACE,
+					   .root = N_ROOT,
+					   .root_too = N_ENTRY,
+					   .parent = N_PARENT,
+					   .parent_context = N_CONTEXT,
+					   .ended = N_ENDED,
+					   .span_type = N_TYPE};
+	const struct cs_span_class rust_context = {.type = new_type(m),
+						   .kind = CS_CLASS_DD_CONTEXT,
+						   .bytes = N_CONTEXT_BYTES,
+						   .rust = CS_RUST_ID | CS_RUST_TRACE |
+							   CS_RUST_TAGGED,
+						   .span_id = N_CONTEXT_ID,
+						   .trace_id = N_CONTEXT_TRACE,
+						   .meta = N_CONTEXT_META};
+	const struct cs_span_class all[] = {dd_span,    dd_context, otel_context, otel_span,
+					    otel_empty, other,      rust,         rust_context};
 
 	memcpy(m->list.classes, all, sizeof(all));
 	m->list.nclasses = ARRAY_SIZE(all);
@@ -226,6 +263,22 @@ uint64_t made_dd_span(struct made_spans *m, const struct made_dd *span)
 	return at;
 }
 
+uint64_t made_dd_rust(struct made_spans *m, const struct made_dd *span)
+{
+	uint64_t at = new_object(m, type_of(m, MADE_NATIVE), N_BYTES);
+
+	put(m, at + N_ID, span->id);
+	put(m, at + N_TRACE, 0x1234567890abcdef);
+	put(m, at + N_TRACE + 8, 0xabc0000000000000);
+	put(m, at + N_ROOT, span->root);
+	put(m, at + N_ENTRY, span->root);
+	put(m, at + N_PARENT, span->parent);
+	put(m, at + N_CONTEXT, span->context);
+	put(m, at + N_ENDED, span->ended);
+	put(m, at + N_TYPE, span->type ? made_text(m, span->type) : m->list.none);
+	return at;
+}
+
 /* Keys and values of a dict of texts, behind it. */
 static uint64_t new_dict(struct made_spans *m, const uint64_t *pairs, unsigned int n)
 {
@@ -276,6 +329,20 @@ uint64_t made_dd_context(struct made_spans *m, uint64_t id, const char *root, co
 	put(m, at + TRACE_ID, made_long(m, 0, 77));
 	put(m, at + META, new_dict(m, pairs, n / 2));
 	put(m, at + REACTIVATE, reactivate ? m->list.true_ : new_object(m, m->list.long_type, 64));
+	return at;
+}
+
+uint64_t made_dd_rust_context(struct made_spans *m, uint64_t id, const char *root)
+{
+	const uint64_t pairs[] = {made_text(m, "_dd.profiling.local_root_span_id"),
+				  made_text(m, root ? root : "")};
+	uint64_t at = new_object(m, type_of(m, MADE_NATIVE_CONTEXT), N_CONTEXT_BYTES);
+
+	put(m, at + N_CONTEXT_TRACE - 16, 1);
+	put(m, at + N_CONTEXT_TRACE, 77);
+	put(m, at + N_CONTEXT_ID - 16, id != 0);
+	put(m, at + N_CONTEXT_ID, id ? id : 0x1234);
+	put(m, at + N_CONTEXT_META, new_dict(m, pairs, root ? 1 : 0));
 	return at;
 }
 

@@ -41,6 +41,11 @@ struct made_dd {
 	const char *type;
 };
 uint64_t made_dd_span(struct made_spans *m, const struct made_dd *span);
+/* The same as a Rust object, and a Context that is one; numbers of their classes in the list. */
+#define MADE_NATIVE         6
+#define MADE_NATIVE_CONTEXT 7
+uint64_t made_dd_rust(struct made_spans *m, const struct made_dd *span);
+uint64_t made_dd_rust_context(struct made_spans *m, uint64_t id, const char *root);
 /* ddtrace's Context; id 0: None; root: of its meta, NULL: none. */
 uint64_t made_dd_context(struct made_spans *m, uint64_t id, const char *root, const char *type,
 			 bool reactivate);

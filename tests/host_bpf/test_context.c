@@ -147,6 +147,33 @@ static void test_dd_reactivate(void **state)
 	}
 }
 
+/* A span that was begun with a Context of another thread has the local root that this tells, and else is its own. */
+static void test_dd_came_with(void **state)
+{
+	EACH(f)
+	{
+		struct made_dd span = {.id = ID, .type = "web"};
+
+		span.context = made_dd_context(&f.m, 5, "0123456789abcdef", "worker", false);
+		made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_span(&f.m, &span));
+		expect_span(&f, ID, ROOT, CS_SPANF_ROOT);
+		assert_memory_equal(f.w->span.span.type, "worker", 7);
+		span.context = made_dd_context(&f.m, 5, NULL, NULL, false);
+		made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_span(&f.m, &span));
+		expect_span(&f, ID, ID, CS_SPANF_ROOT);
+		assert_memory_equal(f.w->span.span.type, "web", 4);
+		span.context = made_dd_context(&f.m, 5, "nonsense", NULL, false);
+		made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_span(&f.m, &span));
+		expect_span(&f, ID, ID, CS_SPANF_ROOT_DERIVED);
+		/* something else is there: the root is not known, the span is */
+		span.context = made_long(&f.m, 0, 1);
+		made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_span(&f.m, &span));
+		assert_int_equal(walk(&f)->span_id, ID);
+		assert_int_equal(walk(&f)->root_id, 0);
+		assert_int_equal(walk(&f)->flags, 0);
+	}
+}
+
 static void test_dd_context(void **state)
 {
 	EACH(f)
@@ -176,6 +203,91 @@ static void test_dd_bad_meta(void **state)
 				      made_dd_context(&f.m, ID, bad[i], NULL, false));
 			expect_span(&f, ID, ID, CS_SPANF_PROPAGATED | CS_SPANF_ROOT_DERIVED);
 		}
+	}
+}
+
+/* Rust objects: a root, its child, and one whose references to the root do not agree. */
+static void test_rust(void **state)
+{
+	EACH(f)
+	{
+		struct made_dd made = {.id = ROOT, .type = "web"};
+		uint64_t root = made_dd_rust(&f.m, &made), child;
+		struct cs_span_class *class = &f.m.list.classes[MADE_NATIVE];
+
+		made_activate(&f.m, CS_TRACER_DDTRACE, root);
+		expect_span(&f, ROOT, ROOT, CS_SPANF_ROOT);
+		assert_int_equal(f.w->span.span.trace_hi, 0xabc0000000000000);
+		assert_int_equal(f.w->span.span.trace_lo, 0x1234567890abcdef);
+		assert_memory_equal(f.w->span.span.type, "web", 4);
+		made = (struct made_dd){.id = ID, .root = root, .parent = root};
+		child = made_dd_rust(&f.m, &made);
+		made_activate(&f.m, CS_TRACER_DDTRACE, child);
+		expect_span(&f, ID, ROOT, CS_SPANF_ROOT);
+		assert_memory_equal(f.w->span.span.type, "web", 4);
+		class->span_type = 0;
+		expect_span(&f, ID, ROOT, CS_SPANF_ROOT | CS_SPANF_TYPE_UNREADABLE);
+		made_put_u64(f.py, child + class->root_too, 0);
+		expect_span(&f, ID, 0, 0);
+		/* what user space is still learning is read and told of */
+		class->rust |= CS_RUST_LEARNING;
+		assert_int_equal(walk(&f)->span_id, ID);
+		assert_int_equal(f.w->met_type, class->type);
+		assert_int_equal(f.w->met_object, child);
+	}
+}
+
+/* One that has ended gives way as others do; where the field for it is not known there is no label. */
+static void test_rust_ended(void **state)
+{
+	EACH(f)
+	{
+		struct made_dd made = {.id = ROOT};
+		struct cs_span_class *class = &f.m.list.classes[MADE_NATIVE];
+		uint64_t root = made_dd_rust(&f.m, &made), ended;
+
+		made = (struct made_dd){.id = ID, .root = root, .parent = root, .ended = true};
+		ended = made_dd_rust(&f.m, &made);
+		made_activate(&f.m, CS_TRACER_DDTRACE, ended);
+		expect_span(&f, ROOT, ROOT, CS_SPANF_ROOT);
+		assert_int_equal(f.w->span.span.nended, 1);
+		class->parent = 0;
+		expect_none(&f, true);
+		/* what is neither yes nor no */
+		made_put_u64(f.py, ended + class->ended, 2);
+		expect_none(&f, true);
+		class->rust ^= CS_RUST_ENDED_TAG | CS_RUST_ENDED_MINUS;
+		made_put_u64(f.py, ended + class->ended, ~0ull);
+		expect_span(&f, ID, ROOT, CS_SPANF_ROOT);
+		made_put_u64(f.py, ended + class->ended, 1000);
+		expect_none(&f, true);
+	}
+}
+
+static void test_rust_context(void **state)
+{
+	EACH(f)
+	{
+		struct cs_span_class *class = &f.m.list.classes[MADE_NATIVE_CONTEXT];
+		uint64_t at = made_dd_rust_context(&f.m, ID, "0123456789abcdef");
+
+		made_activate(&f.m, CS_TRACER_DDTRACE, at);
+		expect_span(&f, ID, ROOT, CS_SPANF_PROPAGATED | CS_SPANF_ROOT);
+		assert_int_equal(f.w->span.span.trace_lo, 77);
+		class->meta = 0;
+		expect_span(&f, ID, 0, CS_SPANF_PROPAGATED);
+		/* neither there nor not */
+		made_put_u64(f.py, at + class->span_id - 16, 7);
+		expect_none(&f, true);
+		made_put_u64(f.py, at + class->span_id - 16, 1);
+		made_put_u64(f.py, at + class->span_id + 8, 1);
+		expect_none(&f, true);
+		made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_rust_context(&f.m, 0, NULL));
+		expect_none(&f, false);
+		/* whether it is to be taken up again is not known */
+		at = made_dd_rust(&f.m, &(struct made_dd){.id = ID, .ended = true, .context = at});
+		made_activate(&f.m, CS_TRACER_DDTRACE, at);
+		expect_none(&f, true);
 	}
 }
 
@@ -483,7 +595,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dd_root),       cmocka_unit_test(test_dd_child),
 		cmocka_unit_test(test_dd_ended),      cmocka_unit_test(test_dd_reactivate),
-		cmocka_unit_test(test_dd_context),    cmocka_unit_test(test_dd_bad_meta),
+		cmocka_unit_test(test_dd_came_with),  cmocka_unit_test(test_dd_context),
+		cmocka_unit_test(test_dd_bad_meta),   cmocka_unit_test(test_rust),
+		cmocka_unit_test(test_rust_ended),    cmocka_unit_test(test_rust_context),
 		cmocka_unit_test(test_type_texts),    cmocka_unit_test(test_small_ids),
 		cmocka_unit_test(test_hamt),          cmocka_unit_test(test_hamt_without),
 		cmocka_unit_test(test_hamt_cycle),    cmocka_unit_test(test_strangers),

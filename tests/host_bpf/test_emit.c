@@ -25,7 +25,7 @@ static struct {
 	unsigned int looks;
 	unsigned int calls;
 	size_t size;
-	uint64_t flags;
+	uint64_t flags, met_flags;
 	unsigned char data[sizeof(struct cs_walk)] __attribute__((aligned(8)));
 	struct cs_ev_span span;
 	struct cs_ev_type_met met;
@@ -67,6 +67,7 @@ long bpf_ringbuf_output(void *map, void *data, __u64 size, __u64 flags)
 	if (((struct cs_ev_hdr *)data)->kind == CS_EV_TYPE_MET) {
 		assert_int_equal(size, sizeof(fake.met));
 		memcpy(&fake.met, data, size);
+		fake.met_flags = flags;
 	}
 	memcpy(fake.data, data, size);
 	fake.size = size;
@@ -279,7 +280,18 @@ static void test_span_unreadable(void **state)
 	assert_int_equal(fake.calls, 3);
 	assert_int_equal(fake.met.type, 0x4444);
 	assert_int_equal(fake.met.hdr.pid, 7);
+	assert_int_equal(fake.met_flags, BPF_RB_NO_WAKEUP);
 	assert_int_equal(own_counts.v[CS_COUNTER_SPANS_UNREADABLE], 2);
+	/* at once, if user space waits for it: the instance is gone in a moment */
+	walk_record(w, CS_EV_STACK, 1000);
+	w->span_failed = 1;
+	w->met_type = 0x4444;
+	w->met_object = 0x8888;
+	w->met_wake = 1;
+	assert_int_equal(emit_stack(w, PID_TGID, 0), 0);
+	assert_int_equal(fake.met.object, 0x8888);
+	assert_int_equal(fake.met_flags, BPF_RB_FORCE_WAKEUP);
+	assert_int_equal(fake.flags, BPF_RB_NO_WAKEUP);
 }
 
 static void test_origin_unknown(void **state)

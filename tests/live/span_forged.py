@@ -10,7 +10,8 @@ import span_judge
 TRACER = sys.argv[3] if len(sys.argv) > 3 else "ddtrace==4.2.*"
 
 
-def judged(case, *endpoints):
+def judged(case, *endpoints, learning=30):
+    """learning: samples without a label until the types on the way have been met, some 20 ms each, or some spans have ended."""
     name = live.INTERPRETER or "3.12"
     found = live.run([live.PYTHONS, "--package", name, TRACER])
     if found.code:
@@ -25,8 +26,7 @@ def judged(case, *endpoints):
     live.check("all that it does was seen", set(verdict.endpoints) == set(endpoints) and min(verdict.endpoints.values()) >= 20,
                verdict.endpoints)
     live.check("no sample has a wrong span, root or trace", not verdict.wrong, {name: some[:2] for name, some in verdict.wrong.items()})
-    # until the types on the way have been met, some 20 ms each
-    live.check("those in a span are labelled", verdict.inside - verdict.labelled <= 0.01 * verdict.inside + 30, verdict)
+    live.check("those in a span are labelled", verdict.inside - verdict.labelled <= 0.01 * verdict.inside + learning, verdict)
 
 
 def test_forged_variable():
@@ -38,7 +38,8 @@ def test_forged_value():
 
 
 def test_half_written():
-    judged("half_written", "half")
+    # every other one of these never ends
+    judged("half_written", "half", "whole", learning=60)
 
 
 def test_many_variables():

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""spans.py COROSCOPE [INTERPRETER]: the labels of samples against real tracers. The functions that burn CPU, and the coroutines that wait, are
+"""spans.py COROSCOPE [INTERPRETER [all]]: the labels of samples against real tracers. The functions that burn CPU, and the coroutines that wait, are
 named after the span that is active, its local root and its trace: each sample inside one tells what its labels must be."""
 import contextlib
 import re
+import sys
 
 import live
 import pprof_file
+
+# Of each tracer the oldest and the newest, and one in between of which spans are slots; or all of tools/pythons'.
+ALL = sys.argv[3:] == ["all"]
+SLOTS = ("ddtrace==2.21.*", "ddtrace==3.19.*", "ddtrace==4.2.*", "ddtrace==4.3.*") if ALL else ("ddtrace==2.21.*", "ddtrace==4.2.*")
+RUST = ("ddtrace==4.5.*", "ddtrace==4.11.*", "ddtrace==4.14.*", "ddtrace") if ALL else ("ddtrace",)
 
 
 @contextlib.contextmanager
@@ -52,7 +58,7 @@ def right(python, packages, tracer, rate=499):
     for mode, within, unlabelled, rootless, wrong in found:
         live.check(f"{tracer} of {' '.join(packages)}, {mode}: samples inside requests are plenty", within > 200, within)
         live.check("none of them has a wrong span, root or trace", not wrong, wrong[:5])
-        # a span begins to be read when the types on the way have been met, some 20 ms each
+        # a span begins to be read when the types on the way have been met, some 20 ms each, or some spans have ended
         live.check("nearly all are labelled", unlabelled <= within * 0.01 + 30, (unlabelled, within))
         print(f"     {within} samples, {unlabelled} without a label, {rootless} without a root", flush=True)
     return found[0][1], found[0][3]
@@ -72,8 +78,14 @@ def each(packages, tracer):
 
 
 def test_ddtrace():
-    for package, _, rootless in each(("ddtrace==2.21.*", "ddtrace==3.19.*", "ddtrace==4.2.*"), "ddtrace"):
+    for package, _, rootless in each(SLOTS, "ddtrace"):
         live.check(f"each sample of {package} has its root", not rootless, rootless)
+
+
+def test_ddtrace_native():
+    """Its spans are Rust objects, whose fields are learned from spans as they come and end; roots after the ids."""
+    for package, within, rootless in each(RUST, "ddtrace"):
+        live.check(f"nearly each sample of {package} has its root", rootless <= within * 0.01 + 30, rootless)
 
 
 def test_otel():
@@ -81,4 +93,4 @@ def test_otel():
         live.check(f"most of {package} have their root", rootless < within / 2, (rootless, within))
 
 
-live.main(test_ddtrace, test_otel)
+live.main(test_ddtrace, test_ddtrace_native, test_otel)

@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import secrets
 import select
 import subprocess
@@ -14,6 +15,7 @@ import threading
 
 import live
 import receiver
+from agent_process import Agent
 from receiver import Receiver
 
 SECRET = secrets.token_hex(16)
@@ -63,6 +65,11 @@ class Sent:
             self.pyroscope = [request.body for request in pyroscope.requests]
             self.datadog = [receiver.parts(request) for request in datadog.requests]
         self.resources = list(self.read_resources())
+
+    def pids(self, folder, *options):
+        """Of the processes that report shows with these options."""
+        done = live.coroscope("report", folder / "capture.raw", "-f", "collapsed", *options)
+        return {int(re.search(r"\[(\d+)\]$", stack.names[0]).group(1)) for stack in live.stacks(done.out)}
 
     def read_resources(self):
         """Of OTLP: a dictionary of texts and numbers for each."""
@@ -129,6 +136,9 @@ def test_environments():
     with live.scratch() as folder, owned(otel) as one, owned(datadog) as two, owned(datadog) as three, owned({}) as plain:
         sent = Sent(folder, "-p", f"{one.pid},{two.pid},{three.pid},{plain.pid}", "-d", 2)
         said = check(one.pid)
+        for pattern, expected in (("^cart$", {two.pid, three.pid}), ("^(shop|owned)$", {one.pid, plain.pid}), ("art|hop", {one.pid, two.pid, three.pid})):
+            shown = sent.pids(folder, "--service", pattern)
+            live.check(f"--service {pattern} shows these alone", shown == expected, (shown, expected))
     subset("OTEL_*", {"service.name": "shop", "service.version": "1.2", "deployment.environment.name": "test", "service.namespace": "retail",
                       "process.runtime.name": "cpython"}, sent.resource(one.pid))
     live.check("its runtime", sent.resource(one.pid)["process.runtime.version"].startswith("3.12."))
@@ -290,6 +300,8 @@ def test_pods():
             said = check(inside.pid, env=env)
             wrong = live.coroscope("check", "-p", inside.pid, env={**env, "COROSCOPE_KUBELET_TOKEN": "/etc/hostname"})
             untrusted = live.coroscope("check", "-p", inside.pid, env={**env, "COROSCOPE_KUBELET_CA": "/etc/ssl/certs/ca-certificates.crt"})
+            with Agent("-p", inside.pid, "--kubelet", env["COROSCOPE_KUBELET"], "--kubelet-ca", "/etc/ssl/certs/ca-certificates.crt") as agent:
+                agent.says("the kubelet does not tell of pods: ")
             alone = check(inside.pid, env={"NODE_NAME": "node-1", "POD_NAME": "agent-1", "POD_NAMESPACE": "observe", "POD_UID": UID})
     resource = sent.resource(inside.pid)
     subset("container and pod from the cgroup, the rest from the kubelet",

@@ -42,11 +42,11 @@ def child():
 
 
 def nested():
-    """A job hands a job over."""
+    """A job hands a job over. ddtrace hands on what it takes for the local root there: the span that hands over."""
     def hands_over(about):
         job(about)
         with tracer.child("hands.over"):
-            second.submit(job, about).result()
+            second.submit(job, about._replace(root=tracer.root())).result()
     in_request(lambda about: pool.submit(hands_over, about).result(), "nested")
 
 

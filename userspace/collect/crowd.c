@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <unistd.h>
 
 #include "collect/record.h"
@@ -14,6 +15,10 @@
 #include "core/log.h"
 #include "python/binary.h"
 
+/* Looks at processes that are known and may have changed: at so many as often as at one, and ... */
+#define FEW_TARGETS   25u
+/* ... more seldom with the rates, but not without end. */
+#define MAX_EASE      16u
 #define CHECK_NS      250000000ull
 /* Generations between a process and one that it descends from. */
 #define MAX_ANCESTORS 64
@@ -294,9 +299,12 @@ int cs_crowd_heed(struct cs_crowd *crowd, const struct cs_ev_hdr *record)
 				       ((const struct cs_ev_stack *)record)->subject);
 		return 0;
 	case CS_EV_TYPE_MET:
-		if (target)
+		if (target) {
 			cs_target_meet_type(target, crowd->probes,
-					    ((const struct cs_ev_type_met *)record)->type);
+					    ((const struct cs_ev_type_met *)record)->type,
+					    ((const struct cs_ev_type_met *)record)->object);
+			crowd->watches = true;
+		}
 		return 0;
 	case CS_EV_STACK:
 		/* the search in the kernel is short: it may be one of very many threads */
@@ -343,6 +351,18 @@ static void check_on_targets(struct cs_crowd *crowd, uint64_t now_ns)
 	}
 }
 
+bool cs_crowd_watch_spans(struct cs_crowd *crowd)
+{
+	struct cs_target *target, *tmp;
+
+	if (!crowd->watches)
+		return false;
+	crowd->watches = false;
+	HASH_ITER (hh, crowd->targets, target, tmp)
+		crowd->watches |= cs_target_watch_spans(target, crowd->probes);
+	return crowd->watches;
+}
+
 bool cs_crowd_hear(struct cs_crowd *crowd)
 {
 	struct cs_target *target, *tmp;
@@ -357,8 +377,17 @@ bool cs_crowd_hear(struct cs_crowd *crowd)
 	return true;
 }
 
+/* However many there are, all of them together are looked at as often as so many. */
+static unsigned int stretch_of(const struct cs_crowd *crowd)
+{
+	unsigned int ease = MIN(MAX(crowd->ease, 1), MAX_EASE);
+
+	return ease * MAX(HASH_COUNT(crowd->targets) / FEW_TARGETS, 1);
+}
+
 int cs_crowd_refresh(struct cs_crowd *crowd)
 {
+	unsigned int stretch = stretch_of(crowd);
 	struct cs_target *target, *tmp;
 	uint64_t now;
 	int err = 0;
@@ -367,6 +396,7 @@ int cs_crowd_refresh(struct cs_crowd *crowd)
 	now = cs_now_ns(); /* what was heard of is refreshed in this turn */
 	check_on_targets(crowd, now);
 	HASH_ITER (hh, crowd->targets, target, tmp) {
+		target->stretch = stretch;
 		if (refresh_target(crowd, target, now) == -ESRCH)
 			target->exited = true;
 		cs_target_set_checks(target, crowd->probes, now);

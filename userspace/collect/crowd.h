@@ -32,6 +32,8 @@ struct cs_crowd {
 	struct cs_buf
 		ahead; /* records that must stand before this turn's: who came, accounts of who went */
 	bool poked;    /* the last hearing told something that matters */
+	bool watches;      /* some have spans that are watched */
+	unsigned int ease; /* everything is looked at so many times more seldom; 0: 1 */
 	uint64_t checked_ns;
 };
 
@@ -62,6 +64,9 @@ void cs_crowd_watch_mappings(struct cs_crowd *crowd);
 
 /* What was mapped since the last time. Returns true if some of it matters: a turn should not wait. */
 bool cs_crowd_hear(struct cs_crowd *crowd);
+
+/* Look again at spans that processes' tracers are learned from. Returns whether there were any: then soon once more. */
+bool cs_crowd_watch_spans(struct cs_crowd *crowd);
 
 /* Once a turn: find out more about everybody, describe who is new. Returns 0 or -ENOMEM. */
 int cs_crowd_refresh(struct cs_crowd *crowd);

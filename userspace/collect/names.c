@@ -539,8 +539,10 @@ int cs_names_for(struct cs_names *names, struct cs_target *targets, struct cs_bu
 	if (!err)
 		err = want_codes(names, targets, fresh, now_ns);
 	HASH_ITER (hh, targets, target, tmp) {
-		if (!err && target->wanted)
-			err = read_wanted(names, target, now_ns, &lost->unreadable);
+		if (err || !target->wanted)
+			continue;
+		err = read_wanted(names, target, now_ns, &lost->unreadable);
+		cs_target_rest(target);
 	}
 	if (!err)
 		err = write_records(names, targets, fresh, now_ns, out, lost);

@@ -410,6 +410,11 @@ static int open_site(const struct cs_probe_site *site)
 	return TAKE_FD(fd);
 }
 
+unsigned int cs_probes_attached(const struct cs_probes *probes)
+{
+	return HASH_COUNT(probes->links);
+}
+
 int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid,
 			       const struct cs_probe_site *site, struct cs_probe_link **ret)
 {

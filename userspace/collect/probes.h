@@ -70,6 +70,9 @@ struct cs_native_maps {
 };
 struct cs_native_maps cs_probes_native_maps(const struct cs_probes *probes);
 
+/* Uprobes that are attached, those that nobody uses any more among them. */
+unsigned int cs_probes_attached(const struct cs_probes *probes);
+
 /* A descriptor that becomes readable when the kernel side has something that cannot wait for the next turn. */
 int cs_probes_wake_fd(const struct cs_probes *probes);
 

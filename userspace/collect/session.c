@@ -33,6 +33,8 @@
 #define TURN_HURRY_NS (2 * MS)
 /* Turns that something asked for ahead of time keep this distance. */
 #define TURN_GAP_NS   (1 * MS)
+/* ... and between looks at spans that say something for so long only. */
+#define WATCH_NS      (MS / 2)
 #define FLUSH_NS      (1000 * MS)
 
 struct cs_session {
@@ -248,15 +250,18 @@ void cs_session_wait(struct cs_session *session)
 	/* many mappings are told, few matter: those that do not are only read */
 	do {
 		uint64_t now;
+		int n;
 
 		nanosleep(&pause, NULL);
 		now = cs_now_ns();
 		if (now >= session->next_ns)
 			return;
-		pause = until(now, session->next_ns);
-		called = ppoll(wake, ARRAY_SIZE(wake), &pause, NULL) <= 0 || wake[0].revents ||
-			 cs_crowd_hear(&session->crowd);
-		pause = until(0, gap_ns);
+		pause = until(now, cs_crowd_watch_spans(&session->crowd)
+					   ? MIN(session->next_ns, now + WATCH_NS)
+					   : session->next_ns);
+		n = ppoll(wake, ARRAY_SIZE(wake), &pause, NULL);
+		called = n < 0 || (n && (wake[0].revents || cs_crowd_hear(&session->crowd)));
+		pause = until(0, n ? gap_ns : 0);
 	} while (!called);
 }
 
@@ -484,6 +489,7 @@ int cs_session_begin_period(struct cs_session *session, unsigned int ease)
 		session->visit.every_ns =
 			ease > 1 ? turn_length(session->options.interval_ns) * ease : 0;
 		session->visit.ease = ease;
+		session->crowd.ease = ease;
 	}
 	return err ? err : write_capture(session);
 }
@@ -496,6 +502,44 @@ int cs_session_kernel_time(const struct cs_session *session, struct cs_kernel_ti
 unsigned int cs_session_alive(const struct cs_session *session)
 {
 	return HASH_COUNT(session->crowd.targets);
+}
+
+const char *cs_session_kubelet_error(const struct cs_session *session)
+{
+	return cs_book_error(session->book);
+}
+
+bool cs_session_watches(const struct cs_session *session, pid_t pid)
+{
+	return session->options.all_processes || cs_crowd_find(&session->crowd, pid);
+}
+
+size_t cs_session_population(const struct cs_session *session,
+			     struct cs_population ret[CS_POPULATIONS])
+{
+	const struct cs_target *target;
+	size_t n = 0, i;
+
+	for (target = session->crowd.targets; target; target = target->hh.next) {
+		const struct cs_interp *interp = &target->interp;
+
+		for (i = 0; i < n; i++)
+			if (ret[i].major == interp->major && ret[i].minor == interp->minor &&
+			    ret[i].state == interp->state)
+				break;
+		if (i == CS_POPULATIONS)
+			i--;
+		else if (i == n)
+			ret[n++] = (struct cs_population){interp->major, interp->minor,
+							  interp->state, 0};
+		ret[i].n++;
+	}
+	return n;
+}
+
+unsigned int cs_session_probes(const struct cs_session *session)
+{
+	return cs_probes_attached(session->probes);
 }
 
 int cs_session_counters(const struct cs_session *session, uint64_t counters[CS_COUNTER_MAX_])

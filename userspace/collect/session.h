@@ -89,8 +89,29 @@ int cs_session_begin_period(struct cs_session *session, unsigned int ease);
 /* As cs_probes_kernel_time. */
 int cs_session_kernel_time(const struct cs_session *session, struct cs_kernel_time *ret);
 
-/* Watched processes that still live. */
+/* Watched processes of one kind. */
+struct cs_population {
+	int major, minor; /* of their interpreter; 0: none, or not known */
+	enum cs_interp_state state;
+	unsigned int n;
+};
+
+/* Why the kubelet did not tell of pods when it was asked last, one line of printable text; "": it did, or is not asked. Borrowed till the next turn. */
+const char *cs_session_kubelet_error(const struct cs_session *session);
+
+/* Watched processes that still live, by kind; those of any more kinds count as of the last. Returns how many kinds there are. */
+#define CS_POPULATIONS 64
+size_t cs_session_population(const struct cs_session *session,
+			     struct cs_population ret[CS_POPULATIONS]);
+
+/* The same, all together. */
 unsigned int cs_session_alive(const struct cs_session *session);
+
+/* Is what this process does captured, as far as it is seen? */
+bool cs_session_watches(const struct cs_session *session, pid_t pid);
+
+/* Probes that are attached where tasks are created. */
+unsigned int cs_session_probes(const struct cs_session *session);
 
 /* The accounts so far: the kernel's and the collector's. Returns 0 or -errno. */
 int cs_session_counters(const struct cs_session *session, uint64_t counters[CS_COUNTER_MAX_]);

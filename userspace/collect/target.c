@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/param.h>
 #include <unistd.h>
 
 #include "collect/record.h"
@@ -35,7 +36,6 @@
 #define CHECKS_ALL_NS  (10000 * MS)
 /* Looks for tracers in all that is imported, and for a type that was met. */
 #define TRACERS_NS     (100 * MS)
-#define TYPE_MET_NS    (20 * MS)
 
 static const char *const state_text[] = {
 	[CS_INTERP_NOT_PYTHON] = "not Python",
@@ -54,6 +54,7 @@ static int target_begin(pid_t pid, uint64_t now_ns, struct cs_target **ret)
 	target->pid = pid;
 	target->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	target->since_ns = now_ns;
+	target->imported_ns = now_ns;
 	target->refresh_at_ns = now_ns;
 	return cs_mem_new(pid, &target->mem);
 }
@@ -148,6 +149,8 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	target->tracers = (struct cs_tracer_list){0};
 	target->told_tracers = false;
 	target->tracers_mark = 0;
+	target->modules_mark = 0;
+	target->imported_ns = now_ns;
 	target->since_ns = now_ns;
 	target->fresh = true;
 	target->refresh_at_ns = now_ns;
@@ -183,30 +186,36 @@ static void attach_early(struct cs_target *target, struct cs_probes *probes, pid
 	target->asyncio.probe_reason[0] = '\0';
 }
 
-/* Where asyncio is known it is looked for again when something has been imported, or a while after: that costs too much for each turn. */
-static bool has_news(struct cs_target *target)
+/*
+ * Asyncio is looked for again when something has been imported, or a while after: that costs too much for each turn. An import tells of
+ * itself before it is done.
+ */
+static bool has_news(struct cs_target *target, uint64_t mark, uint64_t now_ns)
 {
-	uint64_t now = cs_now_ns(), mark;
+	uint64_t pause =
+		target->asyncio.loaded ? cs_target_stretched(target, REFRESH_LOADED) : REFRESH_OLD;
 
-	if (cs_asyncio_mark(&target->interp, &target->asyncio, target->mem, &mark))
-		mark = target->modules_mark;
-	if (target->asyncio.loaded && mark == target->modules_mark &&
-	    now - target->looked_ns < REFRESH_LOADED)
+	if (mark != target->modules_mark)
+		target->imported_ns = now_ns;
+	else if (now_ns - target->looked_ns < pause &&
+		 (target->asyncio.loaded || now_ns - target->imported_ns > LOADING_NS))
 		return false;
 	target->modules_mark = mark;
-	target->looked_ns = now;
+	target->looked_ns = now_ns;
 	return true;
 }
 
-static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid)
+static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
+			   uint64_t mark, uint64_t now_ns)
 {
 	struct cs_asyncio found;
 	int err;
 
-	cs_mem_forget(target->mem);
-	if (!has_news(target))
+	if (!has_news(target, mark, now_ns))
 		return 0;
+	cs_mem_forget(target->mem);
 	err = cs_asyncio_find(&target->interp, target->mem, &found);
+	cs_mem_release(target->mem);
 	if (err == -ESRCH)
 		return err;
 	/* what was found once is not given up because a dict is just being changed */
@@ -255,24 +264,23 @@ static int tell_tracers(struct cs_target *target, struct cs_probes *probes)
 }
 
 /* Tracers are imported at any time; what is looked for in vain costs a pass over all that is imported. */
-static int refresh_tracers(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns)
+static int refresh_tracers(struct cs_target *target, struct cs_probes *probes, uint64_t mark,
+			   uint64_t now_ns)
 {
 	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
 	struct cs_tracers before = target->tracers.row;
-	uint64_t mark;
 	int err;
 
 	if (now_ns - target->tracers_ns < TRACERS_NS && target->tracers_ns)
 		return 0;
-	cs_mem_forget(target->mem);
-	err = cs_asyncio_mark(&target->interp, &target->asyncio, target->mem, &mark);
-	if (err == -ESRCH)
-		return err;
-	if (err || (mark == target->tracers_mark && now_ns - target->tracers_ns < REFRESH_LOADED))
+	if (mark == target->tracers_mark &&
+	    now_ns - target->tracers_ns < cs_target_stretched(target, REFRESH_LOADED))
 		return 0;
+	cs_mem_forget(target->mem);
 	target->tracers_mark = mark;
 	target->tracers_ns = now_ns;
 	err = cs_tracers_find(&ctx, &target->tracers);
+	cs_mem_release(target->mem); /* all that is imported: not soon again */
 	if (err)
 		return err == -ESRCH ? err : 0;
 	if (target->told_tracers && !memcmp(&before, &target->tracers.row, sizeof(before)))
@@ -280,21 +288,32 @@ static int refresh_tracers(struct cs_target *target, struct cs_probes *probes, u
 	return tell_tracers(target, probes);
 }
 
-bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type)
+bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type,
+			 uint64_t object)
 {
 	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
 	uint64_t now_ns = cs_now_ns();
 
 	if (target->interp.state != CS_INTERP_READY)
 		return false;
-	/* a process may have any number of types, and lets us look for them only so often */
-	if (now_ns - target->met_ns < TYPE_MET_NS)
-		return true;
+	if (now_ns - target->met_ns < cs_tracers_pause_ns(&target->tracers, type))
+		return !cs_tracers_know(&target->tracers, type);
 	target->met_ns = now_ns;
 	cs_mem_forget(target->mem);
-	if (!cs_tracers_meet(&ctx, &target->tracers, type))
+	if (!cs_tracers_meet(&ctx, &target->tracers, type, object))
 		return false;
 	tell_tracers(target, probes);
+	return true;
+}
+
+bool cs_target_watch_spans(struct cs_target *target, struct cs_probes *probes)
+{
+	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
+
+	if (target->interp.state != CS_INTERP_READY || !cs_rust_watches(&target->tracers.rust))
+		return false;
+	if (cs_tracers_watch(&ctx, &target->tracers))
+		tell_tracers(target, probes);
 	return true;
 }
 
@@ -316,10 +335,11 @@ int cs_target_use_spans(struct cs_target *target)
 
 void cs_target_meet_stranger(struct cs_target *target, struct cs_probes *probes)
 {
-	uint64_t type = target->span_walk ? cs_span_walk_stranger(target->span_walk) : 0;
+	uint64_t object,
+		type = target->span_walk ? cs_span_walk_stranger(target->span_walk, &object) : 0;
 
 	/* what was read without knowing it is read again, even if nothing has run since */
-	if (type && cs_target_meet_type(target, probes, type))
+	if (type && cs_target_meet_type(target, probes, type, object))
 		cs_tasks_use_spans(target->tasks, &target->span_source);
 }
 
@@ -406,6 +426,28 @@ static int refresh_interp(struct cs_target *target, struct cs_probes *probes, pi
 					     : 0;
 }
 
+/* What its imports tell of. */
+static int refresh_modules(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
+			   uint64_t now_ns)
+{
+	uint64_t mark;
+	int err;
+
+	cs_mem_forget(target->mem);
+	err = cs_asyncio_mark(&target->interp, &target->asyncio, target->mem, &mark);
+	if (err == -ESRCH)
+		return err;
+	if (err) {
+		mark = target->modules_mark;
+		target->imported_ns = now_ns;
+		err = 0;
+	} else {
+		err = refresh_tracers(target, probes, mark, now_ns);
+	}
+	return err || target->no_asyncio ? err
+					 : refresh_asyncio(target, probes, probe_pid, mark, now_ns);
+}
+
 int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
 		      uint64_t now_ns)
 {
@@ -414,14 +456,13 @@ int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t 
 
 	if (!target->refresh_at_ns || now_ns < target->refresh_at_ns || target->exited)
 		return 0;
-	target->refresh_at_ns = now_ns + (young ? REFRESH_YOUNG : REFRESH_OLD);
+	target->refresh_at_ns =
+		now_ns + (young ? REFRESH_YOUNG : cs_target_stretched(target, REFRESH_OLD));
 	err = refresh_interp(target, probes, probe_pid);
 	if (err)
 		return err;
-	if (target->interp.state == CS_INTERP_READY) {
-		err = refresh_tracers(target, probes, now_ns);
-		return err || target->no_asyncio ? err : refresh_asyncio(target, probes, probe_pid);
-	}
+	if (target->interp.state == CS_INTERP_READY)
+		return refresh_modules(target, probes, probe_pid, now_ns);
 	/* An exec is told by the kernel, and so is what it maps; until then a process that is no Python stays none. */
 	if (now_ns - target->since_ns > LINKING_NS && target->interp.state != CS_INTERP_STARTING)
 		target->refresh_at_ns = 0;

@@ -60,8 +60,10 @@ struct cs_target {
 	bool asked_for;         /* by pid, not met by chance */
 	bool no_asyncio;        /* its tasks are not asked for */
 	bool fresh;             /* it began while we watched: an exec */
+	unsigned int stretch;   /* how many times more seldom it is looked at than usual; 0: 1 */
 	uint64_t modules_mark;  /* see cs_asyncio_mark: when asyncio was looked for last */
 	uint64_t looked_ns;     /* then */
+	uint64_t imported_ns;   /* when that mark was new */
 	uint64_t tracers_mark;  /* likewise, when tracers were looked for last */
 	uint64_t tracers_ns;    /* then */
 	uint64_t met_ns;        /* when a type was met last that they may know */
@@ -117,7 +119,24 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns);
  * On the way to a span an object was met whose type is not known. Returns whether it is now, or will be when it is met again later: what was
  * read should be read again.
  */
-bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type);
+bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type,
+			 uint64_t object);
+
+/* A distance between looks at it, in a crowd of this size. */
+static inline uint64_t cs_target_stretched(const struct cs_target *target, uint64_t ns)
+{
+	return ns * (target->stretch ? target->stretch : 1);
+}
+
+/* What was read of it is not needed any more in this turn: given back in a large crowd, of which it would be most of our memory. */
+static inline void cs_target_rest(struct cs_target *target)
+{
+	if (target->stretch > 1)
+		cs_mem_release(target->mem);
+}
+
+/* Look again at spans from which it is learned what spans look like. Returns whether there were any: then soon once more. */
+bool cs_target_watch_spans(struct cs_target *target, struct cs_probes *probes);
 
 /* Have passes read the spans of suspended tasks, if the process has a tracer. Returns 0 or -ENOMEM. */
 int cs_target_use_spans(struct cs_target *target);

@@ -150,8 +150,9 @@ static int read_names(struct cs_target *target, uint64_t now_ns, struct cs_buf *
 		it->tries -= !!it->tries;
 		missing = missing || it->tries;
 	}
+	cs_target_rest(target);
 	names->rested_ns = now_ns + (cs_now_ns() - now_ns) * SHARE;
-	names->next_ns = now_ns + (missing ? SOON_NS : LATER_NS);
+	names->next_ns = now_ns + (missing ? SOON_NS : cs_target_stretched(target, LATER_NS));
 	return err > 0 ? -ENOMEM : 0;
 }
 

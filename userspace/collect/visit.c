@@ -131,11 +131,12 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 		return -ENOMEM;
 	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, out, &result);
 	cs_target_meet_stranger(target, visit->probes);
+	cs_target_rest(target);
 	target->pass_at_ns = now + MAX(result.cpu_ns * budget * visit->ease,
 				       visit->every_ns - MIN(visit->every_ns, visit->turn_ns / 2));
 	visit->counters[CS_COUNTER_PASSES]++;
 	visit->counters[CS_COUNTER_TASKS] += result.ntasks;
-	visit->counters[CS_COUNTER_TASKS_DROPPED] += result.ndropped;
+	visit->counters[CS_COUNTER_TASKS_DROPPED] += result.ndropped + result.nmoved;
 	visit->counters[CS_COUNTER_TASKS_UNREAD] += result.nunread;
 	if (err) {
 		visit->counters[CS_COUNTER_PASSES_FAILED]++;

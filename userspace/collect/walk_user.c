@@ -146,11 +146,12 @@ bool cs_span_walk_read(struct cs_span_walk *span_walk, struct cs_mem *mem, uint6
 	return ret->span_id != 0;
 }
 
-uint64_t cs_span_walk_stranger(struct cs_span_walk *span_walk)
+uint64_t cs_span_walk_stranger(struct cs_span_walk *span_walk, uint64_t *ret_object)
 {
 	uint64_t type = span_walk->walk.met_type;
 
 	span_walk->walk.met_type = 0;
+	*ret_object = span_walk->walk.met_object;
 	return type;
 }
 

@@ -43,7 +43,7 @@ bool cs_span_walk_read(struct cs_span_walk *span_walk, struct cs_mem *mem, uint6
 		       struct cs_active_span *ret);
 
 /* The type of an object that stood in the way since the last call and that the tracers do not know; 0: none. */
-uint64_t cs_span_walk_stranger(struct cs_span_walk *span_walk);
+uint64_t cs_span_walk_stranger(struct cs_span_walk *span_walk, uint64_t *ret_object);
 
 /*
  * Append a CS_EV_STACK record (origin wall) of the thread. The caller makes sure that it does not run, or says that it

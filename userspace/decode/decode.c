@@ -370,8 +370,8 @@ static int take_links(struct record *rec, uint32_t n, struct cs_event_task *ret)
 
 static int decode_task(struct record *rec, struct cs_event *ret)
 {
-	const unsigned int flags =
-		CS_TASKF_CHAIN_CUT | CS_TASKF_CHAIN_UNREADABLE | CS_TASKF_WAITERS_CUT;
+	const unsigned int flags = CS_TASKF_CHAIN_CUT | CS_TASKF_CHAIN_UNREADABLE |
+				   CS_TASKF_WAITERS_CUT | CS_TASKF_MOVED;
 	const struct cs_ev_task *wire = rec->fixed;
 	const struct cs_active_span *span = NULL;
 	struct cs_event_task *task = &ret->task;

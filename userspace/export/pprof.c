@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "core/cleanup.h"
 #include "core/counters.h"
@@ -31,8 +32,9 @@ struct builder {
 	enum cs_value kinds[CS_VALUE_MAX_]; /* of values, as many as sample types */
 	struct cs_profile *tables; /* interns the format's strings and functions, nothing else */
 	struct cs_memory memory;
-	uint64_t *location_ids; /* of the profile's frames; 0: not used yet */
-	uint64_t *mapping_ids;  /* of the profile's mappings; 0: not used yet */
+	size_t nsamples, nframes; /* that are wanted; of frames: at most */
+	uint64_t *location_ids;   /* of the profile's frames; 0: not used yet */
+	uint64_t *mapping_ids;    /* of the profile's mappings; 0: not used yet */
 	Pprof__Profile message;
 	int err;
 };
@@ -294,9 +296,42 @@ static uint64_t get_location(struct builder *b, uint32_t frame_index)
 	return location->id;
 }
 
+static bool owner_wanted(const struct cs_pprof_options *options, uint32_t owner)
+{
+	for (size_t i = 0; options->owners && i < options->nowners; i++)
+		if (options->owners[i] == owner)
+			return true;
+	return !options->owners;
+}
+
+static bool sample_wanted(const struct builder *b, const struct cs_sample *sample)
+{
+	const struct cs_pprof_options *options = b->options;
+
+	if (!owner_wanted(options, sample->labels.owner))
+		return false;
+	return options->dialect != CS_PPROF_PYROSCOPE || sample->values[options->kind];
+}
+
+/* What one process of hundreds takes is far less than the whole profile has: count before memory is taken. */
+static void count_wanted(struct builder *b)
+{
+	size_t nframes = 0;
+
+	for (size_t i = b->options->from; i < b->options->to; i++) {
+		const struct cs_sample *sample = cs_profile_sample(b->profile, i);
+
+		if (!sample_wanted(b, sample))
+			continue;
+		b->nsamples++;
+		nframes += cs_profile_stack(b->profile, sample->stack).n;
+	}
+	b->nframes = MIN(nframes, (size_t)cs_profile_nframes(b->profile));
+}
+
 static void reserve_locations(struct builder *b)
 {
-	size_t n = cs_profile_nframes(b->profile);
+	size_t n = b->nframes;
 	Pprof__Profile *message = &b->message;
 	Pprof__Line **lines;
 	size_t i;
@@ -304,7 +339,8 @@ static void reserve_locations(struct builder *b)
 	message->location = cs_memory_messages(&b->memory, n, sizeof(**message->location));
 	message->function = cs_memory_messages(&b->memory, n, sizeof(**message->function));
 	lines = cs_memory_messages(&b->memory, n, sizeof(**lines));
-	b->location_ids = cs_memory_get(&b->memory, n, sizeof(*b->location_ids));
+	b->location_ids =
+		cs_memory_get(&b->memory, cs_profile_nframes(b->profile), sizeof(*b->location_ids));
 	for (i = 0; !failed(b) && i < n; i++) {
 		pprof__location__init(message->location[i]);
 		message->location[i]->line = &lines[i];
@@ -398,23 +434,6 @@ static void add_stack(struct builder *b, Pprof__Sample *sample, struct cs_stack 
 	}
 }
 
-static bool owner_wanted(const struct cs_pprof_options *options, uint32_t owner)
-{
-	for (size_t i = 0; options->owners && i < options->nowners; i++)
-		if (options->owners[i] == owner)
-			return true;
-	return !options->owners;
-}
-
-static bool sample_wanted(const struct builder *b, const struct cs_sample *sample)
-{
-	const struct cs_pprof_options *options = b->options;
-
-	if (!owner_wanted(options, sample->labels.owner))
-		return false;
-	return options->dialect != CS_PPROF_PYROSCOPE || sample->values[options->kind];
-}
-
 static void add_sample(struct builder *b, const struct cs_sample *from, Pprof__Label **labels)
 {
 	Pprof__Sample *sample = b->message.sample[b->message.n_sample++];
@@ -434,16 +453,16 @@ static void add_sample(struct builder *b, const struct cs_sample *from, Pprof__L
 
 static void add_samples(struct builder *b)
 {
-	size_t n = b->options->to - b->options->from;
+	size_t n = b->nsamples;
 	const struct cs_sample *from;
 	Pprof__Label **labels;
 
 	b->message.sample = cs_memory_messages(&b->memory, n, sizeof(**b->message.sample));
 	labels = cs_memory_messages(&b->memory, n * MAX_LABELS, sizeof(**labels));
-	for (size_t i = 0; !failed(b) && i < n; i++) {
-		from = cs_profile_sample(b->profile, b->options->from + i);
+	for (size_t i = b->options->from; !failed(b) && i < b->options->to; i++) {
+		from = cs_profile_sample(b->profile, i);
 		if (sample_wanted(b, from))
-			add_sample(b, from, labels + i * MAX_LABELS);
+			add_sample(b, from, labels + b->message.n_sample * MAX_LABELS);
 	}
 }
 
@@ -463,6 +482,7 @@ static void add_strings(struct builder *b)
 static int build(struct builder *b)
 {
 	b->err = cs_profile_new(&b->tables);
+	count_wanted(b);
 	if (!failed(b))
 		add_header(b);
 	if (!failed(b))

@@ -26,6 +26,7 @@
 #define ASKED_PAGES  32u /* likewise */
 #define MAX_THROUGH  256u
 #define THROUGH_AGE  64u
+#define FIRST_PAGES  16u
 #define FIRST_GROUPS 64u
 #define FIRST_WANTED 128u
 #define GROUP_SHIFT  4
@@ -59,7 +60,8 @@ struct cs_mem {
 	char *arena;
 	size_t arena_pages;
 	size_t arena_used;
-	uint64_t *wanted; /* page numbers */
+	size_t first_pages; /* to begin with: what was needed before */
+	uint64_t *wanted;   /* page numbers */
 	size_t nwanted, cap_wanted;
 	/* Pages read last: the next object mostly lies in one of them. data is NULL where there is none. */
 	struct near {
@@ -81,6 +83,7 @@ int cs_mem_new(pid_t pid, struct cs_mem **ret)
 		return -ENOMEM;
 	mem->pid = pid;
 	mem->generation = 1;
+	mem->first_pages = FIRST_PAGES;
 	mem->cap_groups = FIRST_GROUPS;
 	mem->cap_wanted = FIRST_WANTED;
 	mem->groups = calloc(FIRST_GROUPS, sizeof(*mem->groups));
@@ -116,6 +119,15 @@ void cs_mem_forget(struct cs_mem *mem)
 		memset(mem->groups, 0, mem->cap_groups * sizeof(*mem->groups));
 		mem->generation = 1;
 	}
+}
+
+void cs_mem_release(struct cs_mem *mem)
+{
+	cs_mem_forget(mem);
+	if (mem->arena)
+		mem->first_pages = mem->arena_pages;
+	free(TAKE_PTR(mem->arena));
+	mem->arena_pages = 0;
 }
 
 void cs_mem_renew(struct cs_mem *mem)
@@ -206,7 +218,7 @@ static int32_t *page_get(struct cs_mem *mem, uint64_t page)
 static int arena_reserve(struct cs_mem *mem, size_t pages)
 {
 	size_t need = mem->arena_used + pages;
-	size_t cap = mem->arena_pages ? mem->arena_pages : 16;
+	size_t cap = mem->arena_pages ? mem->arena_pages : mem->first_pages;
 	char *arena;
 
 	while (cap < need)

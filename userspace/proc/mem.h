@@ -27,6 +27,9 @@ static inline void cs_mem_freep(struct cs_mem **mem)
 /* Drop every cached page: the next read sees the process as it is then. */
 void cs_mem_forget(struct cs_mem *mem);
 
+/* The same, and give back the memory that they took: for after a reading that is not done again soon. */
+void cs_mem_release(struct cs_mem *mem);
+
 /*
  * The same, and note that what had to be read through since then will be read again: who does nearly the same many times need not know
  * all addresses before. What is no longer read is found out after some dozen times.

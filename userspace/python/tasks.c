@@ -397,6 +397,7 @@ static int pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, 
 	int err = still ? 0 : read_share(tasks, &ctx, wait_ns, at_rest);
 
 	ret->ndropped = tasks->walk.ndropped;
+	ret->nmoved = tasks->walk.nmoved;
 	/* The sets themselves could not be read. */
 	if (err == -EFAULT || err == -EINVAL)
 		return -EAGAIN;

@@ -47,6 +47,8 @@ void cs_tasks_use_spans(struct cs_tasks *tasks, const struct cs_span_source *sou
 struct cs_tasks_result {
 	uint32_t ntasks;
 	uint32_t ndropped;
+	uint32_t
+		nmoved; /* tasks that changed while they were read: of what they did nothing is known */
 	uint32_t nunread;   /* tasks that were not this pass's share */
 	uint32_t coherence; /* enum cs_coherence; 0: the pass was given up */
 	bool again;         /* nothing has run: nothing was read */

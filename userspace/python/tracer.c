@@ -10,6 +10,8 @@
 #include "python/tracer_class.h"
 
 #define MAX_MODULE_NAME 48
+/* A process may have any number of types, and lets us look for them only so often. */
+#define TYPE_MET_NS     20000000ull
 
 /* The modules that are looked into. */
 enum module {
@@ -18,7 +20,7 @@ enum module {
 	DD_PROVIDER,
 	DD_SPAN,
 	DD_CONTEXT,
-	OTEL_VERSION,
+	OTEL_RESOURCES,
 	OTEL_RUNTIME,
 	OTEL_CONTEXT,
 	OTEL_KEY,
@@ -40,7 +42,7 @@ static const struct {
 	{"ddtrace.span", DD_SPAN},
 	{"ddtrace._trace.context", DD_CONTEXT},
 	{"ddtrace.context", DD_CONTEXT},
-	{"opentelemetry.sdk.version", OTEL_VERSION},
+	{"opentelemetry.sdk.resources", OTEL_RESOURCES},
 	{"opentelemetry.context", OTEL_RUNTIME},
 	{"opentelemetry.context.context", OTEL_CONTEXT},
 	{"opentelemetry.trace.propagation", OTEL_KEY},
@@ -172,14 +174,14 @@ static int take_var(struct look *look, uint64_t var, enum cs_tracer_kind kind, c
 	return 0;
 }
 
-static struct cs_tracer *add_tracer(struct look *look, enum cs_tracer_kind kind,
-				    enum module version)
+static struct cs_tracer *add_tracer(struct look *look, enum cs_tracer_kind kind, enum module module,
+				    const char *version)
 {
 	struct cs_tracer *tracer = &look->found.items[look->found.n++];
 	__u64 text;
 
 	tracer->kind = kind;
-	if (module_get(look, version, "__version__", &text) ||
+	if (module_get(look, module, version, &text) ||
 	    cs_pyobj_str(look->ctx, text, tracer->version, sizeof(tracer->version), NULL, NULL))
 		tracer->version[0] = '\0';
 	for (char *c = tracer->version; *c; c++) {
@@ -210,10 +212,11 @@ static void find_ddtrace(struct look *look)
 
 	if (module_get(look, DD_PROVIDER, "_DD_CONTEXTVAR", &var))
 		return;
-	tracer = add_tracer(look, CS_TRACER_DDTRACE, DD_VERSION);
-	if (!has_class(look, CS_CLASS_DD_SPAN))
+	tracer = add_tracer(look, CS_TRACER_DDTRACE, DD_VERSION, "__version__");
+	tracer->learns = look->found.rust.span.type && look->found.rust.context.type;
+	if (!tracer->learns && !has_class(look, CS_CLASS_DD_SPAN))
 		lacks(tracer, "its Span keeps its ids in no slots: of a release that is not known");
-	else if (!has_class(look, CS_CLASS_DD_CONTEXT))
+	else if (!tracer->learns && !has_class(look, CS_CLASS_DD_CONTEXT))
 		lacks(tracer,
 		      "its Context keeps its ids in no slots: of a release that is not known");
 	else if (take_var(look, var, CS_TRACER_DDTRACE, "datadog_contextvar"))
@@ -230,7 +233,8 @@ static void find_otel(struct look *look)
 	/* the API alone makes no spans */
 	if (!look->dicts[OTEL_SDK] || module_get(look, OTEL_RUNTIME, "_RUNTIME_CONTEXT", &runtime))
 		return;
-	tracer = add_tracer(look, CS_TRACER_OTEL, OTEL_VERSION);
+	/* 1.20 takes it from its metadata, 1.45 from a module of its own: both keep it there */
+	tracer = add_tracer(look, CS_TRACER_OTEL, OTEL_RESOURCES, "_OPENTELEMETRY_SDK_VERSION");
 	if (module_get(look, OTEL_KEY, "_SPAN_KEY", &row->otel_key) ||
 	    module_get(look, OTEL_API, "SpanContext", &row->otel_id_type) ||
 	    !has_class(look, CS_CLASS_OTEL_CONTEXT))
@@ -240,15 +244,55 @@ static void find_otel(struct look *look)
 		lacks(tracer, "its context is kept in no ContextVar");
 }
 
+/* ddtrace's own Context counts, which is met first, not what is derived from it. */
+static void begin_context(struct cs_rust *rust, const struct cs_span_class *class,
+			  unsigned int words)
+{
+	if (!rust->context.type || rust->context.type == class->type)
+		cs_rust_begin_context(rust, class, words);
+}
+
+/* A class whose instances are Rust objects: what was learned of them, or what is to be. */
+static int learn_rust(const struct cs_pyobj_ctx *ctx, struct cs_rust *rust,
+		      const struct cs_pytype *type, struct cs_span_class *class)
+{
+	unsigned int words;
+	int err = cs_class_rust_words(ctx, type, &words);
+
+	if (err)
+		return err;
+	if (class->kind == CS_CLASS_DD_SPAN) {
+		/* without a Context of its own nothing tells its ids */
+		if (!class->meta)
+			return -ENOENT;
+		if (!rust->span.type)
+			cs_rust_begin(rust, class, words);
+		/* one that is derived from it lays out what it has of it alike */
+		err = cs_rust_span(rust, class) ? 0 : -ENOENT;
+	} else {
+		begin_context(rust, class, words);
+		err = cs_rust_context(rust, class) ? 0 : -ENOENT;
+	}
+	class->type = type->addr;
+	return err;
+}
+
 /* Describe a class; one that is known is described anew. */
-static bool add_class(const struct cs_pyobj_ctx *ctx, struct cs_tracers *row,
+static bool add_class(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list,
 		      const struct cs_pytype *type, enum cs_span_class_kind kind)
 {
+	struct cs_tracers *row = &list->row;
 	uint64_t names[CS_OTEL_ATTR_MAX_];
 	struct cs_span_class class;
 	unsigned int i = 0;
+	int err;
 
-	if (cs_span_class_learn(ctx, type, kind, &class, names))
+	err = cs_span_class_learn(ctx, type, kind, &class, names);
+	if (err == -ENODATA)
+		err = learn_rust(ctx, &list->rust, type, &class);
+	else if (!err && kind == CS_CLASS_DD_CONTEXT)
+		begin_context(&list->rust, &class, 0);
+	if (err)
 		return false;
 	while (i < row->nclasses && row->classes[i].type != type->addr)
 		i++;
@@ -280,7 +324,7 @@ static void find_classes(struct look *look)
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
 		if (!module_get(look, classes[i].module, classes[i].name, &addr) &&
 		    !cs_pytype_read(look->ctx, addr, &type))
-			add_class(look->ctx, &look->found.row, &type, classes[i].kind);
+			add_class(look->ctx, &look->found, &type, classes[i].kind);
 	}
 }
 
@@ -306,7 +350,7 @@ static void keep_met(struct look *look, const struct cs_tracers *before)
 		const struct cs_span_class *class = &before->classes[i];
 
 		if (!is_known(row, class->type) && !cs_pytype_read(look->ctx, class->type, &type))
-			add_class(look->ctx, row, &type, kind_of(look->ctx, row, &type));
+			add_class(look->ctx, &look->found, &type, kind_of(look->ctx, row, &type));
 	}
 }
 
@@ -325,6 +369,7 @@ int cs_tracers_find(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list)
 	err = cs_pyobj_dict_each(ctx, dict, meet_module, &look);
 	if (err)
 		return err;
+	look.found.rust = list->rust;
 	/* the interpreter's own types stay */
 	row->hamt_bitmap = list->row.hamt_bitmap;
 	row->hamt_array = list->row.hamt_array;
@@ -335,6 +380,7 @@ int cs_tracers_find(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list)
 		find_ddtrace(&look);
 		find_otel(&look);
 	}
+	row->wake = cs_rust_waits(&look.found.rust);
 	*list = look.found;
 	return 0;
 }
@@ -355,7 +401,50 @@ static bool meet_node(struct cs_tracers *row, const struct cs_pytype *type)
 	return true;
 }
 
-bool cs_tracers_meet(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list, uint64_t addr)
+static bool is_rust(const struct cs_rust *rust, uint64_t type)
+{
+	return rust->span.type && (type == rust->span.type || type == rust->context.type);
+}
+
+uint64_t cs_tracers_pause_ns(const struct cs_tracer_list *list, uint64_t type)
+{
+	return is_rust(&list->rust, type) ? cs_rust_pause_ns(&list->rust, type) : TYPE_MET_NS;
+}
+
+bool cs_tracers_know(const struct cs_tracer_list *list, uint64_t type)
+{
+	return is_known(&list->row, type);
+}
+
+/* What is certain by now, as classes of the row. Returns whether that has changed. */
+static bool tell_rust(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list)
+{
+	const struct cs_tracers before = list->row;
+	struct cs_span_class span, context;
+	struct cs_pytype other;
+
+	if (cs_rust_span(&list->rust, &span) && !cs_pytype_read(ctx, span.type, &other))
+		add_class(ctx, list, &other, CS_CLASS_DD_SPAN);
+	if (cs_rust_context(&list->rust, &context) && !cs_pytype_read(ctx, context.type, &other))
+		add_class(ctx, list, &other, CS_CLASS_DD_CONTEXT);
+	list->row.wake = cs_rust_waits(&list->rust);
+	return memcmp(&before, &list->row, sizeof(before)) != 0;
+}
+
+/* An instance of ddtrace's own classes, which may tell more of what they are like. */
+static bool meet_rust(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list, uint64_t object)
+{
+	cs_rust_meet(&list->rust, ctx, &list->row, object);
+	return tell_rust(ctx, list);
+}
+
+bool cs_tracers_watch(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list)
+{
+	return cs_rust_watch(&list->rust, ctx) && tell_rust(ctx, list);
+}
+
+bool cs_tracers_meet(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list, uint64_t addr,
+		     uint64_t object)
 {
 	struct cs_tracers *row = &list->row;
 	struct cs_pytype type;
@@ -364,8 +453,10 @@ bool cs_tracers_meet(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list
 		return false;
 	if (meet_node(row, &type))
 		return true;
+	if (is_rust(&list->rust, addr))
+		return meet_rust(ctx, list, object);
 	/* one of the tracers' own that had no instance when it was looked at */
 	if (cs_tracers_find(ctx, list))
 		return false;
-	return is_known(row, addr) || add_class(ctx, row, &type, kind_of(ctx, row, &type));
+	return is_known(row, addr) || add_class(ctx, list, &type, kind_of(ctx, row, &type));
 }

@@ -42,6 +42,8 @@ static const struct slot slots[] = {
 	{CS_CLASS_DD_SPAN, "_local_root", FIELD(root), true}, /* early 2.x */
 	{CS_CLASS_DD_SPAN, "_parent_context", FIELD(parent_context), false},
 	{CS_CLASS_DD_SPAN, "span_type", FIELD(span_type), true},
+	{CS_CLASS_DD_SPAN, "context", FIELD(meta), false},
+	{CS_CLASS_DD_SPAN, "_context", FIELD(meta), false}, /* 4.14 and later */
 	{CS_CLASS_DD_CONTEXT, "span_id", FIELD(span_id), true},
 	{CS_CLASS_DD_CONTEXT, "trace_id", FIELD(trace_id), true},
 	{CS_CLASS_DD_CONTEXT, "_meta", FIELD(meta), true},
@@ -113,7 +115,7 @@ static int learn_slots(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *t
 	}
 	for (size_t i = 0; !err && i < ARRAY_SIZE(slots); i++) {
 		if (slots[i].kind == class->kind && slots[i].needed && !*field_of(class, &slots[i]))
-			return -ENOENT;
+			return -ENODATA;
 	}
 	return err;
 }
@@ -180,7 +182,26 @@ int cs_span_class_learn(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *
 		err = type->flags & CS_PYTYPE_DICT ? 0 : -ENOENT;
 	else if (kind == CS_CLASS_OTEL_SPAN)
 		err = learn_attrs(ctx, type, &class, names);
-	if (!err)
+	if (!err || err == -ENODATA)
 		*ret = class;
 	return err;
+}
+
+int cs_class_rust_words(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *type,
+			unsigned int *ret)
+{
+	struct cs_pytype at = *type;
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < MAX_BASES && at.flags & CS_PYTYPE_HEAP; i++) {
+		bytes = at.basicsize;
+		if (!at.base)
+			break;
+		if (cs_pytype_read(ctx, at.base, &at))
+			return -ENOENT;
+	}
+	if (bytes > CS_SPAN_CHUNK)
+		return -ENOENT;
+	*ret = (unsigned int)(bytes / 8);
+	return 0;
 }

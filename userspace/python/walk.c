@@ -14,6 +14,7 @@
 
 #include "core/cleanup.h"
 #include "python/digest.h"
+#include "python/walk_private.h"
 
 /* Frames and text of one reading, for each of its tasks and at least so many. Real processes stay below; a forged one is cut here. */
 #define FRAMES_A_TASK 8u
@@ -24,8 +25,6 @@
 #define REF_PIECE  4096
 /* Pages that a reading may keep: 32 MiB. */
 #define KEEP_PAGES 8192
-
-#define NO_FRAME UINT32_MAX
 
 /* What a name object is asked for: header and most names. */
 #define NAME_CHUNK 96
@@ -97,8 +96,8 @@ static int add_task(struct cs_walk *walk, uint64_t addr)
 {
 	if (RESERVE(walk->tasks, walk->tasks_cap, walk->ntasks + 1))
 		return -ENOMEM;
-	walk->tasks[walk->ntasks++] =
-		(struct cs_walk_task){.addr = addr, .first = NO_FRAME, .last = NO_FRAME};
+	walk->tasks[walk->ntasks++] = (struct cs_walk_task){
+		.addr = addr, .first = CS_WALK_NO_FRAME, .last = CS_WALK_NO_FRAME};
 	return 0;
 }
 
@@ -203,9 +202,8 @@ static int read_python_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx
 	return 0;
 }
 
-/* Read a task's own fields. Leaves the state 0 if it is not one. */
-static void read_own(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-		     const struct cs_asyncio *asyncio, struct cs_walk_task *task)
+void cs_walk_read_own(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		      const struct cs_asyncio *asyncio, struct cs_walk_task *task)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
 	char copy[CS_TASK_CHUNK];
@@ -243,7 +241,7 @@ static void read_own(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 static void read_task(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		      const struct cs_asyncio *asyncio, struct cs_walk_task *task)
 {
-	read_own(walk, ctx, asyncio, task);
+	cs_walk_read_own(walk, ctx, asyncio, task);
 	if (!task->state)
 		return;
 	cs_mem_want(ctx->mem, task->name, NAME_CHUNK);
@@ -260,8 +258,8 @@ static int append_frame(struct cs_walk *walk, struct cs_walk_task *task, uint64_
 	if (RESERVE(walk->frames, walk->frames_cap, walk->nframes + 1))
 		return -ENOMEM;
 	walk->frames[walk->nframes++] =
-		(struct cs_walk_frame){coro->frame, NO_FRAME, obj, coro->place};
-	if (task->last == NO_FRAME)
+		(struct cs_walk_frame){coro->frame, CS_WALK_NO_FRAME, obj, coro->place};
+	if (task->last == CS_WALK_NO_FRAME)
 		task->first = at;
 	else
 		walk->frames[task->last].next = at;
@@ -488,104 +486,6 @@ static int read_spans(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	return 0;
 }
 
-/* Ask for all that tasks first to end were read from, past what is cached. Returns 0 or -ENOMEM. */
-static int want_again(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx, size_t first,
-		      size_t end)
-{
-	uint32_t size = ctx->interp->info.off.task_size;
-
-	if (!walk->again && cs_mem_new(ctx->interp->pid, &walk->again))
-		return -ENOMEM;
-	cs_mem_forget(walk->again);
-	for (size_t i = first; i < end; i++) {
-		const struct cs_walk_task *task = &walk->tasks[i];
-		uint32_t at = task->first;
-
-		if (!task->state)
-			continue;
-		cs_mem_want(walk->again, task->addr, size);
-		for (; at != NO_FRAME; at = walk->frames[at].next)
-			cs_coro_want(ctx, walk->again, walk->frames[at].coro,
-				     &walk->frames[at].place);
-		for (uint32_t k = 0; k < task->nlinks; k++)
-			cs_mem_want(walk->again, walk->links[task->link_at + k].waiter, size);
-	}
-	cs_mem_fetch(walk->again);
-	return 0;
-}
-
-/* Does a task, which was read, have the same fields the second time? */
-static bool is_same_own(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-			const struct cs_asyncio *asyncio, const struct cs_walk_task *task)
-{
-	const struct cs_py_offsets *off = &ctx->interp->info.off;
-	const struct cs_pyobj_ctx again = {ctx->interp, walk->again};
-	struct cs_walk_task now = {.addr = task->addr};
-
-	if (!task->in_python) /* but for references, which come and go */
-		return cs_mem_same(ctx->mem, walk->again, task->addr + off->object_type,
-				   off->task_size - off->object_type);
-	read_own(walk, &again, asyncio, &now);
-	return now.state && now.in_python && now.attrs == task->attrs;
-}
-
-/* The same of one that waits for another: nothing but its own fields matters. Many tasks may be waited for by one. */
-static bool is_same_waiter(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-			   const struct cs_asyncio *asyncio, uint64_t addr)
-{
-	struct cs_walk_task task = {.addr = addr};
-
-	if (walk->waiter != addr) {
-		read_own(walk, ctx, asyncio, &task);
-		walk->waiter = addr;
-		walk->waiter_same = task.state && is_same_own(walk, ctx, asyncio, &task);
-	}
-	return walk->waiter_same;
-}
-
-/*
- * Is all that this task was read from as it was? Then it has not run in between, so that the names and objects that it and its coroutines
- * refer to were theirs all the time. A task that waits for it is read before the way to it and after: it has waited for the same all the while.
- */
-static bool is_same(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-		    const struct cs_asyncio *asyncio, const struct cs_walk_task *task)
-{
-	/* what attributes say lies in more memory than was asked for */
-	if ((!walk->all_same || task->in_python) && !is_same_own(walk, ctx, asyncio, task))
-		return false;
-	for (uint32_t at = task->first; at != NO_FRAME && !walk->all_same;
-	     at = walk->frames[at].next) {
-		if (!cs_coro_same(ctx, walk->again, walk->frames[at].coro, &walk->frames[at].place))
-			return false;
-	}
-	for (uint32_t k = 0; k < task->nlinks; k++) {
-		if (!is_same_waiter(walk, ctx, asyncio, walk->links[task->link_at + k].waiter))
-			return false;
-	}
-	return true;
-}
-
-/* Read tasks first to end again and drop those that have changed. Returns 0 or -ENOMEM. */
-static int check_block(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-		       const struct cs_asyncio *asyncio, size_t first, size_t end)
-{
-	uint32_t ndropped = walk->ndropped;
-	int err = want_again(walk, ctx, first, end);
-
-	walk->waiter = 0;
-	walk->all_same = !err && cs_mem_same_pages(walk->again, ctx->mem);
-	for (size_t i = first; i < end && !err; i++) {
-		struct cs_walk_task *task = &walk->tasks[i];
-
-		if (!task->state || is_same(walk, ctx, asyncio, task))
-			continue;
-		task->state = 0;
-		ndropped++;
-	}
-	walk->ndropped = ndropped;
-	return err;
-}
-
 /* What was read while something ran may not be so any more. */
 static void forget(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx)
 {
@@ -612,7 +512,7 @@ static int read_truly(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	*rest = *rest && plan->quiet(plan->arg);
 	walk->twice |= !*rest;
 	walk->nrested += walk->twice && *rest;
-	return err || *rest ? err : check_block(walk, ctx, asyncio, first, end);
+	return err || *rest ? err : cs_walk_check(walk, ctx, asyncio, first, end);
 }
 
 /* Returns 0 or -ENOMEM. */
@@ -658,6 +558,7 @@ int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 		walk->texts.len = 0;
 	err = cs_entries_read(&walk->entries, ctx, asyncio);
 	walk->ndropped = walk->entries.nleft;
+	walk->nmoved = 0;
 	if (err)
 		return err;
 	cs_share_begin(plan->share, walk->entries.n);

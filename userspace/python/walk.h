@@ -72,7 +72,8 @@ struct cs_walk {
 	struct cs_active_span *spans; /* of the tasks that have one */
 	size_t nspans, spans_cap;
 	struct cs_buf texts;
-	uint32_t ndropped;
+	uint32_t ndropped;          /* tasks of which nothing is known */
+	uint32_t nmoved;            /* tasks of which only the links are */
 	struct cs_types types;      /* met in this reading */
 	struct cs_pytask_keys keys; /* likewise */
 	struct cs_waiters waiters;

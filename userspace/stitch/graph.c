@@ -374,7 +374,9 @@ static int note_wait(void *ctx, const struct cs_wait *wait)
 	struct cs_task *awaited = wait->awaited;
 	int mine = rank(wait->probable, wait->how), best = rank(awaited->probable, awaited->how);
 
-	wait->waiter->is_leaf = false;
+	/* the time of one that was not read is nobody's: its waiter's is told by itself */
+	if (!(awaited->flags & CS_TASKF_MOVED))
+		wait->waiter->is_leaf = false;
 	awaited->nawaiters++;
 	if (awaited->awaiter &&
 	    (mine > best || (mine == best && !comes_first(wait->waiter, awaited->awaiter))))

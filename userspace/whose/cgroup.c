@@ -147,7 +147,8 @@ static void look_at_path(struct piece path, bool of_systemd, struct found *found
 		for (to = at; to < path.len && path.at[to] != '/';)
 			to++;
 		piece.len = to - at;
-		if (!piece.len)
+		/* seen from a cgroup namespace that the process is not in, a path begins with the way out of that */
+		if (!piece.len || (piece.len == 2 && begins_with(piece, "..")))
 			continue;
 		is_container = look_for_container(piece, parent, found);
 		look_for_pod(piece, found);

@@ -7,7 +7,7 @@
 
 #include "collect/probes.h"
 
-#define MADE_MAX 32
+#define MADE_MAX 64
 
 struct made_row {
 	pid_t pid;

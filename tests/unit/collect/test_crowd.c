@@ -416,6 +416,38 @@ static void test_hurry(void **state)
 	assert_false(cs_crowd_in_a_hurry(&f->crowd, now + 3600 * 1000000000ull));
 }
 
+/* The more there are, and the lower the rates, the more seldom each is looked at: but not without end. */
+static void test_stretch(void **state)
+{
+	static const unsigned int ease[][2] = {{0, 1}, {1, 1}, {4, 4}, {16, 16}, {1000, 16}};
+	struct fixture *f = *state;
+	pid_t children[55];
+
+	assert_int_equal(cs_crowd_add(&f->crowd, f->child), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(ease); i++) {
+		f->crowd.ease = ease[i][0];
+		assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
+		assert_int_equal(cs_crowd_find(&f->crowd, f->child)->stretch, ease[i][1]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+		children[i] = fork();
+		assert_true(children[i] >= 0);
+		if (!children[i]) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				pause();
+		}
+		assert_int_equal(cs_crowd_add(&f->crowd, children[i]), 0);
+	}
+	f->crowd.ease = 4;
+	assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
+	assert_int_equal(cs_crowd_find(&f->crowd, f->child)->stretch, 8);
+	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+		kill(children[i], SIGKILL);
+		assert_int_equal(waitpid(children[i], NULL, 0), children[i]);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -435,6 +467,7 @@ int main(void)
 		TEST(test_exit_of_nobody),
 		TEST(test_met_in_samples),
 		TEST(test_hurry),
+		TEST(test_stretch),
 	};
 
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1))

@@ -148,8 +148,8 @@ static void add_otel(struct world *world)
 	add_module(world, "opentelemetry.trace.span", &api);
 	add(&sdk, "_Span", world->otel_span);
 	add_module(world, "opentelemetry.sdk.trace", &sdk);
-	add(&version, "__version__", made_str(&world->made, "1.44.0"));
-	add_module(world, "opentelemetry.sdk.version", &version);
+	add(&version, "_OPENTELEMETRY_SDK_VERSION", made_str(&world->made, "1.44.0"));
+	add_module(world, "opentelemetry.sdk.resources", &version);
 }
 
 /* The modules as they are so far, in the last of two interpreters. */
@@ -243,18 +243,37 @@ static void ddtrace(void **state)
 /* Slots that are not what a release that is known has: nothing is read, and check says why. */
 static void ddtrace_unknown(void **state)
 {
-	static const char *const native[] = {"_context", "_store", NULL};
+	static const char *const rust[] = {"_store", NULL};
 
 	EACH(world)
 	{
 		add_ddtrace(&world);
-		made_slots(&world, world.dd_span, native);
+		made_slots(&world, world.dd_span, rust);
 		find(&world, 1, 0);
 		assert_non_null(strstr(world.list.items[0].lack, "Span"));
 		made_slots(&world, world.dd_span, dd_slots);
-		made_slots(&world, world.dd_context, native);
+		made_slots(&world, world.dd_context, rust);
 		find(&world, 1, 0);
 		assert_non_null(strstr(world.list.items[0].lack, "Context"));
+	}
+}
+
+/* A Span that is partly a Rust object, and has a Context: its spans will tell the rest. */
+static void ddtrace_rust(void **state)
+{
+	static const char *const rust[] = {"_context", "_store", NULL};
+
+	EACH(world)
+	{
+		add_ddtrace(&world);
+		made_slots(&world, world.dd_span, rust);
+		find(&world, 1, 1);
+		assert_string_equal(world.list.items[0].lack, "");
+		assert_true(world.list.items[0].learns);
+		assert_null(class_of(&world, world.dd_span));
+		assert_int_equal(world.list.rust.span.meta, 32);
+		/* nothing was there to learn from */
+		assert_false(cs_tracers_meet(&world.made.ctx, &world.list, world.dd_span, 0x10));
 	}
 }
 
@@ -310,7 +329,7 @@ static void otel(void **state)
 		/* no span has been made yet */
 		assert_null(class_of(&world, world.otel_span));
 		made_shared(&world, world.otel_span, span_attrs, ARRAY_SIZE(span_attrs));
-		assert_true(cs_tracers_meet(&world.made.ctx, &world.list, world.otel_span));
+		assert_true(cs_tracers_meet(&world.made.ctx, &world.list, world.otel_span, 0));
 		class = class_of(&world, world.otel_span);
 		assert_non_null(class);
 		assert_int_equal(class->attr[CS_OTEL_CONTEXT], 2);
@@ -350,27 +369,27 @@ static void met(void **state)
 		uint64_t bitmap = made_type(made, "hamt_bitmap_node", 0, 0, 40);
 		uint64_t array = made_type(made, "hamt_array_node", 0, 0, 40);
 
-		assert_false(cs_tracers_meet(&made->ctx, &world.list, bitmap));
+		assert_false(cs_tracers_meet(&made->ctx, &world.list, bitmap, 0));
 		add_ddtrace(&world);
 		find(&world, 1, 1);
 		derived = new_class(&world, "MySpan", world.dd_span);
 		made_put(made, derived, made->interp.info.off.type_basicsize, 264);
-		assert_true(cs_tracers_meet(&made->ctx, &world.list, bitmap));
-		assert_true(cs_tracers_meet(&made->ctx, &world.list, array));
+		assert_true(cs_tracers_meet(&made->ctx, &world.list, bitmap, 0));
+		assert_true(cs_tracers_meet(&made->ctx, &world.list, array, 0));
 		assert_int_equal(world.list.row.hamt_bitmap, bitmap);
 		assert_int_equal(world.list.row.hamt_array, array);
-		assert_true(cs_tracers_meet(&made->ctx, &world.list, derived));
+		assert_true(cs_tracers_meet(&made->ctx, &world.list, derived, 0));
 		assert_int_equal(class_of(&world, derived)->kind, CS_CLASS_DD_SPAN);
 		assert_int_equal(class_of(&world, derived)->span_id, 64);
-		assert_true(cs_tracers_meet(&made->ctx, &world.list, other));
+		assert_true(cs_tracers_meet(&made->ctx, &world.list, other, 0));
 		assert_int_equal(class_of(&world, other)->kind, CS_CLASS_OTHER);
 		/* nodes stay known whatever is imported; a class of the program cannot be one */
 		find(&world, 1, 1);
 		assert_int_equal(world.list.row.hamt_bitmap, bitmap);
 		assert_true(cs_tracers_meet(&made->ctx, &world.list,
-					    new_class(&world, "hamt_bitmap_node", 0)));
+					    new_class(&world, "hamt_bitmap_node", 0), 0));
 		assert_int_equal(world.list.row.hamt_bitmap, bitmap);
-		assert_false(cs_tracers_meet(&made->ctx, &world.list, 0x10));
+		assert_false(cs_tracers_meet(&made->ctx, &world.list, 0x10, 0));
 	}
 }
 
@@ -385,7 +404,7 @@ static void many_met(void **state)
 		find(&world, 1, 1);
 		for (int i = 0; i < 2 * CS_MAX_SPAN_CLASSES; i++)
 			added += cs_tracers_meet(&world.made.ctx, &world.list,
-						 new_class(&world, "Mine", 0));
+						 new_class(&world, "Mine", 0), 0);
 		assert_in_range(added, 1, 2 * CS_MAX_SPAN_CLASSES);
 		assert_in_range(world.list.row.nclasses, 2, CS_MAX_SPAN_CLASSES);
 	}
@@ -397,6 +416,7 @@ int main(void)
 		cmocka_unit_test(nothing),
 		cmocka_unit_test(ddtrace),
 		cmocka_unit_test(ddtrace_unknown),
+		cmocka_unit_test(ddtrace_rust),
 		cmocka_unit_test(forged_slots),
 		cmocka_unit_test(other_variables),
 		cmocka_unit_test(otel),

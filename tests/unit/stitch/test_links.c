@@ -70,6 +70,23 @@ static void test_gather(void **state)
 	assert_int_equal(task_at(made, B)->nawaiters, 0);
 }
 
+/* B changed while it was read: what it did is not told, but who waits for it and whom it made is. */
+static void test_one_that_changed(void **state)
+{
+	struct made_stitch *made = base(state);
+
+	MADE_TASK(made, .task = A, .name = "A", .frames = "x", .waiter = FUTURE);
+	MADE_TASK(made, .task = B, .name = "B", .frames = "y", .links = {GATHER(A)});
+	MADE_STACK(made, .frames = "rLy", .task = B, .name = "B", .subject = C, .ts_ns = 5);
+	MADE_TASK(made, .task = C, .name = "C", .frames = "z", .ts_ns = 6);
+	MADE_TASK(made, .task = B, .name = "B", .state = CS_TASK_RUNNING, .flags = CS_TASKF_MOVED,
+		  .links = {GATHER(A)}, .ts_ns = 6);
+	MADE_PASS(made, 10, 0, A, B, C);
+	/* the time of A is its own, as nothing is known of B's */
+	made_expect(made, "r L <A> x\nr L <A> x <B> y <C+> z\n");
+	expect_parent(made, B, A, CS_LINK_STRONG);
+}
+
 static void test_probable_is_marked(void **state)
 {
 	struct made_stitch *made = base(state);
@@ -247,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_gather),
+		TEST(test_one_that_changed),
 		TEST(test_probable_is_marked),
 		TEST(test_order_of_waiters),
 		TEST(test_oldest_of_equals),

@@ -33,6 +33,12 @@ static const struct {
 	{"0::/x/nginx.service\n", NULL, NULL, NULL, NULL},
 	{"4:memory:/system.slice/a.service\n1:name=systemd:/system.slice/b.service\n0::/\n", NULL,
 	 NULL, NULL, "b.service"},
+	/* seen from within a container */
+	{"0::/../../../../system.slice/nginx.service\n", NULL, NULL, NULL, "nginx.service"},
+	{"0::/../../../kubepods-besteffort.slice/kubepods-besteffort-pod" UID_
+	 ".slice/cri-containerd-" ID ".scope\n",
+	 ID, "containerd", UID, NULL},
+	{"0::/../..x/nginx.service\n", NULL, NULL, NULL, NULL},
 	/* docker: cgroupfs, systemd, version 1 */
 	{"0::/docker/" ID "\n", ID, "docker", NULL, NULL},
 	{"0::/system.slice/docker-" ID ".scope\n", ID, "docker", NULL, NULL},

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the fields of ddtrace's spans are that are Rust objects (4.5 and later). Rust lays a struct out as it likes, so nothing is taken from
+ * a version: live spans are witnesses, and a field's offset is believed once several of them have left only one. None
+ * of what is learned here depends on the others' being right:
+ *
+ * - ids: a span has a Context with the same ids, which has slots up to 4.14. From 4.15 on it is a Rust object as well, and the words that
+ *   both have are the ids: two next to each other that of the trace, a single one the span's.
+ * - end: a span is watched until it ends: what was "none" then is a duration that, with the start, gives a time between the two looks.
+ * - parent: of the spans it refers to the one whose id it has, too. The local root: one that refers to no span.
+ * - type: a text that is one of ddtrace's types, or None, in all of them.
+ *
+ * Source: ddtrace/_trace/span.py of 4.3 to 4.16, and the bytes of its spans.
+ */
+#pragma once
+
+#include <coroscope/tracer.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "python/objects.h"
+
+#define CS_RUST_WORDS   64 /* of a Rust object that are looked at */
+#define CS_RUST_WATCHED 32
+#define CS_RUST_PRINTS  8
+/* Spans that must agree on an offset. */
+#define CS_RUST_ENOUGH  3
+
+/* Offsets that no witness has ruled out, in words, a bit each. */
+struct cs_rust_field {
+	uint64_t left;
+	unsigned int witnesses;
+};
+
+/* A span as it was at one time. */
+struct cs_rust_look {
+	uint64_t at;
+	int64_t real_ns; /* CLOCK_REALTIME, as spans' starts */
+	uint64_t words[CS_RUST_WORDS];
+};
+
+/* What is known so far. Zeroes: of no class. */
+struct cs_rust {
+	struct cs_span_class span, context; /* as their slots say */
+	unsigned int words, context_words;  /* of the Rust object; context_words 0: it has slots */
+	struct cs_rust_field id, trace, tag, minus, parent, root, parent_context, type, meta;
+	uint64_t type_seen; /* a text was there, not only None */
+	/* of a Context that is a Rust object: which of its words a span's word was equal to */
+	uint64_t equal[CS_RUST_WORDS], tagged;
+	uint64_t prints[CS_RUST_PRINTS]; /* of spans that were witnesses of ids, the last ones */
+	struct cs_rust_look watched[CS_RUST_WATCHED];
+	unsigned int nprints, nwatched, nlooks, nwatches, nconflicts;
+};
+
+/* Begin with the class of spans, or go on if it is the same; likewise of Contexts. Slots must have been learned. */
+void cs_rust_begin(struct cs_rust *rust, const struct cs_span_class *span, unsigned int words);
+void cs_rust_begin_context(struct cs_rust *rust, const struct cs_span_class *context,
+			   unsigned int words);
+
+/*
+ * A span, or a Context, was met at this address, where it may be no more. row has the interpreter's own objects.
+ */
+void cs_rust_meet(struct cs_rust *rust, const struct cs_pyobj_ctx *ctx,
+		  const struct cs_tracers *row, uint64_t object);
+
+/* Are more instances wanted, as soon as they are met? */
+bool cs_rust_waits(const struct cs_rust *rust);
+
+/*
+ * Are there spans whose end is waited for? Then look again, every half millisecond or so: what an ended span says is soon overwritten.
+ * Bounded: after some thousand looks none is waited for any more. Returns whether something new is certain.
+ */
+bool cs_rust_watches(const struct cs_rust *rust);
+bool cs_rust_watch(struct cs_rust *rust, const struct cs_pyobj_ctx *ctx);
+
+/* How long to wait until the next look at an instance of this type. */
+uint64_t cs_rust_pause_ns(const struct cs_rust *rust, uint64_t type);
+
+/* Describe the class of spans, or of Contexts, as far as it is certain. Returns whether it is enough to read them. */
+bool cs_rust_span(const struct cs_rust *rust, struct cs_span_class *ret);
+bool cs_rust_context(const struct cs_rust *rust, struct cs_span_class *ret);
+
+#define CS_RUST_TEXT 160
+/* How sure it is, for people: "" if there is no Rust object. */
+void cs_rust_tell(const struct cs_rust *rust, char *dst, size_t size);
