@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -22,11 +23,13 @@
 #define SUFFIX ".parcel"
 
 struct entry {
-	uint64_t sequence, bytes, written_ns;
+	uint64_t sequence, bytes;
+	int64_t born_ns; /* CLOCK_BOOTTIME: a wall clock that is set makes nothing older */
 	uint32_t attempts;
 };
 
 struct cs_parcels {
+	char *path;
 	int folder;
 	struct cs_parcels_limits limits;
 	struct cs_parcels_counts counts;
@@ -34,6 +37,22 @@ struct cs_parcels {
 	size_t first, end, cap;
 	uint64_t bytes, next;
 };
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* How old a file of an earlier run is only the wall clock tells; one of the future is new. */
+static int64_t born_ns(const struct cs_folder_file *file)
+{
+	uint64_t wall_ns = cs_folder_now_ns();
+
+	return now_ns() - (int64_t)(wall_ns > file->written_ns ? wall_ns - file->written_ns : 0);
+}
 
 static void name_of(const struct entry *entry, char name[64])
 {
@@ -84,7 +103,7 @@ static int take_over(struct cs_parcels *parcels)
 	int err = cs_folder_list(parcels->folder, SUFFIX, &files, &n);
 
 	for (size_t i = 0; !err && i < n; i++) {
-		struct entry entry = {.bytes = files[i].bytes, .written_ns = files[i].written_ns};
+		struct entry entry = {.bytes = files[i].bytes, .born_ns = born_ns(&files[i])};
 
 		if (parse_name(files[i].name, &entry))
 			err = append(parcels, &entry);
@@ -104,6 +123,9 @@ int cs_parcels_open(const char *path, const struct cs_parcels_limits *limits,
 	parcels->folder = cs_folder_open(path);
 	if (parcels->folder < 0)
 		return parcels->folder;
+	parcels->path = strdup(path);
+	if (!parcels->path)
+		return -ENOMEM;
 	err = take_over(parcels);
 	if (err)
 		return err;
@@ -118,6 +140,7 @@ void cs_parcels_close(struct cs_parcels *parcels)
 	if (parcels->folder >= 0)
 		close(parcels->folder);
 	free(parcels->entries);
+	free(parcels->path);
 	free(parcels);
 }
 
@@ -131,7 +154,8 @@ int cs_parcels_drop(struct cs_parcels *parcels)
 		return -ENOENT;
 	name_of(entry, name);
 	err = cs_folder_remove(parcels->folder, name);
-	if (err && err != -ENOENT)
+	/* a directory in its place is no parcel, now or for the next run: it may stay */
+	if (err && err != -ENOENT && err != -EISDIR)
 		return err;
 	parcels->bytes -= entry->bytes;
 	parcels->first++;
@@ -141,12 +165,12 @@ int cs_parcels_drop(struct cs_parcels *parcels)
 /* Make room: for what is too old none is left at all. */
 static int keep_limits(struct cs_parcels *parcels, uint64_t more)
 {
-	uint64_t now = cs_folder_now_ns();
+	int64_t now = now_ns();
 	int err = 0;
 
 	while (!err && parcels->first < parcels->end) {
-		uint64_t written = parcels->entries[parcels->first].written_ns;
-		bool old = now > written && now - written > parcels->limits.age_ns;
+		int64_t born = parcels->entries[parcels->first].born_ns;
+		bool old = (uint64_t)(now - born) > parcels->limits.age_ns;
 
 		if (!old && parcels->bytes + more <= parcels->limits.bytes)
 			break;
@@ -159,9 +183,28 @@ static int keep_limits(struct cs_parcels *parcels, uint64_t more)
 	return err;
 }
 
+/* Somebody has removed the directory, perhaps with its parent: what was in it is lost, what comes is not. */
+static int make_again(struct cs_parcels *parcels)
+{
+	char *slash = strrchr(parcels->path, '/');
+	int folder;
+
+	if (slash && slash != parcels->path) {
+		*slash = '\0';
+		mkdir(parcels->path, 0700); /* if it cannot, the next line says why */
+		*slash = '/';
+	}
+	folder = cs_folder_open(parcels->path);
+	if (folder < 0)
+		return folder;
+	close(parcels->folder);
+	parcels->folder = folder;
+	return 0;
+}
+
 int cs_parcels_put(struct cs_parcels *parcels, const struct cs_parcel *parcel)
 {
-	struct entry entry = {.sequence = parcels->next, .written_ns = cs_folder_now_ns()};
+	struct entry entry = {.sequence = parcels->next, .born_ns = now_ns()};
 	struct iovec parts[CS_PARCEL_PARTS];
 	struct cs_parcel_header header;
 	char name[64];
@@ -179,6 +222,8 @@ int cs_parcels_put(struct cs_parcels *parcels, const struct cs_parcel *parcel)
 		return err;
 	name_of(&entry, name);
 	err = cs_folder_write(parcels->folder, name, parts, CS_PARCEL_PARTS);
+	if (err == -ENOENT && !make_again(parcels))
+		err = cs_folder_write(parcels->folder, name, parts, CS_PARCEL_PARTS);
 	if (err)
 		return err;
 	err = append(parcels, &entry);
@@ -236,8 +281,8 @@ int cs_parcels_first(struct cs_parcels *parcels, struct cs_parcel *ret)
 		/* what the disk cannot read now it may read later; what is wrong stays wrong */
 		if (err != -EBADMSG && err != -ENOENT && err != -ELOOP)
 			return err;
-		parcels->counts.damaged++;
 		err = cs_parcels_drop(parcels);
+		parcels->counts.damaged += !err;
 	}
 	return err ? err : -ENOENT;
 }

@@ -2,7 +2,8 @@
 /*
  * Parcels on their way, in order, in a directory: what was put is there until it is dropped, whatever ends the process. An
  * attempt is noted before it begins, in the file's name, so a parcel that may have arrived already is known as such. Bounded by
- * bytes and age: the oldest go first, counted. A file that is damaged is skipped, removed and counted.
+ * bytes and age, which a clock that is set while it runs does not change: the oldest go first, counted. A file that is damaged is
+ * skipped, removed and counted; a directory that somebody removes is made again.
  */
 #pragma once
 

@@ -262,6 +262,7 @@ int cs_sender_step(struct cs_sender *sender, uint64_t *due_ns)
 {
 	_cleanup_(cs_answer_free) struct cs_answer answer = {0};
 	struct cs_parcel parcel = {0};
+	uint64_t begun_ns;
 	int err;
 
 	*due_ns = sender->due_ns;
@@ -271,7 +272,9 @@ int cs_sender_step(struct cs_sender *sender, uint64_t *due_ns)
 	if (!err) {
 		sender->counts.attempts++;
 		sender->counts.repeated += parcel.attempts > 1;
+		begun_ns = now_ns();
 		err = cs_transport_post(sender->transport, &parcel, &answer);
+		sender->counts.busy_ns += now_ns() - begun_ns;
 		if (!err || err == -EIO)
 			err = conclude(sender, &parcel, &answer);
 	}

@@ -39,6 +39,7 @@ struct cs_sender_counts {
 	uint64_t lost;     /* no room, too old, damaged, or the disk failed */
 	uint64_t bytes;    /* of bodies that were taken */
 	uint64_t attempts; /* requests begun */
+	uint64_t busy_ns;  /* that they took */
 	uint64_t repeated; /* of these, for parcels that may have arrived before */
 	uint64_t rejected; /* items that servers refused of requests that they took */
 };

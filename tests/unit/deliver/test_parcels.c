@@ -265,13 +265,47 @@ static void test_vanished(void **state)
 	assert_int_equal(cs_parcels_counts(parcels)->damaged, 1);
 }
 
+static void test_directory_in_its_place(void **state)
+{
+	_cleanup_(cs_parcels_closep) struct cs_parcels *parcels = open_parcels(state, &ample);
+	char path[512];
+
+	assert_int_equal(put(parcels, 'a'), 0);
+	assert_int_equal(put(parcels, 'b'), 0);
+	file_path(*state, 0, path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	check_first(parcels, 'b', 0);
+	assert_int_equal(cs_parcels_counts(parcels)->damaged, 1);
+	assert_int_equal(cs_parcels_n(parcels), 1);
+}
+
+static void test_removed_folder(void **state)
+{
+	_cleanup_(cs_parcels_closep) struct cs_parcels *parcels = open_parcels(state, &ample);
+	char path[512];
+
+	assert_int_equal(put(parcels, 'a'), 0);
+	file_path(*state, 0, path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(*state), 0);
+	assert_int_equal(put(parcels, 'b'), 0);
+	assert_int_equal(put(parcels, 'c'), 0);
+	check_first(parcels, 'b', 0);
+	assert_int_equal(cs_parcels_counts(parcels)->damaged, 1);
+	assert_int_equal(cs_parcels_n(parcels), 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 	const struct CMUnitTest tests[] = {
-		TEST(test_order),      TEST(test_attempts_last), TEST(test_one_at_a_time),
-		TEST(test_ours_alone), TEST(test_bytes),         TEST(test_age),
-		TEST(test_damage),     TEST(test_foreign_files), TEST(test_vanished),
+		TEST(test_order),          TEST(test_attempts_last),
+		TEST(test_one_at_a_time),  TEST(test_ours_alone),
+		TEST(test_bytes),          TEST(test_age),
+		TEST(test_damage),         TEST(test_foreign_files),
+		TEST(test_vanished),       TEST(test_directory_in_its_place),
+		TEST(test_removed_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
