@@ -26,6 +26,7 @@ struct string_entry {
 	UT_hash_handle hh;
 	uint32_t index;
 	bool is_note;
+	uint32_t note_pid;
 	size_t len;
 	char bytes[];
 };
@@ -362,6 +363,27 @@ int cs_profile_see(struct cs_profile *profile, enum cs_tree tree, uint32_t sampl
 	return 0;
 }
 
+int cs_profile_see_as(struct cs_profile *profile, enum cs_tree tree, uint32_t sample,
+		      const struct cs_sample *other)
+{
+	struct cs_sample *s = sample_at(profile, tree, sample);
+	size_t n = (size_t)s->nspans + other->nspans;
+	struct cs_span *spans;
+
+	add_clamped(&s->waiting_ns, other->waiting_ns);
+	if (other->longest_ns > s->longest_ns)
+		s->longest_ns = other->longest_ns;
+	if (!other->nspans)
+		return 0;
+	spans = n <= UINT32_MAX ? reallocarray(s->spans, n, sizeof(*spans)) : NULL;
+	if (!spans)
+		return -ENOMEM;
+	memcpy(spans + s->nspans, other->spans, other->nspans * sizeof(*spans));
+	s->spans = spans;
+	s->nspans = s->spans_cap = (uint32_t)n;
+	return 0;
+}
+
 uint32_t cs_profile_last(const struct cs_profile *profile)
 {
 	return profile->last;
@@ -440,6 +462,11 @@ const struct cs_owner *cs_profile_get_owner(const struct cs_profile *profile, ui
 
 int cs_profile_note(struct cs_profile *profile, const char *note)
 {
+	return cs_profile_note_of(profile, 0, note);
+}
+
+int cs_profile_note_of(struct cs_profile *profile, uint32_t pid, const char *note)
+{
 	int64_t index = cs_profile_string(profile, note, strlen(note));
 	struct string_entry *entry;
 
@@ -451,6 +478,7 @@ int cs_profile_note(struct cs_profile *profile, const char *note)
 	if (table_reserve(&profile->notes))
 		return -ENOMEM;
 	entry->is_note = true;
+	entry->note_pid = pid;
 	table_push(&profile->notes, entry);
 	return 0;
 }
@@ -547,4 +575,9 @@ size_t cs_profile_nnotes(const struct cs_profile *profile)
 const char *cs_profile_get_note(const struct cs_profile *profile, size_t i)
 {
 	return ((const struct string_entry *)profile->notes.at[i])->bytes;
+}
+
+uint32_t cs_profile_note_pid(const struct cs_profile *profile, size_t i)
+{
+	return ((const struct string_entry *)profile->notes.at[i])->note_pid;
 }

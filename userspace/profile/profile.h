@@ -67,6 +67,8 @@ enum cs_tree {
 	CS_TREE_MAX_
 };
 
+#define CS_ALL_TREES ((1u << CS_TREE_MAX_) - 1) /* where trees are bits 1 << enum cs_tree */
+
 /* The labels of a sample. String indices; 0 means absent. Numbers use has_*. */
 struct cs_labels {
 	uint32_t process_id, thread_id; /* numbers; 0 absent */
@@ -174,6 +176,9 @@ void cs_profile_add_again(struct cs_profile *profile, enum cs_tree tree, uint32_
 /* Tell when a sample of a tree was seen. Returns 0 or -ENOMEM. */
 int cs_profile_see(struct cs_profile *profile, enum cs_tree tree, uint32_t sample,
 		   const struct cs_seen *seen);
+/* Add what a sample of another profile was seen to one of a tree that is there. Returns 0 or -ENOMEM. */
+int cs_profile_see_as(struct cs_profile *profile, enum cs_tree tree, uint32_t sample,
+		      const struct cs_sample *other);
 /* The index of the sample that the last cs_profile_add, _add_in or _add_again added to. */
 uint32_t cs_profile_last(const struct cs_profile *profile);
 /* Add to one value of a sample that is there. A sum stops at INT64_MAX. */
@@ -202,6 +207,8 @@ const struct cs_owner *cs_profile_get_owner(const struct cs_profile *profile, ui
  * Copied, each once.
  */
 int cs_profile_note(struct cs_profile *profile, const char *note);
+/* The same of one process: who wants to know nothing of it need not read the note. */
+int cs_profile_note_of(struct cs_profile *profile, uint32_t pid, const char *note);
 
 const struct cs_profile_meta *cs_profile_meta(const struct cs_profile *profile);
 const char *cs_profile_str(const struct cs_profile *profile, uint32_t index);
@@ -223,3 +230,5 @@ struct cs_stack cs_profile_stack(const struct cs_profile *profile, uint32_t inde
 size_t cs_profile_nstacks(const struct cs_profile *profile);
 size_t cs_profile_nnotes(const struct cs_profile *profile);
 const char *cs_profile_get_note(const struct cs_profile *profile, size_t i);
+uint32_t cs_profile_note_pid(const struct cs_profile *profile,
+			     size_t i); /* 0: it is of no process */
