@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """agent.py COROSCOPE: the agent over periods, to a directory and a server; what ends it, what changes it, and who is told."""
 import collections
-import gzip
 import json
 import pathlib
 import random
@@ -15,71 +14,10 @@ import bpf_objects
 import live
 import receiver
 from agent_process import Agent
+from delivered import CREATED, TREE, comments, files, otlp_stacks, pprof_profile, pprof_stacks, under
 from receiver import Receiver
 
 README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
-TREE = ("parent", "<task Task-awaited>", "func_awaited")
-CREATED = ("parent", "<task Task-not_awaited (created)>", "func_not_awaited")
-
-
-# What was delivered, as stacks: names root first
-
-
-def packed(values):
-    """A repeated number as fields() gives it."""
-    numbers = []
-    for value in values:
-        number = shift = 0
-        for byte in value if isinstance(value, bytes) else b"":
-            number |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                numbers.append(number)
-                number = shift = 0
-        if not isinstance(value, bytes):
-            numbers.append(value)
-    return numbers
-
-
-def otlp_stacks(request):
-    dictionary = receiver.fields(receiver.fields(receiver.plain_body(request))[2][0])
-    strings = [text.decode() for text in dictionary[5]]
-    functions = [strings[receiver.fields(one)[1][0]] if receiver.fields(one)[1] else "" for one in dictionary[3]]
-
-    def name(index):
-        line = receiver.fields(receiver.fields(dictionary[2][index])[3][0])
-        return functions[line[1][0]]
-    return [[name(index) for index in reversed(packed(receiver.fields(stack)[1]))] for stack in dictionary[7]]
-
-
-def pprof_profile(path):
-    return receiver.fields(gzip.decompress(path.read_bytes()))
-
-
-def pprof_stacks(path):
-    profile = pprof_profile(path)
-    names = {one[1][0]: profile[6][one[2][0]].decode() for one in map(receiver.fields, profile[5])}
-    places = {one[1][0]: names[receiver.fields(one[4][0])[1][0]] for one in map(receiver.fields, profile[4])}
-    return [[places[index] for index in reversed(packed(receiver.fields(sample)[1]))] for sample in profile[2]]
-
-
-def comments(path):
-    profile = pprof_profile(path)
-    return [profile[6][index].decode() for index in packed(profile[13])]
-
-
-def under(stacks, names):
-    def holds(stack):
-        rest = iter(stack)
-        return all(any(frame == name for frame in rest) for name in names)
-    return any(map(holds, stacks))
-
-
-def files(folder):
-    return sorted(folder.glob("*.pb.gz")) if folder.is_dir() else []
-
-
-# Tests
 
 
 def test_two_periods():
@@ -200,6 +138,42 @@ def test_budget():
         live.check("which others do not", not [line for line in comments(profiles[0]) if line.startswith("sampled at ")])
 
 
+def test_answers():
+    """Probes and Prometheus: what is asked for is there, and grows."""
+    with live.example(live.interpreter("3.12")) as program, live.scratch() as folder, Receiver() as server:
+        config, options = folder / "agent.yaml", f"pid: {program.pid}\nperiod: 1s\n"
+        config.write_text(f"{options}listen: 0\n", encoding="utf-8")
+        with Agent("--config", config, "--to", f"dir={folder / 'files'}", "--to", f"otlp={server.url}", listens=False) as agent:
+            agent.says("a profile every 1 s to 2 destinations")
+            live.until(lambda: agent.asked("/readyz") == (200, "ready\n"), 10)
+            live.check("it is ready, and alive", agent.asked("/readyz") == (200, "ready\n") and agent.asked("/healthz") == (200, "ok\n"))
+            labels = f'{{kind="otlp",to="{server.url}/v1development/profiles"}}'
+            live.until(lambda: agent.metrics()[f"coroscope_deliver_delivered_total{labels}"] >= 2, 30)
+            live.until(lambda: agent.metrics()["coroscope_cpu_share"] > 0, 30)
+            before = agent.metrics()
+            live.until(lambda: agent.metrics()["coroscope_profiles_total"] > before["coroscope_profiles_total"] + 1, 30)
+            after = agent.metrics()
+            shown = {name for name in after if name.endswith("_total") or "_total{" in name}
+            live.check("what counts only grows", len(shown) > 30 and all(after[name] >= before[name] for name in shown),
+                       {name: (before[name], after[name]) for name in shown if after[name] < before[name]})
+            live.check("the process, its interpreter and its probe", after['coroscope_processes{interpreter="3.12",state="ready"}'] == 1
+                       and after["coroscope_probes"] == 1, after)
+            live.check("passes and ticks are counted", all(after[f'coroscope_account_total{{account="{name}"}}'] > before[
+                f'coroscope_account_total{{account="{name}"}}'] for name in ("passes", "tasks", "ticks")), after)
+            live.check("and losses by reason", sum(name.startswith("coroscope_lost_total{reason=") for name in after) > 20, after)
+            live.check("what it uses, and may", 0 < after["coroscope_cpu_share"] < 1 and after["coroscope_cpu_budget_share"] == 0.01
+                       and 10e6 < after["coroscope_memory_bytes"] < after["coroscope_memory_budget_bytes"] == 256 << 20, after)
+            live.check("requests, their bytes and their time", all(after[f"coroscope_deliver_{name}{labels}"] > 0 for name in (
+                "requests_total", "bytes_total", "request_seconds_total", "last_timestamp_seconds")), after)
+            with Agent("-p", program.pid, "--listen", agent.port) as other:
+                live.check("a port that is taken is said", other.process.wait(30) == live.FAILURE
+                           and "cannot answer on 127.0.0.1 port" in other.text, other.text)
+            config.write_text(f"{options}listen: off\n", encoding="utf-8")
+            agent.process.send_signal(signal.SIGHUP)
+            live.until(lambda: agent.asked("/healthz") is None, 10)
+            live.check("told to be silent, it is", agent.asked("/healthz") is None)
+
+
 def test_supervisor():
     """What systemd hears, and a log for machines."""
     with live.example(live.interpreter("3.12")) as program, live.scratch() as folder:
@@ -246,4 +220,4 @@ def test_command_line():
         live.check(f"{words} is refused in one line", done.code == live.USAGE and live.one_line(done), done)
 
 
-live.main(test_command_line, test_two_periods, test_sigterm, test_sigterm_without_server, test_sigkill, test_reload, test_budget, test_supervisor)
+live.main(test_command_line, test_two_periods, test_sigterm, test_sigterm_without_server, test_sigkill, test_reload, test_budget, test_answers, test_supervisor)

@@ -84,13 +84,15 @@ def never_ends(connection, keep):
 
 
 class Receiver:
-    def __init__(self, *behaviour, tls=None):
-        self.behaviour, self.tls = list(behaviour) or [takes], tls
+    """port: one that a former server had; else any."""
+
+    def __init__(self, *behaviour, tls=None, port=0):
+        self.behaviour, self.tls, self.port = list(behaviour) or [takes], tls, port
         self.requests, self.begun, self.bytes_sent = [], 0, 0
         self.lock = threading.Lock()
 
     def __enter__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", self.port))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.listen, daemon=True).start()
         return self
@@ -154,6 +156,9 @@ def fields(data):
         tag = varint()
         if tag & 7 == 0:
             found[tag >> 3].append(varint())
+        elif tag & 7 == 1:
+            found[tag >> 3].append(int.from_bytes(data[at:at + 8], "little"))
+            at += 8
         else:
             assert tag & 7 == 2, tag
             length = varint()

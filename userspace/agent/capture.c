@@ -3,6 +3,7 @@
 #include "agent/capture.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,9 @@ struct cs_capture {
 	struct cs_pipeline *pipeline;
 	struct cs_spool *spool;
 	struct cs_session *session;
+	/* the session keeps using them when the configuration was read again; owned */
+	char *kubelet_url, *kubelet_ca, *kubelet_token_file;
+	char kubelet_error[256]; /* as it was said */
 };
 
 static int take_records(void *ctx, const char *records, size_t len)
@@ -31,12 +35,30 @@ void cs_capture_free(struct cs_capture *capture)
 	cs_session_free(capture->session);
 	cs_spool_free(capture->spool);
 	cs_pipeline_free(capture->pipeline);
+	free(capture->kubelet_url);
+	free(capture->kubelet_ca);
+	free(capture->kubelet_token_file);
 	free(capture);
 }
 
 static bool is_open(const struct cs_config *config)
 {
 	return !config->npids;
+}
+
+static int copy_text(const char *text, char **ret)
+{
+	*ret = text ? strdup(text) : NULL;
+	return text && !*ret ? -ENOMEM : 0;
+}
+
+static int copy_kubelet(struct cs_capture *capture, const struct cs_kubelet_options *kubelet)
+{
+	int err = copy_text(kubelet->url, &capture->kubelet_url);
+
+	if (!err)
+		err = copy_text(kubelet->ca_file, &capture->kubelet_ca);
+	return err ? err : copy_text(kubelet->token_file, &capture->kubelet_token_file);
 }
 
 static int load(struct cs_capture *capture, const struct cs_config *config)
@@ -54,6 +76,7 @@ static int load(struct cs_capture *capture, const struct cs_config *config)
 		.selection = config->selection,
 		.native = config->native,
 		.command = "coroscope agent",
+		.kubelet = {capture->kubelet_url, capture->kubelet_ca, capture->kubelet_token_file},
 	};
 	_cleanup_free_ char *log = NULL;
 	int err = cs_session_new(&options, capture->spool, &capture->session, &log);
@@ -97,7 +120,8 @@ int cs_capture_new(const struct cs_config *config, struct cs_capture **ret)
 	int code;
 
 	if (!capture || cs_pipeline_new(&capture->view, &capture->pipeline) ||
-	    cs_spool_new_to(take_records, capture->pipeline, &capture->spool)) {
+	    cs_spool_new_to(take_records, capture->pipeline, &capture->spool) ||
+	    copy_kubelet(capture, &config->kubelet)) {
 		cs_err("out of memory");
 		return CS_EXIT_FAILURE;
 	}
@@ -109,10 +133,28 @@ int cs_capture_new(const struct cs_config *config, struct cs_capture **ret)
 	return code;
 }
 
+/* Once for each reason, not for each time: it goes on without names of pods. */
+static void tell_kubelet(struct cs_capture *capture)
+{
+	const char *error = cs_session_kubelet_error(capture->session);
+
+	if (!strncmp(error, capture->kubelet_error, sizeof(capture->kubelet_error) - 1))
+		return;
+	if (*error)
+		cs_warn("the kubelet does not tell of pods: %s", error);
+	else
+		cs_info("the kubelet tells of pods");
+	snprintf(capture->kubelet_error, sizeof(capture->kubelet_error), "%s", error);
+}
+
 int cs_capture_turn(struct cs_capture *capture)
 {
+	int err;
+
 	cs_session_wait(capture->session);
-	return cs_session_turn(capture->session);
+	err = cs_session_turn(capture->session);
+	tell_kubelet(capture);
+	return err;
 }
 
 int cs_capture_end_period(struct cs_capture *capture, struct cs_profile **ret)
@@ -122,9 +164,17 @@ int cs_capture_end_period(struct cs_capture *capture, struct cs_profile **ret)
 	return err ? err : cs_pipeline_take(capture->pipeline, ret);
 }
 
-int cs_capture_begin_period(struct cs_capture *capture, unsigned int ease)
+int cs_capture_begin_period(struct cs_capture *capture, unsigned int ease,
+			    const struct cs_agent_request *asked)
 {
-	return cs_session_begin_period(capture->session, ease);
+	bool whole = asked && asked->exporter->all_trees;
+	unsigned int trees = 1u << capture->view.tree;
+	int err;
+
+	if (asked)
+		trees |= whole ? CS_ALL_TREES : 1u << asked->tree;
+	err = cs_pipeline_show(capture->pipeline, trees, whole);
+	return err ? err : cs_session_begin_period(capture->session, ease);
 }
 
 const struct cs_session *cs_capture_session(const struct cs_capture *capture)

@@ -5,6 +5,7 @@
 #include <coroscope/status.h>
 
 #include "agent/config.h"
+#include "cli/agent_request.h"
 #include "collect/session.h"
 #include "profile/profile.h"
 
@@ -24,7 +25,11 @@ int cs_capture_turn(struct cs_capture *capture);
 /* End the period: its profile, owned by the caller. Returns 0 or -errno: it cannot go on. */
 int cs_capture_end_period(struct cs_capture *capture, struct cs_profile **ret);
 
-/* Begin the next one, in which everything is looked at `ease` times more seldom than the config says. Returns 0 or -errno. */
-int cs_capture_begin_period(struct cs_capture *capture, unsigned int ease);
+/*
+ * Begin the next one, in which everything is looked at `ease` times more seldom than the config says. Its profile has what was asked for
+ * (NULL: nothing) besides what all have: other trees, which task is which. Returns 0 or -errno.
+ */
+int cs_capture_begin_period(struct cs_capture *capture, unsigned int ease,
+			    const struct cs_agent_request *asked);
 
 const struct cs_session *cs_capture_session(const struct cs_capture *capture);

@@ -2,26 +2,16 @@
 /* The table of the agent's options. A new one is a line here, a setter above it, and a field of struct cs_config. */
 #include "agent/config.h"
 
+#include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/param.h>
 
+#include "cli/agent_request.h"
 #include "core/cleanup.h"
-
-static int refuse(struct cs_why *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int refuse(struct cs_why *why, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(why->text, sizeof(why->text), fmt, args);
-	va_end(args);
-	return -EINVAL;
-}
 
 /* The place of text among names, or -EINVAL. */
 static int choose(const char *text, const char *const *names, size_t n)
@@ -38,19 +28,19 @@ static int parse_switch(const char *text, bool *ret, struct cs_why *why)
 	int word = choose(text, words, ARRAY_SIZE(words));
 
 	*ret = word % 2 == 1;
-	return word < 0 ? refuse(why, "'%s' is neither true nor false", text) : 0;
+	return word < 0 ? cs_refuse(why, "'%s' is neither true nor false", text) : 0;
 }
 
 static int parse_time(const char *text, uint64_t *ret_ns, struct cs_why *why)
 {
 	if (cs_parse_duration(text, ret_ns) || !*ret_ns)
-		return refuse(why, "'%s' is no duration: 500ms, 10s, 5m", text);
+		return cs_refuse(why, "'%s' is no duration: 500ms, 10s, 5m", text);
 	return 0;
 }
 
 static int parse_size(const char *text, size_t *ret, struct cs_why *why)
 {
-	return cs_parse_size(text, ret) ? refuse(why, "'%s' is no size up to 1G: 64K, 8M", text)
+	return cs_parse_size(text, ret) ? cs_refuse(why, "'%s' is no size up to 1G: 64K, 8M", text)
 					: 0;
 }
 
@@ -61,7 +51,7 @@ static int parse_size(const char *text, size_t *ret, struct cs_why *why)
 SETTER(pid)
 {
 	if (cs_parse_pids(text, config->pids, &config->npids))
-		return refuse(why, "'%s' is no list of process ids", text);
+		return cs_refuse(why, "'%s' is no list of process ids", text);
 	return 0;
 }
 
@@ -80,21 +70,22 @@ SETTER(comm)
 SETTER(user)
 {
 	config->selection.by_user = true;
-	return cs_parse_user(text, &config->selection.uid) ? refuse(why, "no user '%s'", text) : 0;
+	return cs_parse_user(text, &config->selection.uid) ? cs_refuse(why, "no user '%s'", text)
+							   : 0;
 }
 
 SETTER(cgroup)
 {
 	if (cs_selection_set_cgroup(&config->selection, text))
-		return refuse(why, "no cgroup '%s' in the unified hierarchy (/sys/fs/cgroup)",
-			      text);
+		return cs_refuse(why, "no cgroup '%s' in the unified hierarchy (/sys/fs/cgroup)",
+				 text);
 	return 0;
 }
 
 SETTER(mode)
 {
 	if (strcmp(text, "cpu") && strcmp(text, "wall"))
-		return refuse(why, "no mode '%s': cpu or wall", text);
+		return cs_refuse(why, "no mode '%s': cpu or wall", text);
 	config->mode = strcmp(text, "cpu") ? CS_MODE_WALL : CS_MODE_CPU;
 	return 0;
 }
@@ -102,7 +93,7 @@ SETTER(mode)
 SETTER(rate)
 {
 	if (cs_parse_rate(text, &config->rate_hz))
-		return refuse(why, "'%s' is not from 1 to %d Hz", text, CS_MAX_RATE_HZ);
+		return cs_refuse(why, "'%s' is not from 1 to %d Hz", text, CS_MAX_RATE_HZ);
 	return 0;
 }
 
@@ -121,7 +112,7 @@ SETTER(async)
 	int async = choose(text, names, ARRAY_SIZE(names));
 
 	config->async = async < 0 ? CS_ASYNC_ALL : (enum cs_async)async;
-	return async < 0 ? refuse(why, "'%s' is not off, running or all", text) : 0;
+	return async < 0 ? cs_refuse(why, "'%s' is not off, running or all", text) : 0;
 }
 
 SETTER(gil)
@@ -139,12 +130,60 @@ SETTER(ring_size)
 	return parse_size(text, &config->ring_bytes, why);
 }
 
+static int set_whose(struct cs_config *config, enum cs_filter_whose whose, const char *text,
+		     struct cs_why *why)
+{
+	config->only.whose[whose] = text;
+	return cs_filter_is_pattern(text) ? 0
+					  : cs_refuse(why, "'%s' is no regular expression", text);
+}
+
+SETTER(container)
+{
+	return set_whose(config, CS_FILTER_CONTAINER, text, why);
+}
+
+SETTER(pod)
+{
+	return set_whose(config, CS_FILTER_POD, text, why);
+}
+
+SETTER(pod_namespace)
+{
+	return set_whose(config, CS_FILTER_POD_NAMESPACE, text, why);
+}
+
+SETTER(pod_label)
+{
+	return set_whose(config, CS_FILTER_POD_LABEL, text, why);
+}
+
+SETTER(kubelet)
+{
+	config->kubelet.url = text;
+	if (strncmp(text, "https://", 8) && strncmp(text, "http://", 7))
+		return cs_refuse(why, "'%s' is no URL of a kubelet: https://NODE:10250", text);
+	return 0;
+}
+
+SETTER(kubelet_ca)
+{
+	config->kubelet.ca_file = text;
+	return 0;
+}
+
+SETTER(kubelet_token_file)
+{
+	config->kubelet.token_file = text;
+	return 0;
+}
+
 SETTER(period)
 {
 	int err = parse_time(text, &config->period_ns, why);
 
 	if (!err && config->period_ns < 1000000000u)
-		return refuse(why, "'%s' is shorter than 1s", text);
+		return cs_refuse(why, "'%s' is shorter than 1s", text);
 	return err;
 }
 
@@ -154,7 +193,7 @@ SETTER(cpu_budget)
 	double percent = strtod(text, &end);
 
 	if (end == text || (*end && strcmp(end, "%")) || !(percent > 0 && percent <= 100))
-		return refuse(why, "'%s' is no share of the machine: 1%%, 0.5%%", text);
+		return cs_refuse(why, "'%s' is no share of the machine: 1%%, 0.5%%", text);
 	config->cpu_share = percent / 100;
 	return 0;
 }
@@ -169,10 +208,44 @@ SETTER(flush)
 	return parse_time(text, &config->flush_ns, why);
 }
 
+SETTER(listen)
+{
+	const char *colon = strrchr(text, ':'), *port = colon ? colon + 1 : text;
+	size_t len = colon ? (size_t)(colon - text) : 0;
+	struct cs_listen *listen = &config->listen;
+	char *end;
+	unsigned long number = strtoul(port, &end, 10);
+
+	*listen = (struct cs_listen){"127.0.0.1", (uint16_t)number};
+	if (!strcmp(text, "off")) {
+		*listen->address = '\0';
+		return 0;
+	}
+	if (!isdigit((unsigned char)*port) || *end || number > UINT16_MAX ||
+	    len >= sizeof(listen->address))
+		return cs_refuse(why, "'%s' is neither off nor [ADDRESS:]PORT", text);
+	/* [::1] is ::1 */
+	if (len > 2 && text[0] == '[' && text[len - 1] == ']')
+		snprintf(listen->address, sizeof(listen->address), "%.*s", (int)len - 2, text + 1);
+	else if (len)
+		snprintf(listen->address, sizeof(listen->address), "%.*s", (int)len, text);
+	return 0;
+}
+
+SETTER(socket)
+{
+	config->socket = text;
+	if (!strcmp(text, "off"))
+		config->socket = NULL;
+	else if (*text != '/')
+		return cs_refuse(why, "'%s' is neither off nor a whole path", text);
+	return 0;
+}
+
 SETTER(log_format)
 {
 	if (strcmp(text, "text") && strcmp(text, "json"))
-		return refuse(why, "no format '%s': text or json", text);
+		return cs_refuse(why, "no format '%s': text or json", text);
 	config->log_json = !strcmp(text, "json");
 	return 0;
 }
@@ -183,7 +256,7 @@ SETTER(log_level)
 	int level = choose(text, names, ARRAY_SIZE(names));
 
 	config->log_level = level < 0 ? CS_LOG_INFO : (enum cs_log_level)level;
-	return level < 0 ? refuse(why, "'%s' is not error, warning, info or debug", text) : 0;
+	return level < 0 ? cs_refuse(why, "'%s' is not error, warning, info or debug", text) : 0;
 }
 
 SETTER(to)
@@ -267,6 +340,7 @@ SETTER(max_age)
 
 #define CAPTURE     .of = CS_OF_CAPTURE
 #define AGENT       .of = CS_OF_AGENT
+#define LISTEN      .of = CS_OF_LISTEN
 #define DESTINATION .of = CS_OF_DESTINATION
 
 const struct cs_option cs_options[] = {
@@ -299,6 +373,23 @@ const struct cs_option cs_options[] = {
 	{"ring-size", 0, "BYTES", "of the kernel's ring buffer", "4M", CAPTURE,
 	 .set = set_ring_size},
 
+	{"kubelet", 0, "URL",
+	 "ask this node's kubelet whose pods are, as https://NODE:10250; else only what processes and the downward API say is known",
+	 NULL, CAPTURE, .set = set_kubelet},
+	{"kubelet-ca", 0, "FILE", "certificates to trust for it instead of the system's (PEM)",
+	 NULL, CAPTURE, .set = set_kubelet_ca},
+	{"kubelet-token-file", 0, "FILE", "the bearer token for it, read for each request", NULL,
+	 CAPTURE, .set = set_kubelet_token_file},
+
+	{"container", 0, "RE",
+	 "tell only of processes in a container whose id or name matches (an extended regular expression)",
+	 NULL, AGENT, .set = set_container},
+	{"pod", 0, "RE", "tell only of processes of a pod whose name matches", NULL, AGENT,
+	 .set = set_pod},
+	{"pod-namespace", 0, "RE", "likewise: of its namespace", NULL, AGENT,
+	 .set = set_pod_namespace},
+	{"pod-label", 0, "RE", "likewise: of its labels, as key=value with commas between them",
+	 NULL, AGENT, .set = set_pod_label},
 	{"period", 0, "TIME", "a profile is delivered so often", "60s", AGENT, .set = set_period},
 	{"cpu-budget", 0, "PERCENT",
 	 "of the whole machine, time of the programs in the kernel included: above it rates are lowered",
@@ -307,6 +398,11 @@ const struct cs_option cs_options[] = {
 	 .set = set_memory_budget},
 	{"flush", 0, "TIME", "how long delivering may take when the agent ends", "10s", AGENT,
 	 .set = set_flush},
+	{"listen", 0, "off|[ADDRESS:]PORT",
+	 "answer /healthz, /readyz and Prometheus' /metrics over HTTP there, and not only on this machine if ADDRESS is another",
+	 "127.0.0.1:9464", LISTEN, .set = set_listen},
+	{"socket", 0, "off|PATH", "where root may ask for captures, by coroscope record --agent",
+	 CS_AGENT_SOCKET, LISTEN, .set = set_socket},
 	{"log-format", 0, "text|json", "of messages on stderr", "text", AGENT,
 	 .set = set_log_format},
 	{"log-level", 0, "LEVEL", "error, warning, info or debug", "info", AGENT,

@@ -9,9 +9,11 @@
 
 #include "cli/args.h"
 #include "cli/destination.h"
+#include "cli/filter.h"
 #include "collect/selection.h"
 #include "collect/session.h"
 #include "core/log.h"
+#include "core/why.h"
 #include "decode/decode.h"
 
 /* Where to, with the texts that they point to. */
@@ -20,6 +22,12 @@ struct cs_destinations {
 	size_t n;
 	char **texts; /* owned */
 	size_t ntexts;
+};
+
+/* Where the agent answers over HTTP. */
+struct cs_listen {
+	char address[64]; /* numeric; "": nowhere */
+	uint16_t port;    /* 0: any that is free */
 };
 
 struct cs_config {
@@ -33,11 +41,15 @@ struct cs_config {
 	bool no_idle, only_gil, native;
 	enum cs_async async;
 	size_t ring_bytes;
+	struct cs_kubelet_options kubelet;
+	struct cs_filter only; /* of these processes alone profiles tell */
 	/* the agent itself */
 	uint64_t period_ns;
 	double cpu_share; /* of the machine; 1: all of it */
 	size_t memory_bytes;
 	uint64_t flush_ns;
+	struct cs_listen listen;
+	const char *socket; /* where captures are asked for; NULL: nowhere */
 	bool log_json;
 	enum cs_log_level log_level;
 	struct cs_destinations *to; /* owned */
@@ -46,7 +58,8 @@ struct cs_config {
 /* What has to begin anew when an option changes. */
 enum cs_option_of {
 	CS_OF_CAPTURE,
-	CS_OF_AGENT, /* nothing */
+	CS_OF_AGENT,  /* nothing */
+	CS_OF_LISTEN, /* the answering over HTTP, and to who asks for captures */
 	CS_OF_DESTINATION,
 };
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/thread.h"
 #include "cli/delivery.h"
 #include "core/cleanup.h"
 #include "core/log.h"
@@ -133,19 +134,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int begin_thread(struct cs_courier *courier)
-{
-	sigset_t all, before;
-	int err;
-
-	/* signals are the main thread's */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&courier->thread, NULL, run, courier);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -err;
-}
-
 static void free_parts(struct cs_courier *courier)
 {
 	for (unsigned int i = 0; i < courier->nqueue; i++)
@@ -172,7 +160,7 @@ int cs_courier_new(const struct cs_destination *to, struct cs_courier **ret)
 	err = cs_delivery_open(&courier->delivery, to, &courier->stop);
 	if (!err) {
 		note_counts(courier);
-		err = begin_thread(courier);
+		err = cs_agent_thread_begin(&courier->thread, run, courier);
 	}
 	if (err) {
 		free_parts(courier);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All couriers. The list changes when the configuration does; figures may be asked for at any time. */
+/* All couriers. The list changes when the configuration does. */
 #include "agent/dispatch.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "collect/record.h"
@@ -12,7 +11,6 @@
 #include "core/log.h"
 
 struct cs_dispatch {
-	pthread_mutex_t lock;
 	struct cs_courier *couriers[CS_DESTINATIONS];
 	size_t n;
 };
@@ -20,72 +18,35 @@ struct cs_dispatch {
 int cs_dispatch_new(struct cs_dispatch **ret)
 {
 	*ret = calloc(1, sizeof(**ret));
-	if (!*ret)
-		return -ENOMEM;
-	pthread_mutex_init(&(*ret)->lock, NULL);
-	return 0;
-}
-
-/* Nobody sees the couriers any more. */
-static size_t take_couriers(struct cs_dispatch *dispatch, struct cs_courier *ret[CS_DESTINATIONS])
-{
-	size_t n;
-
-	pthread_mutex_lock(&dispatch->lock);
-	n = dispatch->n;
-	for (size_t i = 0; i < n; i++)
-		ret[i] = TAKE_PTR(dispatch->couriers[i]);
-	dispatch->n = 0;
-	pthread_mutex_unlock(&dispatch->lock);
-	return n;
+	return *ret ? 0 : -ENOMEM;
 }
 
 void cs_dispatch_free(struct cs_dispatch *dispatch)
 {
-	struct cs_courier *couriers[CS_DESTINATIONS];
-	size_t n;
-
 	if (!dispatch)
 		return;
-	n = take_couriers(dispatch, couriers);
-	for (size_t i = 0; i < n; i++)
-		cs_courier_free(couriers[i]);
-	pthread_mutex_destroy(&dispatch->lock);
+	for (size_t i = 0; i < dispatch->n; i++)
+		cs_courier_free(dispatch->couriers[i]);
 	free(dispatch);
 }
 
 int cs_dispatch_begin(struct cs_dispatch *dispatch, const struct cs_destinations *to)
 {
-	struct cs_courier *couriers[CS_DESTINATIONS];
-	size_t begun;
 	int err = 0;
 
-	for (begun = 0; !err && begun < to->n; begun += !err)
-		err = cs_courier_new(&to->at[begun], &couriers[begun]);
-	if (err) {
-		while (begun)
-			cs_courier_free(couriers[--begun]);
-		return err;
+	while (!err && dispatch->n < to->n) {
+		err = cs_courier_new(&to->at[dispatch->n], &dispatch->couriers[dispatch->n]);
+		dispatch->n += !err;
 	}
-	pthread_mutex_lock(&dispatch->lock);
-	for (size_t i = 0; i < to->n; i++)
-		dispatch->couriers[i] = couriers[i];
-	dispatch->n = to->n;
-	pthread_mutex_unlock(&dispatch->lock);
-	return 0;
+	while (err && dispatch->n)
+		cs_courier_free(dispatch->couriers[--dispatch->n]);
+	return err;
 }
 
-void cs_dispatch_put(struct cs_dispatch *dispatch, struct cs_profile *profile)
+void cs_dispatch_put(struct cs_dispatch *dispatch, struct cs_shared_profile *profile)
 {
-	struct cs_shared_profile *shared = cs_shared_profile_new(profile);
-
-	if (!shared) {
-		cs_err("a profile is lost: out of memory");
-		return;
-	}
 	for (size_t i = 0; i < dispatch->n; i++)
-		cs_courier_put(dispatch->couriers[i], shared);
-	cs_shared_profile_unref(shared);
+		cs_courier_put(dispatch->couriers[i], profile);
 }
 
 /* What a courier leaves behind. */
@@ -105,22 +66,20 @@ static void sum_up(struct cs_courier *courier)
 void cs_dispatch_end(struct cs_dispatch *dispatch, uint64_t within_ns)
 {
 	uint64_t deadline_ns = cs_now_ns() + within_ns;
-	struct cs_courier *couriers[CS_DESTINATIONS];
-	size_t n = take_couriers(dispatch, couriers);
 
-	for (size_t i = 0; i < n; i++)
-		cs_courier_end(couriers[i], deadline_ns);
-	for (size_t i = 0; i < n; i++) {
-		cs_courier_join(couriers[i]);
-		sum_up(couriers[i]);
-		cs_courier_free(couriers[i]);
+	for (size_t i = 0; i < dispatch->n; i++)
+		cs_courier_end(dispatch->couriers[i], deadline_ns);
+	for (size_t i = 0; i < dispatch->n; i++) {
+		cs_courier_join(dispatch->couriers[i]);
+		sum_up(dispatch->couriers[i]);
+		cs_courier_free(dispatch->couriers[i]);
 	}
+	dispatch->n = 0;
 }
 
 /* One figure of all couriers. */
 struct row {
-	const char *name, *help;
-	bool counter;
+	struct cs_metric metric;
 	bool servers_only;
 	double (*value)(const struct cs_courier_counts *counts);
 };
@@ -143,59 +102,71 @@ VALUE(lost, c->sender.lost)
 VALUE(requests, c->sender.attempts)
 VALUE(repeated, c->sender.repeated)
 VALUE(rejected, c->sender.rejected)
+VALUE(seconds, (double)c->sender.busy_ns / 1e9)
+
+#define COUNTER(name, help)                   \
+	{                                     \
+		name, CS_METRIC_COUNTER, help \
+	}
+#define GAUGE(name, help)                   \
+	{                                   \
+		name, CS_METRIC_GAUGE, help \
+	}
 
 static const struct row rows[] = {
-	{"coroscope_deliver_profiles_total", "profiles handed to a destination", true, false,
+	{COUNTER("coroscope_deliver_profiles_total", "profiles handed to a destination"), false,
 	 profiles},
-	{"coroscope_deliver_passed_over_total", "of them: not packed, as too many waited", true,
+	{COUNTER("coroscope_deliver_passed_over_total", "of them: not packed, as too many waited"),
 	 false, passed_over},
-	{"coroscope_deliver_failed_total", "of them: could not be packed or written", true, false,
-	 failed},
-	{"coroscope_deliver_delivered_total", "parcels or files that have arrived", true, false,
+	{COUNTER("coroscope_deliver_failed_total", "of them: could not be packed or written"),
+	 false, failed},
+	{COUNTER("coroscope_deliver_delivered_total", "parcels or files that have arrived"), false,
 	 delivered},
-	{"coroscope_deliver_bytes_total", "of these", true, false, bytes},
-	{"coroscope_deliver_last_timestamp_seconds", "when one arrived last; 0: never", false,
+	{COUNTER("coroscope_deliver_bytes_total", "of these"), false, bytes},
+	{GAUGE("coroscope_deliver_last_timestamp_seconds", "when one arrived last; 0: never"),
 	 false, last},
-	{"coroscope_deliver_waiting", "parcels that are not delivered yet", false, true, waiting},
-	{"coroscope_deliver_parcels_total",
-	 "parcels packed, or left by an earlier run: each ends as delivered, refused or lost", true,
+	{GAUGE("coroscope_deliver_waiting", "parcels that are not delivered yet"), true, waiting},
+	{COUNTER("coroscope_deliver_parcels_total",
+		 "parcels packed, or left by an earlier run: each ends as delivered, refused or lost"),
 	 true, packed},
-	{"coroscope_deliver_refused_total", "parcels that the server will never take", true, true,
-	 refused},
-	{"coroscope_deliver_lost_total", "parcels without room, too old or damaged", true, true,
+	{COUNTER("coroscope_deliver_refused_total", "parcels that the server will never take"),
+	 true, refused},
+	{COUNTER("coroscope_deliver_lost_total", "parcels without room, too old or damaged"), true,
 	 lost},
-	{"coroscope_deliver_requests_total", "requests begun", true, true, requests},
-	{"coroscope_deliver_repeated_total", "of them: for parcels that may have arrived before",
-	 true, true, repeated},
-	{"coroscope_deliver_rejected_total", "items refused of requests that were taken", true,
+	{COUNTER("coroscope_deliver_requests_total", "requests begun"), true, requests},
+	{COUNTER("coroscope_deliver_request_seconds_total", "that they took"), true, seconds},
+	{COUNTER("coroscope_deliver_repeated_total",
+		 "of them: for parcels that may have arrived before"),
+	 true, repeated},
+	{COUNTER("coroscope_deliver_rejected_total", "items refused of requests that were taken"),
 	 true, rejected},
 };
 
-void cs_dispatch_figures(void *source, cs_figure_fn *fn, void *ctx)
+static int tell_row(const struct cs_destination *to, const struct cs_courier_counts *counts,
+		    const struct row *row, struct cs_metrics *metrics)
 {
-	struct cs_dispatch *dispatch = source;
+	const struct cs_metric_label labels[] = {
+		{"kind", to->backend ? to->backend->name : "dir"},
+		{"to", to->where},
+	};
 
-	pthread_mutex_lock(&dispatch->lock);
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct row *row = &rows[i];
+	if (row->servers_only && !to->backend)
+		return 0;
+	return cs_metrics_add(metrics, &row->metric, labels, ARRAY_SIZE(labels),
+			      row->value(counts));
+}
 
-		for (size_t k = 0; k < dispatch->n; k++) {
-			const struct cs_destination *to = cs_courier_to(dispatch->couriers[k]);
-			struct cs_courier_counts counts = cs_courier_count(dispatch->couriers[k]);
-			const struct cs_figure_label labels[] = {
-				{"kind", to->backend ? to->backend->name : "dir"},
-				{"to", to->where},
-			};
+/* All figures of a courier are of one moment, or else they would not balance. */
+int cs_dispatch_tell(const struct cs_dispatch *dispatch, struct cs_metrics *metrics)
+{
+	struct cs_courier_counts counts[CS_DESTINATIONS];
+	int err = 0;
 
-			if (row->servers_only && !to->backend)
-				continue;
-			fn(ctx, &(struct cs_figure){.name = row->name,
-						    .help = row->help,
-						    .counter = row->counter,
-						    .labels = labels,
-						    .nlabels = ARRAY_SIZE(labels),
-						    .value = row->value(&counts)});
-		}
-	}
-	pthread_mutex_unlock(&dispatch->lock);
+	for (size_t k = 0; k < dispatch->n; k++)
+		counts[k] = cs_courier_count(dispatch->couriers[k]);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (size_t k = 0; !err && k < dispatch->n; k++)
+			err = tell_row(cs_courier_to(dispatch->couriers[k]), &counts[k], &rows[i],
+				       metrics);
+	return err;
 }

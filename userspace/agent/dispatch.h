@@ -4,8 +4,8 @@
 
 #include "agent/config.h"
 #include "agent/courier.h"
-#include "core/figures.h"
-#include "profile/profile.h"
+#include "agent/shared_profile.h"
+#include "serve/metrics.h"
 
 struct cs_dispatch;
 
@@ -21,11 +21,11 @@ static inline void cs_dispatch_freep(struct cs_dispatch **dispatch)
  */
 int cs_dispatch_begin(struct cs_dispatch *dispatch, const struct cs_destinations *to);
 
-/* Hand the profile, which is taken over, to everybody. */
-void cs_dispatch_put(struct cs_dispatch *dispatch, struct cs_profile *profile);
+/* Hand the profile, which is borrowed, to everybody. */
+void cs_dispatch_put(struct cs_dispatch *dispatch, struct cs_shared_profile *profile);
 
 /* Deliver what is there for at most so long, and end all; what could not be delivered is said. There may be a new beginning. */
 void cs_dispatch_end(struct cs_dispatch *dispatch, uint64_t within_ns);
 
-/* A struct cs_figure_source's each. */
-void cs_dispatch_figures(void *source, cs_figure_fn *fn, void *ctx);
+/* Tell what became of profiles, by destination. Returns as cs_metrics_add. */
+int cs_dispatch_tell(const struct cs_dispatch *dispatch, struct cs_metrics *metrics);

@@ -202,8 +202,11 @@ static int apply_text(const struct cs_settings *settings, const struct cs_option
 	err = option->set(config, to, copy, &inner);
 	if (err == -EINVAL) {
 		where_from(settings, option, setting, where, sizeof(where));
-		snprintf(why->text, sizeof(why->text), "%.100s: %.20s: %.130s", where, option->name,
-			 inner.text);
+		/* a flag has said the name */
+		if (setting->source == CS_FROM_FLAG)
+			cs_refuse(why, "%.100s: %.130s", where, inner.text);
+		else
+			cs_refuse(why, "%.100s: %.20s: %.130s", where, option->name, inner.text);
 	}
 	return err;
 }

@@ -8,27 +8,20 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/args.h"
+#include "cli/check_spans.h"
 #include "cli/check_whose.h"
 #include "cli/cli.h"
 #include "collect/instants.h"
 #include "collect/kernel.h"
+#include "core/capability.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "python/layout.h"
-
-/* Of linux/capability.h from 5.8 and 5.9 on; the build machine's headers may be older than the kernel. */
-#ifndef CAP_PERFMON
-#define CAP_PERFMON 38
-#endif
-#ifndef CAP_BPF
-#define CAP_BPF 39
-#endif
 
 /* One answer: the value that was read, and what follows if it is not good enough. */
 struct answer {
@@ -219,6 +212,27 @@ static void check_instants(const struct cs_check_host *host, struct answer *answ
 				      "6.18 on)");
 }
 
+/* Of files that are for their owners only: programs, libraries, their symbols. */
+static void check_cap_files(const struct cs_check_host *host, struct answer *answer)
+{
+	bool allowed = has_cap(host, CAP_DAC_READ_SEARCH) || has_cap(host, CAP_DAC_OVERRIDE);
+
+	answer_value(answer, "%sCAP_DAC_READ_SEARCH", allowed ? "" : "no ");
+	if (!allowed)
+		answer_missing(answer,
+			       "programs that only their users may read stay without Python frames "
+			       "and native names",
+			       "run with sudo, or give CAP_DAC_READ_SEARCH");
+}
+
+void cs_check_host_ask(struct cs_check_host *ret)
+{
+	cs_check_host_read("", ret);
+	ret->walks_threads = cs_kernel_walks_threads();
+	ret->grows_tables = cs_kernel_grows_tables();
+	ret->instants = cs_instants_possible();
+}
+
 unsigned int cs_check_report_host(const struct cs_check_host *host, FILE *out)
 {
 	static const struct {
@@ -230,6 +244,7 @@ unsigned int cs_check_report_host(const struct cs_check_host *host, FILE *out)
 		{"capability to load BPF", check_cap_bpf},
 		{"capability to attach uprobes", check_cap_uprobe},
 		{"capability to read processes", check_cap_ptrace},
+		{"capability to read files", check_cap_files},
 		{"perf_event_paranoid", check_perf},
 		{"lockdown", check_lockdown},
 		{"memlock limit", check_memlock},
@@ -334,6 +349,9 @@ unsigned int cs_check_report_interp(const struct cs_interp *interp,
 unsigned int cs_check_report_tracers(const struct cs_tracer_list *tracers, FILE *out)
 {
 	unsigned int missing = 0;
+	char learned[CS_RUST_TEXT];
+
+	cs_rust_tell(&tracers->rust, learned, sizeof(learned));
 
 	for (unsigned int i = 0; i < tracers->n; i++) {
 		const struct cs_tracer *tracer = &tracers->items[i];
@@ -342,7 +360,9 @@ unsigned int cs_check_report_tracers(const struct cs_tracer_list *tracers, FILE 
 		answer_value(&answer, "%s %s: %s", cs_tracer_name(tracer->kind),
 			     *tracer->version ? tracer->version : "of unknown version",
 			     *tracer->lack ? tracer->lack
-					   : "its spans are read as its own classes lay them out");
+			     : tracer->learns
+				     ? learned
+				     : "its spans are read as its own classes lay them out");
 		if (*tracer->lack)
 			answer_missing(&answer, "samples do not tell its spans",
 				       "none for this release; stacks and tasks are still shown");
@@ -388,6 +408,8 @@ static int check_pid(pid_t pid, unsigned int missing)
 			found = &asyncio;
 		if (!err)
 			err = cs_tracers_find(&ctx, &tracers);
+		if (!err)
+			err = cs_check_learn_spans(&interp, found, mem, &tracers);
 	}
 	missing += cs_check_report_interp(&interp, found, stdout);
 	missing += cs_check_report_tracers(&tracers, stdout);
@@ -433,12 +455,10 @@ int cs_cli_check(int argc, char **argv)
 	pid_t pid = 0;
 
 	argp_err_exit_status = CS_EXIT_USAGE;
+	argv[0] = (char *)"coroscope check";
 	if (argp_parse(&argp, argc, argv, 0, NULL, &pid))
 		return CS_EXIT_USAGE;
-	cs_check_host_read("", &host);
-	host.walks_threads = cs_kernel_walks_threads();
-	host.grows_tables = cs_kernel_grows_tables();
-	host.instants = cs_instants_possible();
+	cs_check_host_ask(&host);
 	missing = cs_check_report_host(&host, stdout);
 	cs_check_report_versions(stdout);
 	if (pid)

@@ -11,6 +11,9 @@
 #include "python/interp.h"
 #include "python/tracer.h"
 
+/* This machine, its kernel's abilities included. */
+void cs_check_host_ask(struct cs_check_host *ret);
+
 /* The lines about the machine. Returns how many of them say MISSING. */
 unsigned int cs_check_report_host(const struct cs_check_host *host, FILE *out);
 

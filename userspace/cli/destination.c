@@ -4,7 +4,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,24 +16,13 @@ const struct cs_parcels_limits cs_destination_limits = {
 	.age_ns = 24 * 3600 * 1000000000ull,
 };
 
-static int refuse(struct cs_why *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int refuse(struct cs_why *why, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(why->text, sizeof(why->text), fmt, args);
-	va_end(args);
-	return -EINVAL;
-}
-
 /* Splits "KEY=VALUE" in place. Returns VALUE, or NULL if it is none. */
 static char *split(char *text, struct cs_why *why)
 {
 	char *equals = strchr(text, '=');
 
 	if (!equals || equals == text || !equals[1]) {
-		refuse(why, "'%s' is not KEY=VALUE", text);
+		cs_refuse(why, "'%s' is not KEY=VALUE", text);
 		return NULL;
 	}
 	*equals = '\0';
@@ -53,7 +41,7 @@ static int check_line(const char *text, struct cs_why *why)
 {
 	for (const char *at = text; *at; at++)
 		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			return refuse(why, "control characters in the value");
+			return cs_refuse(why, "control characters in the value");
 	return 0;
 }
 
@@ -65,7 +53,7 @@ int cs_destination_set_to(struct cs_destination *to, char *text, struct cs_why *
 		return -EINVAL;
 	to->backend = cs_backend_by_name(text);
 	if (!to->backend && strcmp(text, "dir"))
-		return refuse(why, "no kind '%s': otlp, pyroscope, datadog or dir", text);
+		return cs_refuse(why, "no kind '%s': otlp, pyroscope, datadog or dir", text);
 	free(to->where);
 	to->where = to->backend ? cs_backend_url(to->backend, where) : strdup(where);
 	return to->where ? 0 : -ENOMEM;
@@ -86,13 +74,13 @@ int cs_destination_add_tag(struct cs_destination *to, char *text, struct cs_why 
 	if (!value)
 		return -EINVAL;
 	if (to->ntags == CS_DESTINATION_LIST)
-		return refuse(why, "at most %d tags", CS_DESTINATION_LIST);
+		return cs_refuse(why, "at most %d tags", CS_DESTINATION_LIST);
 	for (size_t i = 0; i < ARRAY_SIZE(told); i++)
 		if (!strcmp(text, told[i]))
-			return refuse(why, "%s: that is told already; a service with --service",
-				      text);
+			return cs_refuse(why, "%s: that is told already; a service with --service",
+					 text);
 	if (!is_token(text))
-		return refuse(why, "'%s' is no key: letters, digits, - _ .", text);
+		return cs_refuse(why, "'%s' is no key: letters, digits, - _ .", text);
 	to->tags[to->ntags++] = (struct cs_export_tag){text, value};
 	return check_line(value, why);
 }
@@ -100,9 +88,9 @@ int cs_destination_add_tag(struct cs_destination *to, char *text, struct cs_why 
 static int add_header(struct cs_destination *to, const struct cs_header *header, struct cs_why *why)
 {
 	if (to->transport.nheaders == CS_DESTINATION_LIST)
-		return refuse(why, "at most %d headers", CS_DESTINATION_LIST);
+		return cs_refuse(why, "at most %d headers", CS_DESTINATION_LIST);
 	if (!is_token(header->name))
-		return refuse(why, "'%s' is no name of a header", header->name);
+		return cs_refuse(why, "'%s' is no name of a header", header->name);
 	to->headers[to->transport.nheaders++] = *header;
 	return 0;
 }
@@ -137,7 +125,7 @@ int cs_destination_complete(struct cs_destination *to, struct cs_why *why)
 	to->transport.headers = to->headers;
 	to->transport.user_agent = "coroscope/" CS_VERSION;
 	if (!to->transport.cert_file != !to->transport.key_file)
-		return refuse(why, "cert and key belong together");
+		return cs_refuse(why, "cert and key belong together");
 	if (to->backend && to->spool_parent &&
 	    asprintf(&to->spool, "%s/%s", to->spool_parent, to->backend->name) < 0)
 		return -ENOMEM;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/why.h"
 #include "deliver/backend.h"
 #include "deliver/parcels.h"
 #include "deliver/transport.h"
@@ -23,10 +24,6 @@ struct cs_destination {
 	const char *service;
 	const char *spool_parent;
 	struct cs_parcels_limits limits;
-};
-
-struct cs_why {
-	char text[256];
 };
 
 /* The limits of one that says nothing of them. */

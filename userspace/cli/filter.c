@@ -11,6 +11,9 @@
 
 #include "core/buf.h"
 #include "core/cleanup.h"
+#include "profile/copy.h"
+
+#define MAX_PIDS_TOLD 8
 
 enum verdict { NOT_ASKED = 0, PASSES, FAILS };
 
@@ -24,7 +27,21 @@ struct pattern {
 struct filter {
 	const struct cs_filter *wanted;
 	const struct cs_profile *profile;
-	struct pattern task;
+	struct pattern task, whose[CS_FILTER_WHOSE_MAX_];
+};
+
+/* The facts that may match, and how people call them. */
+static const struct {
+	enum cs_fact first, second; /* 0: no second one */
+	bool instead;               /* the second one counts only where the first is not known */
+	const char *words;
+} whose[CS_FILTER_WHOSE_MAX_] = {
+	[CS_FILTER_SERVICE] = {CS_FACT_SERVICE, CS_FACT_PROGRAM, true, "services matching"},
+	[CS_FILTER_CONTAINER] = {CS_FACT_CONTAINER, CS_FACT_CONTAINER_NAME, false,
+				 "containers matching"},
+	[CS_FILTER_POD] = {CS_FACT_POD, 0, false, "pods matching"},
+	[CS_FILTER_POD_NAMESPACE] = {CS_FACT_POD_NAMESPACE, 0, false, "pod namespaces matching"},
+	[CS_FILTER_POD_LABEL] = {CS_FACT_POD_LABELS, 0, false, "pod labels matching"},
 };
 
 bool cs_filter_is_pattern(const char *text)
@@ -69,70 +86,174 @@ static bool matches(const struct filter *filter, const struct pattern *pattern, 
 	return *verdict == PASSES;
 }
 
+static bool is_theirs(const struct filter *filter, const struct cs_owner *owner)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(whose); i++) {
+		const struct pattern *pattern = &filter->whose[i];
+		uint32_t first = owner->facts[whose[i].first];
+		uint32_t second = whose[i].second && !(whose[i].instead && first)
+					  ? owner->facts[whose[i].second]
+					  : 0;
+
+		if (!matches(filter, pattern, first) &&
+		    !(second && matches(filter, pattern, second)))
+			return false;
+	}
+	return true;
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const pid_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static bool process_passes(void *ctx, uint32_t pid)
+{
+	const struct cs_filter *wanted = ((const struct filter *)ctx)->wanted;
+	const pid_t key = (pid_t)pid;
+
+	return !wanted->npids ||
+	       bsearch(&key, wanted->pids, wanted->npids, sizeof(key), compare_pids);
+}
+
 static bool passes(void *ctx, const struct cs_sample *sample)
 {
 	const struct filter *filter = ctx;
 	const struct cs_labels *labels = &sample->labels;
+	const char *thread = filter->wanted->thread;
 	uint64_t span = filter->wanted->span;
 
+	if (!process_passes(ctx, labels->process_id))
+		return false;
+	if (thread && strcmp(cs_profile_str(filter->profile, labels->thread_name), thread))
+		return false;
 	if (span && labels->span_id != span && labels->root_span_id != span)
 		return false;
 	if (*filter->wanted->trace &&
 	    strcmp(cs_profile_str(filter->profile, labels->trace_id), filter->wanted->trace))
 		return false;
+	if (!is_theirs(filter, cs_profile_get_owner(filter->profile, labels->owner)))
+		return false;
 	return matches(filter, &filter->task,
 		       labels->task_name ? labels->task_name : labels->origin_task_name);
 }
 
-static double time_of(const struct cs_profile *profile)
+static double time_of(const struct cs_profile *profile, enum cs_tree tree)
 {
 	double ns = 0;
 
-	for (size_t i = 0; i < cs_profile_nsamples(profile); i++)
-		ns += (double)cs_profile_sample(profile, i)->values[CS_VALUE_WALL_NS];
+	for (size_t i = 0; i < cs_profile_nsamples_in(profile, tree); i++)
+		ns += (double)cs_profile_sample_in(profile, tree, i)->values[CS_VALUE_WALL_NS];
 	return ns;
+}
+
+static int put_pids(const struct cs_filter *filter, struct cs_buf *text)
+{
+	int err;
+
+	if (filter->npids > MAX_PIDS_TOLD)
+		return cs_buf_printf(text, "only %u processes", filter->npids);
+	err = cs_buf_printf(text, "only process%s", filter->npids == 1 ? "" : "es");
+	for (unsigned int i = 0; !err && i < filter->npids; i++)
+		err = cs_buf_printf(text, "%s%d", i ? "," : " ", filter->pids[i]);
+	return err;
+}
+
+static int append_part(struct cs_buf *text, const char *what, const char *value)
+{
+	if (!value)
+		return 0;
+	return cs_buf_printf(text, "%s%s %s", text->len ? ", " : "only ", what, value);
 }
 
 static int note(const struct cs_filter *filter, struct cs_profile *profile, double share)
 {
 	_cleanup_buf_ struct cs_buf text = {0};
-	const char *separator = "only ";
+	int err = 0;
 	char span[17];
 	const struct {
 		const char *what, *value;
 	} parts[] = {
+		{"threads named", filter->thread},
 		{"tasks matching", filter->task},
 		{"span", filter->span ? span : NULL},
 		{"trace", *filter->trace ? filter->trace : NULL},
 	};
 
 	snprintf(span, sizeof(span), "%016" PRIx64, filter->span);
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		if (!parts[i].value)
-			continue;
-		if (cs_buf_printf(&text, "%s%s %s", separator, parts[i].what, parts[i].value))
-			return -ENOMEM;
-		separator = ", ";
-	}
-	if (cs_buf_printf(&text, ": %.1f%% of the time in samples", share * 100))
-		return -ENOMEM;
+	if (filter->npids)
+		err = put_pids(filter, &text);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(parts); i++)
+		err = append_part(&text, parts[i].what, parts[i].value);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(whose); i++)
+		err = append_part(&text, whose[i].words, filter->whose[i]);
+	if (!err)
+		err = cs_buf_printf(&text, ": %.1f%% of the time in samples", share * 100);
+	if (err)
+		return err;
 	return cs_profile_note(profile, cs_buf_str(&text));
 }
 
 static void filter_free(struct filter *filter)
 {
 	pattern_free(&filter->task);
+	for (size_t i = 0; i < ARRAY_SIZE(filter->whose); i++)
+		pattern_free(&filter->whose[i]);
+}
+
+bool cs_filter_is_asked(const struct cs_filter *filter)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(filter->whose); i++)
+		if (filter->whose[i])
+			return true;
+	return filter->task || filter->span || *filter->trace || filter->thread || filter->npids;
+}
+
+static int make_patterns(struct filter *filter)
+{
+	int err = pattern_make(&filter->task, filter->wanted->task, filter->profile);
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(filter->whose); i++)
+		err = pattern_make(&filter->whose[i], filter->wanted->whose[i], filter->profile);
+	return err;
 }
 
 int cs_filter_apply(const struct cs_filter *wanted, struct cs_profile *profile)
 {
 	_cleanup_(filter_free) struct filter filter = {.wanted = wanted, .profile = profile};
-	double all = time_of(profile);
+	enum cs_tree tree = cs_profile_meta(profile)->tree;
+	double all = time_of(profile, tree);
 
-	if (!wanted->task && !wanted->span && !*wanted->trace)
+	if (!cs_filter_is_asked(wanted))
 		return 0;
-	if (pattern_make(&filter.task, wanted->task, profile))
+	if (make_patterns(&filter))
 		return -ENOMEM;
 	cs_profile_keep(profile, passes, &filter);
-	return note(wanted, profile, all > 0 ? time_of(profile) / all : 0);
+	return note(wanted, profile, all > 0 ? time_of(profile, tree) / all : 0);
+}
+
+int cs_filter_copy(const struct cs_filter *wanted, const struct cs_profile *profile,
+		   enum cs_tree tree, bool first_lines, struct cs_profile **ret)
+{
+	_cleanup_(filter_free) struct filter filter = {.wanted = wanted, .profile = profile};
+	_cleanup_(cs_profile_freep) struct cs_profile *copy = NULL;
+	const struct cs_profile_part part = {
+		.keep = passes,
+		.keep_process = process_passes,
+		.ctx = &filter,
+		.tree = tree,
+		.first_lines = first_lines,
+	};
+	double all = time_of(profile, tree);
+	int err = make_patterns(&filter);
+
+	if (!err)
+		err = cs_profile_copy(profile, &part, &copy);
+	if (!err && cs_filter_is_asked(wanted))
+		err = note(wanted, copy, all > 0 ? time_of(copy, tree) / all : 0);
+	if (!err)
+		*ret = TAKE_PTR(copy);
+	return err;
 }

@@ -34,16 +34,21 @@ static void text_free(struct text *text)
 			(text)->err = cs_buf_printf(&(text)->line, __VA_ARGS__); \
 	} while (0)
 
-/* Names are the program's: they may hold what steers a terminal. */
-static void end_line(struct text *text)
+/* A note of this process, 0: of none. Names are the program's: they may hold what steers a terminal. */
+static void end_line_of(struct text *text, uint32_t pid)
 {
 	text->escaped.len = 0;
 	if (!text->err)
 		text->err =
 			cs_buf_append_escaped(&text->escaped, text->line.data, text->line.len, "");
 	if (!text->err)
-		text->err = cs_profile_note(text->profile, cs_buf_str(&text->escaped));
+		text->err = cs_profile_note_of(text->profile, pid, cs_buf_str(&text->escaped));
 	text->line.len = 0;
+}
+
+static void end_line(struct text *text)
+{
+	end_line_of(text, 0);
 }
 
 static void put_ms(struct text *text, uint64_t ns)
@@ -108,7 +113,7 @@ static void put_loop(struct text *text, const struct cs_loop *loop)
 		PUT(text, "; blocking calls are not seen in cpu mode");
 	if (loop->unknown_ns)
 		PUT(text, "; not known what it did for %.1f s", (double)loop->unknown_ns / 1e9);
-	end_line(text);
+	end_line_of(text, loop->pid);
 }
 
 /* It has a stack in this view, and enough of them. */
@@ -206,7 +211,7 @@ static void put_slow(struct text *text, const struct cs_hold *hold, uint64_t sta
 		PUT(text, "a callback, ");
 	put_thread(text, hold->tid, hold->stack);
 	put_stack(text, hold->stack);
-	end_line(text);
+	end_line_of(text, labels->process_id);
 }
 
 static void put_all_slow(struct text *text, const struct cs_loop_health *health, uint64_t start_ns)

@@ -129,16 +129,20 @@ int cs_output_write(struct cs_output *output, const struct cs_profile *profile)
 	return cs_output_write_bytes(output, &bytes);
 }
 
+int cs_output_write_fd(int fd, bool replace, const struct cs_buf *bytes)
+{
+	if (replace && (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0))
+		return -errno;
+	return write_all(fd, bytes->data, bytes->len);
+}
+
 int cs_output_write_bytes(struct cs_output *output, const struct cs_buf *bytes)
 {
 	struct stat st;
-	int err = 0;
+	bool replace = fstat(output->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		       strcmp(output->path, "-") != 0;
+	int err = cs_output_write_fd(output->fd, replace, bytes);
 
-	if (fstat(output->fd, &st) == 0 && S_ISREG(st.st_mode) && strcmp(output->path, "-") != 0 &&
-	    ftruncate(output->fd, 0) < 0)
-		err = -errno;
-	if (!err)
-		err = write_all(output->fd, bytes->data, bytes->len);
 	if (err)
 		return cs_err_r(err, "cannot write %s: %s", output->path, strerror(-err));
 	return 0;
@@ -150,61 +154,78 @@ void cs_output_close(struct cs_output *output)
 		close(TAKE_FD(output->fd));
 }
 
-static void print_losses(const uint64_t *counters)
+/* Lines under construction; err sticks. */
+struct account {
+	struct cs_buf *out;
+	int err;
+};
+
+#define PUT(account, ...)                                                            \
+	do {                                                                         \
+		if (!(account)->err)                                                 \
+			(account)->err = cs_buf_printf((account)->out, __VA_ARGS__); \
+	} while (0)
+
+static void put_losses(struct account *a, const uint64_t *counters)
 {
 	for (int i = 0; i < CS_COUNTER_MAX_; i++)
 		if (counters[i] && cs_counter_text(i)->loss)
-			cs_info("  %" PRIu64 " %s", counters[i], cs_counter_text(i)->sentence);
+			PUT(a, "  %" PRIu64 " %s\n", counters[i], cs_counter_text(i)->sentence);
 }
 
 /* There were more tasks than a pass reads: how many did it read? */
-static void print_share(const uint64_t *counters)
+static void put_share(struct account *a, const uint64_t *counters)
 {
 	uint64_t read = counters[CS_COUNTER_TASKS] + counters[CS_COUNTER_TASKS_DROPPED];
 
 	if (counters[CS_COUNTER_TASKS_UNREAD])
-		cs_info("passes over suspended tasks read %.1f%% of them, at random: each stands for others as well",
-			100.0 * (double)read / (double)(read + counters[CS_COUNTER_TASKS_UNREAD]));
+		PUT(a,
+		    "passes over suspended tasks read %.1f%% of them, at random: each stands for others as well\n",
+		    100.0 * (double)read / (double)(read + counters[CS_COUNTER_TASKS_UNREAD]));
 }
 
 /* How passes over suspended tasks were known to be true. */
-static void print_passes(const uint64_t *c)
+static void put_passes(struct account *a, const uint64_t *c)
 {
 	double percent = 100.0 / (double)(c[CS_COUNTER_PASSES] ? c[CS_COUNTER_PASSES] : 1);
 
 	if (!c[CS_COUNTER_PASSES])
 		return;
-	cs_info("passes over tasks %" PRIu64
-		": %.1f%% while the loop slept, %.1f%% copied at one instant, "
-		"%.1f%% confirmed task by task, %.1f%% given up",
-		c[CS_COUNTER_PASSES], (double)c[CS_COUNTER_PASSES_QUIET] * percent,
-		(double)c[CS_COUNTER_PASSES_IN_TASK] * percent,
-		(double)c[CS_COUNTER_PASSES_PER_TASK] * percent,
-		(double)c[CS_COUNTER_PASSES_FAILED] * percent);
+	PUT(a,
+	    "passes over tasks %" PRIu64
+	    ": %.1f%% while the loop slept, %.1f%% copied at one instant, "
+	    "%.1f%% confirmed task by task, %.1f%% given up\n",
+	    c[CS_COUNTER_PASSES], (double)c[CS_COUNTER_PASSES_QUIET] * percent,
+	    (double)c[CS_COUNTER_PASSES_IN_TASK] * percent,
+	    (double)c[CS_COUNTER_PASSES_PER_TASK] * percent,
+	    (double)c[CS_COUNTER_PASSES_FAILED] * percent);
 }
 
 /* What has become of every block. */
-static void print_blocks(const uint64_t *c)
+static void put_blocks(struct account *a, const uint64_t *c)
 {
-	cs_info("blocks %" PRIu64 " = %" PRIu64 " shown + %" PRIu64
-		" shorter than asked for + %" PRIu64 " left out at random + %" PRIu64 " lost",
-		c[CS_COUNTER_OFF_BLOCKS], c[CS_COUNTER_OFF_SAMPLES], c[CS_COUNTER_OFF_SHORT],
-		c[CS_COUNTER_OFF_THINNED], c[CS_COUNTER_OFF_NESTED] + c[CS_COUNTER_OFF_RING_FULL]);
-	cs_info("threads were off the CPU for %.3f s, of which short blocks are %.3f s; %" PRIu64
-		" had not come back at the end",
-		(double)c[CS_COUNTER_OFF_NS] / 1e9, (double)c[CS_COUNTER_OFF_SHORT_NS] / 1e9,
-		c[CS_COUNTER_OFF_OPEN]);
+	PUT(a,
+	    "blocks %" PRIu64 " = %" PRIu64 " shown + %" PRIu64 " shorter than asked for + %" PRIu64
+	    " left out at random + %" PRIu64 " lost\n",
+	    c[CS_COUNTER_OFF_BLOCKS], c[CS_COUNTER_OFF_SAMPLES], c[CS_COUNTER_OFF_SHORT],
+	    c[CS_COUNTER_OFF_THINNED], c[CS_COUNTER_OFF_NESTED] + c[CS_COUNTER_OFF_RING_FULL]);
+	PUT(a,
+	    "threads were off the CPU for %.3f s, of which short blocks are %.3f s; %" PRIu64
+	    " had not come back at the end\n",
+	    (double)c[CS_COUNTER_OFF_NS] / 1e9, (double)c[CS_COUNTER_OFF_SHORT_NS] / 1e9,
+	    c[CS_COUNTER_OFF_OPEN]);
 }
 
-static void print_ticks(const uint64_t *c)
+static void put_ticks(struct account *a, const uint64_t *c)
 {
 	uint64_t lost = c[CS_COUNTER_RING_FULL] + c[CS_COUNTER_NESTED];
 
-	cs_info("due ticks %" PRIu64 " = %" PRIu64 " samples + %" PRIu64 " idle + %" PRIu64
-		" of other processes + %" PRIu64 " missed + %" PRIu64 " lost",
-		c[CS_COUNTER_TICKS] + c[CS_COUNTER_IDLE_ASLEEP] + c[CS_COUNTER_MISSED],
-		c[CS_COUNTER_SAMPLES], c[CS_COUNTER_IDLE] + c[CS_COUNTER_IDLE_ASLEEP],
-		c[CS_COUNTER_OTHER], c[CS_COUNTER_MISSED], lost);
+	PUT(a,
+	    "due ticks %" PRIu64 " = %" PRIu64 " samples + %" PRIu64 " idle + %" PRIu64
+	    " of other processes + %" PRIu64 " missed + %" PRIu64 " lost\n",
+	    c[CS_COUNTER_TICKS] + c[CS_COUNTER_IDLE_ASLEEP] + c[CS_COUNTER_MISSED],
+	    c[CS_COUNTER_SAMPLES], c[CS_COUNTER_IDLE] + c[CS_COUNTER_IDLE_ASLEEP],
+	    c[CS_COUNTER_OTHER], c[CS_COUNTER_MISSED], lost);
 }
 
 /* At which moments, or how often, samples were taken. */
@@ -234,28 +255,65 @@ static const char *ending(const struct cs_profile_meta *meta)
 	}
 }
 
-void cs_output_summary(const struct cs_output *output, const struct cs_profile *profile)
+/* Notes are one line each, whatever names they quote. */
+static void put_notes(struct account *a, const struct cs_profile *profile)
+{
+	for (size_t i = 0; !a->err && i < cs_profile_nnotes(profile); i++) {
+		const char *note = cs_profile_get_note(profile, i);
+
+		a->err = cs_buf_append_escaped(a->out, note, strlen(note), "");
+		PUT(a, "\n");
+	}
+}
+
+int cs_output_account(const struct cs_profile *profile, struct cs_buf *out)
 {
 	const struct cs_profile_meta *meta = cs_profile_meta(profile);
 	const uint64_t *c = meta->counters;
+	struct account account = {out, 0};
 	uint64_t samples = 0;
 	char pace[32];
 
 	for (size_t i = 0; i < cs_profile_nsamples(profile); i++)
 		samples += cs_profile_sample(profile, i)->values[CS_VALUE_SAMPLES];
 	format_pace(meta, pace, sizeof(pace));
-	cs_info("wrote %s: %" PRIu64 " samples in %.1f s %s%s",
-		strcmp(output->path, "-") == 0 ? "to stdout" : output->path, samples,
-		(double)meta->duration_ns / 1e9, pace, ending(meta));
+	PUT(&account, "%" PRIu64 " samples in %.1f s %s%s\n", samples,
+	    (double)meta->duration_ns / 1e9, pace, ending(meta));
 	if (meta->has_counters) {
 		if (meta->off_cpu)
-			print_blocks(c);
+			put_blocks(&account, c);
 		else
-			print_ticks(c);
-		print_share(c);
-		print_passes(c);
-		print_losses(c);
+			put_ticks(&account, c);
+		put_share(&account, c);
+		put_passes(&account, c);
+		put_losses(&account, c);
 	}
-	for (size_t i = 0; i < cs_profile_nnotes(profile); i++)
-		cs_info("%s", cs_profile_get_note(profile, i));
+	put_notes(&account, profile);
+	return account.err;
+}
+
+void cs_output_tell(const struct cs_output *output, char *account)
+{
+	bool first = true;
+	char *rest;
+
+	for (char *line = strtok_r(account, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		if (first)
+			cs_info("wrote %s: %s",
+				strcmp(output->path, "-") == 0 ? "to stdout" : output->path, line);
+		else
+			cs_info("%s", line);
+		first = false;
+	}
+}
+
+void cs_output_summary(const struct cs_output *output, const struct cs_profile *profile)
+{
+	_cleanup_buf_ struct cs_buf account = {0};
+
+	if (cs_output_account(profile, &account) || cs_buf_append(&account, "", 1))
+		cs_err("wrote %s, without its account: out of memory", output->path);
+	else
+		cs_output_tell(output, account.data);
 }

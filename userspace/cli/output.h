@@ -2,6 +2,8 @@
 /* Where a profile goes: a file or stdout, opened before the capture so that a bad path fails at once. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "export/exporter.h"
 
 struct cs_output {
@@ -28,7 +30,16 @@ int cs_output_write(struct cs_output *output, const struct cs_profile *profile);
 /* The same for bytes that are there. */
 int cs_output_write_bytes(struct cs_output *output, const struct cs_buf *bytes);
 
+/* Write them to where fd stands; replace: in place of all that the file held. Says nothing. Returns 0 or -errno. */
+int cs_output_write_fd(int fd, bool replace, const struct cs_buf *bytes);
+
 void cs_output_close(struct cs_output *output);
 
-/* One line on stderr: what was written, and the accounts behind it. */
+/* What the profile is of, and the accounts behind it: lines, each with its end. Returns 0 or -ENOMEM. */
+int cs_output_account(const struct cs_profile *profile, struct cs_buf *out);
+
+/* That it was written, and its account, on stderr. account is changed. */
+void cs_output_tell(const struct cs_output *output, char *account);
+
+/* Both. */
 void cs_output_summary(const struct cs_output *output, const struct cs_profile *profile);

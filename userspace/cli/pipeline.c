@@ -123,14 +123,17 @@ static int see_sample(struct cs_pipeline *p, const struct cs_stitched *sample)
 {
 	uint64_t before_ns = sample->ts_ns > p->first_ns ? sample->ts_ns - p->first_ns : 0;
 	uint64_t weight_ns = sample->span_ns < before_ns ? sample->span_ns : before_ns;
+	uint64_t looks =
+		sample->tasks && sample->count > sample->tasks ? sample->count / sample->tasks : 1;
 	struct cs_seen seen = {
 		.span = {sample->ts_ns - weight_ns, sample->ts_ns},
 		.suspended = sample->suspended,
 	};
 
+	/* since it was first seen there, and before that the time for which that look stands: one of the `looks` that are taken together */
 	if (sample->suspended)
-		seen.waited_ns = weight_ns + cs_waiting_ns(p->waiting, sample->pid, sample->task_id,
-							   sample->ts_ns);
+		seen.waited_ns = weight_ns / looks + cs_waiting_ns(p->waiting, sample->pid,
+								   sample->task_id, sample->ts_ns);
 	return cs_profile_see(p->profile, sample->tree, cs_profile_last(p->profile), &seen);
 }
 
@@ -226,7 +229,7 @@ static int note_process(struct cs_pipeline *p, const struct cs_event *event)
 			  cs_process_names_find(&p->names, event->pid)) ||
 	    cs_buf_append(&p->text, process->note.str, process->note.len))
 		return -ENOMEM;
-	return cs_profile_note(p->profile, cs_buf_str(&p->text));
+	return cs_profile_note_of(p->profile, event->pid, cs_buf_str(&p->text));
 }
 
 static int learn_capture(struct cs_pipeline *p, const struct cs_event *event)
@@ -370,6 +373,20 @@ static void describe_profile(struct cs_pipeline *p)
 	meta->tree = p->view->tree;
 }
 
+int cs_pipeline_show(struct cs_pipeline *p, unsigned int trees, bool whole)
+{
+	struct cs_waiting *waiting = NULL;
+	int err = whole ? cs_waiting_new(&waiting) : 0;
+
+	if (err)
+		return err;
+	cs_waiting_free(p->waiting);
+	p->waiting = waiting;
+	p->parts.tell_tasks = whole || p->view->tell_tasks;
+	cs_stitch_show(p->stitch, trees);
+	return 0;
+}
+
 static int begin_stages(struct cs_pipeline *p)
 {
 	const struct cs_view *view = p->view;
@@ -382,16 +399,14 @@ static int begin_stages(struct cs_pipeline *p)
 	if (!err)
 		err = cs_stitch_new(add_sample, p, &p->stitch);
 	if (!err)
-		cs_stitch_show(p->stitch,
-			       view->all_trees ? (1u << CS_TREE_MAX_) - 1 : 1u << view->tree);
+		err = cs_pipeline_show(p, view->all_trees ? CS_ALL_TREES : 1u << view->tree,
+				       view->all_trees);
 	if (!err)
 		cs_stitch_unfold(p->stitch, p->view->unfold);
 	if (!err)
 		err = cs_known_samples_new(&p->known);
 	if (!err)
 		err = cs_spans_new(&p->spans);
-	if (!err && view->all_trees)
-		err = cs_waiting_new(&p->waiting);
 	return err ? err : cs_loop_health_new(view->slow_ns, add_slow, p, &p->health);
 }
 
@@ -407,7 +422,6 @@ int cs_pipeline_new(const struct cs_view *view, struct cs_pipeline **ret)
 	if (err)
 		return err;
 	p->parts.symbols = p->symbols;
-	p->parts.tell_tasks = view->all_trees || view->tell_tasks;
 	describe_profile(p);
 	*ret = TAKE_PTR(p);
 	return 0;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "cli/view.h"
@@ -30,6 +31,12 @@ int cs_pipeline_feed(struct cs_pipeline *pipeline, const char *records, size_t l
  * The profile of what was fed since the last time, as far as the view shows it (owned by the caller); its accounts are this period's. Returns 0 or -ENOMEM.
  */
 int cs_pipeline_take(struct cs_pipeline *pipeline, struct cs_profile **ret);
+
+/*
+ * Between two periods, for those that follow: every sample in each of these trees (bits 1 << enum cs_tree; the view's is one of them) in place of what the
+ * view says; whole: tasks of one name are told apart, and it is told when samples were seen. Returns 0 or -ENOMEM, then nothing has changed.
+ */
+int cs_pipeline_show(struct cs_pipeline *pipeline, unsigned int trees, bool whole);
 
 /*
  * Read the capture in fd (from its start) into a new profile, as far as the view shows it; what it leaves out is told by a note. A capture that was cut off or is damaged gives what

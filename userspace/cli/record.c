@@ -18,6 +18,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "cli/pipeline.h"
+#include "cli/record_agent.h"
 #include "cli/record_options.h"
 #include "collect/record.h"
 #include "collect/session.h"
@@ -298,5 +299,5 @@ int cs_cli_record(int argc, char **argv)
 
 	join_arguments(argc, argv, command_line, sizeof(command_line));
 	cs_record_options_parse(&options, argc, argv);
-	return record(&options, command_line);
+	return options.agent ? cs_record_agent(&options) : record(&options, command_line);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/agent_request.h"
 #include "cli/cli.h"
 #include "core/cleanup.h"
 #include "core/log.h"
@@ -33,6 +34,12 @@ enum {
 	KEY_OFF_MIN,
 	KEY_OFF_BUDGET,
 	KEY_WAKERS,
+	KEY_AGENT,
+};
+
+struct parsing {
+	struct cs_record_options *options;
+	const struct argp_option *not_agents; /* the first that no agent can heed; NULL: none */
 };
 
 static const struct argp_option argp_options[] = {
@@ -63,6 +70,10 @@ static const struct argp_option argp_options[] = {
 	{"wakers", KEY_WAKERS, NULL, 0, "--mode offcpu: who ended each block, too", 2},
 	{"duration", 'd', "TIME", 0,
 	 "how long: 30, 30s, 5m (default: until Ctrl-C or the target's end)", 2},
+	{"agent", KEY_AGENT, "SOCKET", OPTION_ARG_OPTIONAL,
+	 "let the agent that runs here do it, in its mode and at its rate, of what it profiles (SOCKET: default " CS_AGENT_SOCKET
+	 "): at most 10m, for root",
+	 2},
 	{"exit-status", KEY_EXIT_STATUS, NULL, 0, "exit with COMMAND's status", 4},
 	{"quiet", 'q', NULL, 0, "only errors", 4},
 	{"verbose", 'v', NULL, 0, "say more", 4},
@@ -132,11 +143,39 @@ static void check_off_cpu(struct cs_record_options *options)
 		options->off_budget = DEFAULT_OFF_BUDGET;
 }
 
-/* What contradicts itself is said, not guessed. */
-static void check_options(struct cs_record_options *options)
+/* The agent captures as it was told when it began. */
+static void check_agent(const struct parsing *parsing)
 {
+	const struct argp_option *not_agents = parsing->not_agents;
+	const struct cs_record_options *options = parsing->options;
+	uint64_t ns = options->duration_ns;
+
+	if (not_agents)
+		cs_usage_error(
+			"--agent: how and what it profiles is the agent's own option: no %s%s",
+			not_agents->name ? "--" : "-",
+			not_agents->name ? not_agents->name
+					 : (const char[]){(char)not_agents->key, '\0'});
+	if (options->command)
+		cs_usage_error("--agent: it starts no COMMAND");
+	if (options->view.slow_ns || options->view.unfold || options->view.inlines)
+		cs_usage_error("--agent: no --slow-callback, --unfold and --inlines");
+	if (options->all && options->npids)
+		cs_usage_error("-p and -a contradict each other");
+	if (ns && (ns < CS_AGENT_MIN_NS || ns > CS_AGENT_MAX_NS))
+		cs_usage_error("--agent: -d is from 1s to 10m");
+}
+
+/* What contradicts itself is said, not guessed. */
+static void check_options(const struct parsing *parsing)
+{
+	struct cs_record_options *options = parsing->options;
 	bool chosen = cs_selection_given(&options->selection);
 
+	if (options->agent) {
+		check_agent(parsing);
+		return;
+	}
 	if (!!options->npids + !!options->command + (options->all || chosen) != 1)
 		cs_usage_error(
 			"one of -p PID, -a, --comm, --user, --cgroup or -- COMMAND is needed");
@@ -238,10 +277,25 @@ static bool parse_sampling(struct cs_record_options *options, int key, char *arg
 	}
 }
 
+/* Remember what --agent would have to refuse. */
+static void note_option(struct parsing *parsing, int key)
+{
+	static const int agents[] = {'p', 'a', 'd', 'q', 'v', KEY_AGENT};
+
+	for (size_t i = 0; i < ARRAY_SIZE(agents); i++)
+		if (key == agents[i])
+			return;
+	for (const struct argp_option *option = argp_options; option->key; option++)
+		if (option->key == key && !parsing->not_agents)
+			parsing->not_agents = option;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
-	struct cs_record_options *options = state->input;
+	struct parsing *parsing = state->input;
+	struct cs_record_options *options = parsing->options;
 
+	note_option(parsing, key);
 	if (parse_processes(options, key, arg) || parse_sampling(options, key, arg))
 		return 0;
 	switch (key) {
@@ -258,11 +312,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_EXIT_STATUS:
 		options->exit_status = true;
 		return 0;
+	case KEY_AGENT:
+		options->agent = arg ? arg : CS_AGENT_SOCKET;
+		return 0;
 	case ARGP_KEY_ARGS:
 		options->command = state->argv + state->next;
 		return 0;
 	case ARGP_KEY_END:
-		check_options(options);
+		check_options(parsing);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -277,10 +334,12 @@ void cs_record_options_parse(struct cs_record_options *ret, int argc, char **arg
 		.options = argp_options,
 		.parser = parse_option,
 		.args_doc =
-			"-p PID[,PID...]\n-a\n--comm NAME | --user USER | -G PATH\n-- COMMAND [ARGUMENT...]",
+			"-p PID[,PID...]\n-a\n--comm NAME | --user USER | -G PATH\n-- COMMAND [ARGUMENT...]\n--agent[=SOCKET] [-p PID[,PID...]]",
 		.doc = "Samples processes and writes a profile.\v"
 		       "COMMAND runs as the user behind sudo; when -d ends before it does, it is sent SIGTERM.",
 	};
+
+	struct parsing parsing = {.options = ret};
 
 	*ret = (struct cs_record_options){
 		.mode = CS_MODE_WALL,
@@ -288,7 +347,7 @@ void cs_record_options_parse(struct cs_record_options *ret, int argc, char **arg
 		.ring_bytes = DEFAULT_RING,
 	};
 	argv[0] = (char *)"coroscope record";
-	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, ret))
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &parsing))
 		exit(CS_EXIT_USAGE);
 }
 

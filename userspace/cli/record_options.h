@@ -29,6 +29,7 @@ struct cs_record_options {
 	uint64_t off_min_ns, off_budget; /* 0: not given */
 	enum cs_async async;
 	size_t ring_bytes;
+	const char *agent; /* the socket of the agent that is to do it; NULL: none */
 	struct cs_view view;
 };
 

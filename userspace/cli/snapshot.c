@@ -195,7 +195,7 @@ int cs_snapshot_feed(struct cs_snapshot *snapshot, struct cs_buf *records,
 /* After a pass that holds only task by task it is known what to copy: the next may be of one moment, if copies can be had. */
 static bool is_enough(const struct cs_tasks_result *result, struct cs_instants *instants)
 {
-	return !result->ndropped &&
+	return !result->ndropped && !result->nmoved &&
 	       (result->coherence != CS_COHERENT_PER_TASK || cs_instants_load(instants));
 }
 

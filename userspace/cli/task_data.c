@@ -83,6 +83,8 @@ static json_t *coroutines_json(const struct cs_task_table *table, const struct c
 
 	if (node->ghost)
 		return array;
+	if (task->flags & CS_TASKF_MOVED)
+		json_array_append_new(array, mark_json("[changed while it was read]"));
 	if (task->flags & CS_TASKF_CHAIN_CUT)
 		json_array_append_new(array, mark_json("[truncated]"));
 	if (task->flags & CS_TASKF_CHAIN_UNREADABLE)

@@ -345,6 +345,8 @@ int cs_task_append_coroutines(const struct cs_task_table *table, const struct cs
 	if (node->ghost)
 		return 0;
 	err = cs_task_append_frames(table, &task->frames, max, out);
+	if (!err && (task->flags & CS_TASKF_MOVED))
+		err = cs_buf_append_str(out, "[changed while it was read]");
 	if (!err && (task->flags & CS_TASKF_CHAIN_CUT))
 		err = cs_buf_append_str(out, " > [truncated]");
 	if (!err && (task->flags & CS_TASKF_CHAIN_UNREADABLE))

@@ -2,6 +2,7 @@
 /* What of a capture is shown, how and where. */
 #include "cli/view.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,11 @@ enum {
 	KEY_TASK,
 	KEY_SPAN,
 	KEY_TRACE,
+	KEY_SERVICE,
+	KEY_CONTAINER,
+	KEY_POD,
+	KEY_POD_NAMESPACE,
+	KEY_POD_LABEL,
 	KEY_UNFOLD,
 	KEY_INLINES,
 };
@@ -31,6 +37,15 @@ static const struct argp_option options[] = {
 	{"span", KEY_SPAN, "HEX", 0,
 	 "show only what was done in this span, or below it if it is a local root", 3},
 	{"trace-id", KEY_TRACE, "HEX", 0, "show only what was done in this trace", 3},
+	{"service", KEY_SERVICE, "RE", 0,
+	 "show only processes of a service whose name matches, or whose program's, if nobody has named it",
+	 3},
+	{"container", KEY_CONTAINER, "RE", 0,
+	 "show only processes in a container whose id or name matches", 3},
+	{"pod", KEY_POD, "RE", 0, "show only processes of a Kubernetes pod whose name matches", 3},
+	{"pod-namespace", KEY_POD_NAMESPACE, "RE", 0, "likewise: of its namespace", 3},
+	{"pod-label", KEY_POD_LABEL, "RE", 0,
+	 "likewise: of its labels, as key=value with commas between them", 3},
 	{"lines", KEY_LINES, "current|first", 0,
 	 "lines of frames: what executes (default), or where the function begins", 3},
 	{"tree", KEY_TREE, "await|creation|threads", 0,
@@ -45,19 +60,32 @@ static const struct argp_option options[] = {
 	{0},
 };
 
+static const char *const tree_names[CS_TREE_MAX_] = {
+	[CS_TREE_AWAIT] = "await",
+	[CS_TREE_CREATION] = "creation",
+	[CS_TREE_THREADS] = "threads",
+};
+
+const char *cs_view_tree_name(enum cs_tree tree)
+{
+	return tree_names[tree];
+}
+
+int cs_view_tree(const char *name)
+{
+	for (int tree = 0; tree < CS_TREE_MAX_; tree++)
+		if (!strcmp(name, tree_names[tree]))
+			return tree;
+	return -EINVAL;
+}
+
 static enum cs_tree parse_tree(const char *arg)
 {
-	static const char *const names[CS_TREE_MAX_] = {
-		[CS_TREE_AWAIT] = "await",
-		[CS_TREE_CREATION] = "creation",
-		[CS_TREE_THREADS] = "threads",
-	};
+	int tree = cs_view_tree(arg);
 
-	for (int tree = 0; tree < CS_TREE_MAX_; tree++) {
-		if (!strcmp(arg, names[tree]))
-			return (enum cs_tree)tree;
-	}
-	cs_usage_error("no tree '%s': await, creation or threads", arg);
+	if (tree < 0)
+		cs_usage_error("no tree '%s': await, creation or threads", arg);
+	return (enum cs_tree)tree;
 }
 
 static const char *parse_pattern(const char *option, const char *arg)
@@ -101,6 +129,21 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (cs_parse_id(arg, CS_ID_DIGITS, view->filter.trace))
 			cs_usage_error("--trace-id: '%s' is no id of up to 32 hexadecimal digits",
 				       arg);
+		return 0;
+	case KEY_SERVICE:
+		view->filter.whose[CS_FILTER_SERVICE] = parse_pattern("service", arg);
+		return 0;
+	case KEY_CONTAINER:
+		view->filter.whose[CS_FILTER_CONTAINER] = parse_pattern("container", arg);
+		return 0;
+	case KEY_POD:
+		view->filter.whose[CS_FILTER_POD] = parse_pattern("pod", arg);
+		return 0;
+	case KEY_POD_NAMESPACE:
+		view->filter.whose[CS_FILTER_POD_NAMESPACE] = parse_pattern("pod-namespace", arg);
+		return 0;
+	case KEY_POD_LABEL:
+		view->filter.whose[CS_FILTER_POD_LABEL] = parse_pattern("pod-label", arg);
 		return 0;
 	case KEY_LINES:
 		if (strcmp(arg, "first") && strcmp(arg, "current"))

@@ -27,3 +27,7 @@ struct cs_view {
 
 /* A child parser; its input is a struct cs_view. */
 extern const struct argp cs_view_argp;
+
+/* A tree as --tree names it; and the tree of that name, or -EINVAL. */
+const char *cs_view_tree_name(enum cs_tree tree);
+int cs_view_tree(const char *name);

@@ -16,8 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/board.h"
 #include "agent/dispatch.h"
+#include "agent/figures.h"
 #include "collect/record.h"
 #include "core/cleanup.h"
 #include "unit/export/made_profile.h"
@@ -98,29 +98,19 @@ static unsigned int files_in(const struct fixture *f, const char *folder)
 }
 
 /* One figure of one kind of destination; -1: there is none. */
-struct wanted {
-	const char *name, *kind;
-	double value;
-};
-
-static void find_figure(void *ctx, const struct cs_figure *figure)
-{
-	struct wanted *wanted = ctx;
-
-	if (strcmp(figure->name, wanted->name))
-		return;
-	assert_int_equal(figure->nlabels, 2);
-	assert_string_equal(figure->labels[0].name, "kind");
-	if (!strcmp(figure->labels[0].value, wanted->kind))
-		wanted->value = figure->value;
-}
-
 static double figure_of(struct fixture *f, const char *name, const char *kind)
 {
-	struct wanted wanted = {name, kind, -1};
+	_cleanup_(cs_metrics_freep) struct cs_metrics *metrics = NULL;
+	_cleanup_buf_ struct cs_buf text = {0};
+	char begin[96];
+	const char *row;
 
-	cs_dispatch_figures(f->dispatch, find_figure, &wanted);
-	return wanted.value;
+	assert_int_equal(cs_metrics_new(&metrics), 0);
+	assert_int_equal(cs_dispatch_tell(f->dispatch, metrics), 0);
+	assert_int_equal(cs_metrics_write(metrics, &text), 0);
+	snprintf(begin, sizeof(begin), "\n%s{kind=\"%s\",to=\"", name, kind);
+	row = strstr(cs_buf_str(&text), begin);
+	return row ? strtod(strchr(row, '}') + 1, NULL) : -1;
 }
 
 static void wait_for(struct fixture *f, const char *name, const char *kind, double value)
@@ -130,15 +120,24 @@ static void wait_for(struct fixture *f, const char *name, const char *kind, doub
 	assert_true(figure_of(f, name, kind) >= value);
 }
 
+static void put(struct fixture *f, bool wall)
+{
+	struct cs_shared_profile *profile = cs_shared_profile_new(made_profile(wall));
+
+	assert_non_null(profile);
+	cs_dispatch_put(f->dispatch, profile);
+	cs_shared_profile_unref(profile);
+}
+
 static void test_all(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t began;
 
 	assert_int_equal(cs_dispatch_begin(f->dispatch, f->config->to), 0);
-	cs_dispatch_put(f->dispatch, made_profile(true));
+	put(f, true);
 	wait_for(f, "coroscope_deliver_delivered_total", "dir", 1);
-	cs_dispatch_put(f->dispatch, made_profile(true));
+	put(f, true);
 	wait_for(f, "coroscope_deliver_delivered_total", "dir", 2); /* the servers hold nobody up */
 	assert_true(figure_of(f, "coroscope_deliver_profiles_total", "otlp") == 2);
 	assert_true(figure_of(f, "coroscope_deliver_delivered_total", "otlp") == 0);
@@ -162,7 +161,7 @@ static void test_again(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(cs_dispatch_begin(f->dispatch, f->config->to), 0);
-	cs_dispatch_put(f->dispatch, made_profile(false));
+	put(f, false);
 	cs_dispatch_end(f->dispatch, 1);
 	assert_int_equal(files_in(f, "otlp"), 1);
 	assert_int_equal(cs_dispatch_begin(f->dispatch, f->config->to), 0);
@@ -171,7 +170,7 @@ static void test_again(void **state)
 	f->config->to->at[2].transport.url = "nowhere";
 	assert_int_equal(cs_dispatch_begin(f->dispatch, f->config->to), -EINVAL);
 	assert_true(figure_of(f, "coroscope_deliver_profiles_total", "dir") == -1);
-	cs_dispatch_put(f->dispatch, made_profile(false)); /* nobody takes it */
+	put(f, false); /* nobody takes it */
 	assert_int_equal(files_in(f, "files"), 1);
 }
 
@@ -183,7 +182,7 @@ static void test_passed_over(void **state)
 
 	assert_int_equal(cs_dispatch_begin(f->dispatch, f->config->to), 0);
 	for (int i = 0; i < 12; i++)
-		cs_dispatch_put(f->dispatch, made_profile(false));
+		put(f, false);
 	profiles = figure_of(f, "coroscope_deliver_profiles_total", "otlp");
 	passed_over = figure_of(f, "coroscope_deliver_passed_over_total", "otlp");
 	assert_true(profiles == 12);
@@ -192,42 +191,44 @@ static void test_passed_over(void **state)
 	assert_int_equal(files_in(f, "otlp"), 12 - (int)passed_over);
 }
 
-/* Rows of one name follow each other, and every account is there once. */
-struct rows {
-	char names[128][64];
-	unsigned int n, accounts;
-};
-
-static void note_row(void *ctx, const struct cs_figure *figure)
+static void expect_row(const struct cs_buf *text, const char *row)
 {
-	struct rows *rows = ctx;
-
-	assert_true(*figure->help);
-	assert_true(figure->counter == !!strstr(figure->name, "_total"));
-	rows->accounts += figure->nlabels == 1;
-	if (rows->n && !strcmp(rows->names[rows->n - 1], figure->name))
-		return;
-	for (unsigned int i = 0; i < rows->n; i++)
-		assert_string_not_equal(rows->names[i], figure->name);
-	assert_in_range(rows->n, 0, 127);
-	snprintf(rows->names[rows->n++], 64, "%s", figure->name);
+	if (!strstr(text->data, row))
+		fail_msg("there is no %s in\n%s", row, text->data);
 }
 
-static void test_rows(void **state)
+/* Every figure is there once: metrics refuse a second one of the same name and labels. */
+static void test_figures(void **state)
 {
+	const struct cs_figures figures = {
+		.profiles = 3,
+		.rate_hz = 49,
+		.probes = 2,
+		.population = {{3, 12, CS_INTERP_READY, 7}, {0, 0, CS_INTERP_NOT_PYTHON, 1}},
+		.npopulation = 2,
+		.counters[CS_COUNTER_PASSES] = 5,
+		.counters[CS_COUNTER_TASKS_DROPPED] = 6,
+	};
+	_cleanup_(cs_metrics_freep) struct cs_metrics *metrics = NULL;
+	_cleanup_buf_ struct cs_buf text = {0};
 	struct fixture *f = *state;
-	const struct cs_board_state shown = {.profiles = 3, .rate_hz = 49};
-	_cleanup_(cs_board_freep) struct cs_board *board = NULL;
-	struct rows rows = {.n = 0};
+	unsigned int accounts = 0;
 
-	assert_int_equal(cs_board_new(&board), 0);
-	cs_board_set(board, &shown);
 	assert_int_equal(cs_dispatch_begin(f->dispatch, f->config->to), 0);
-	cs_board_figures(board, note_row, &rows);
-	assert_int_equal(rows.accounts, CS_COUNTER_MAX_);
-	cs_dispatch_figures(f->dispatch, note_row, &rows);
-	assert_int_equal(rows.accounts, CS_COUNTER_MAX_);
-	assert_int_equal(cs_board_get(board).profiles, 3);
+	assert_int_equal(cs_metrics_new(&metrics), 0);
+	assert_int_equal(cs_figures_tell(&figures, metrics), 0);
+	assert_int_equal(cs_dispatch_tell(f->dispatch, metrics), 0);
+	assert_int_equal(cs_metrics_write(metrics, &text), 0);
+	expect_row(&text, "\ncoroscope_profiles_total 3\n");
+	expect_row(&text, "\ncoroscope_probes 2\n");
+	expect_row(&text, "\ncoroscope_processes{interpreter=\"3.12\",state=\"ready\"} 7\n");
+	expect_row(&text, "\ncoroscope_processes{interpreter=\"\",state=\"none\"} 1\n");
+	expect_row(&text, "\ncoroscope_account_total{account=\"passes\"} 5\n");
+	expect_row(&text, "\ncoroscope_lost_total{reason=\"tasks_dropped\"} 6\n");
+	expect_row(&text, "\ncoroscope_deliver_waiting{kind=\"otlp\",to=\"");
+	for (const char *at = cs_buf_str(&text); (at = strstr(at, "{")); at++)
+		accounts += !strncmp(at, "{account=", 9) || !strncmp(at, "{reason=", 8);
+	assert_int_equal(accounts, CS_COUNTER_MAX_);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -238,7 +239,7 @@ int main(void)
 		TEST(test_all),
 		TEST(test_again),
 		TEST(test_passed_over),
-		TEST(test_rows),
+		TEST(test_figures),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,30 @@ static void test_defaults(void **state)
 	assert_false(command.print);
 }
 
+static void test_listen(void **state)
+{
+	static const struct {
+		const char *words, *address;
+		unsigned int port;
+	} cases[] = {
+		{"", "127.0.0.1", 9464},
+		{"--listen 1234", "127.0.0.1", 1234},
+		{"--listen 0.0.0.0:80", "0.0.0.0", 80},
+		{"--listen [::1]:0", "::1", 0},
+		{"--listen off", "", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(cs_command_free) struct cs_command command =
+			must_read(NULL, cases[i].words);
+		const struct cs_listen *listen = &command.config->listen;
+
+		assert_string_equal(listen->address, cases[i].address);
+		if (*listen->address)
+			assert_int_equal(listen->port, cases[i].port);
+	}
+}
+
 static void test_precedence(void **state)
 {
 	static const char file[] = "rate: 10\nperiod: 20s\nmode: cpu\n";
@@ -171,7 +195,11 @@ static void test_refused(void **state)
 		{"to: kafka=x\n", "", ":1: to: no kind 'kafka'"},
 		{"no-idle: perhaps\n", "", ":1: no-idle: 'perhaps' is neither true nor false"},
 		{"pid: 1\nuser: root\n", "", "it does not go with"},
-		{NULL, "--cpu-budget 0", "--cpu-budget: cpu-budget: '0' is no share"},
+		{NULL, "--cpu-budget 0", "--cpu-budget: '0' is no share"},
+		{NULL, "--listen 127.0.0.1", "'127.0.0.1' is neither off nor"},
+		{NULL, "--listen 127.0.0.1:65536", "is neither off nor"},
+		{NULL, "--listen :-1", "is neither off nor"},
+		{NULL, "--kubelet node:10250", "'node:10250' is no URL of a kubelet"},
 		{NULL, "--period 10ms", "'10ms' is shorter than 1s"},
 		{NULL, "--config /nonexistent/x.yaml", "cannot open /nonexistent/x.yaml"},
 		{NULL, "--config /dev/zero", "no file of at most 1 MB"},
@@ -298,10 +326,15 @@ static void test_print(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_precedence),
-		cmocka_unit_test(test_destinations),  cmocka_unit_test(test_destinations_of_flags),
-		cmocka_unit_test(test_refused),       cmocka_unit_test(test_too_many_destinations),
-		cmocka_unit_test(test_hostile_files), cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_precedence),
+		cmocka_unit_test(test_destinations),
+		cmocka_unit_test(test_destinations_of_flags),
+		cmocka_unit_test(test_listen),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_too_many_destinations),
+		cmocka_unit_test(test_hostile_files),
+		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_print),
 	};
 

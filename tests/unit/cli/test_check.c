@@ -191,19 +191,20 @@ static void without_capabilities_each_loss_is_named(void **state)
 
 	set_file(STATUS, "CapEff:\t0000000000000000\n");
 	text = report_host(&missing);
-	assert_int_equal(missing, 5);
+	assert_int_equal(missing, 6);
 	assert_non_null(strstr(text, "MISSING capability to load BPF: "));
 	assert_non_null(strstr(text, "MISSING capability to attach uprobes: no CAP_SYS_ADMIN; "));
 	assert_non_null(strstr(text, "MISSING capability to read processes: no CAP_SYS_PTRACE; "));
+	assert_non_null(strstr(text, "MISSING capability to read files: no CAP_DAC_READ_SEARCH; "));
 	assert_non_null(strstr(text, "MISSING perf_event_paranoid: 3; "));
 	assert_non_null(strstr(text, "MISSING kptr_restrict: 0; "));
 	assert_non_null(strstr(text, "ok      tables: not known"));
 }
 
-/* CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_SYSLOG: all but the uprobe works. */
+/* CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_SYSLOG: all but the uprobe works. */
 static void least_privilege_loses_the_uprobe_only(void **state)
 {
-	set_file(STATUS, "CapEff:\t000000c400080000\n");
+	set_file(STATUS, "CapEff:\t000000c400080004\n");
 	set_file(PARANOID, "2\n");
 	assert_one_missing("capability to attach uprobes", "CAP_SYS_ADMIN");
 }

@@ -10,6 +10,7 @@
 
 #include "cli/filter.h"
 #include "core/cleanup.h"
+#include "export/exporter.h"
 #include "unit/export/made_profile.h"
 
 /* One sample in two trees. */
@@ -53,6 +54,61 @@ static void test_nothing_asked(void **state)
 	assert_int_equal(cs_filter_apply(&(struct cs_filter){0}, profile), 0);
 	assert_int_equal(cs_profile_nsamples(profile), 4);
 	assert_int_equal(cs_profile_nnotes(profile), 0);
+}
+
+static uint32_t text_of(struct cs_profile *profile, const char *text)
+{
+	return (uint32_t)cs_profile_string(profile, text, strlen(text));
+}
+
+/* A process with one sample, and what is known of whose it is. */
+static void add_process(struct cs_profile *profile, uint32_t pid, const char *service,
+			const char *program, const char *container, const char *labels)
+{
+	const uint32_t frame = made_frame(profile, CS_FRAME_PYTHON, "work", "", 0);
+	const uint64_t values[CS_VALUE_MAX_] = {1, 0, 100};
+	struct cs_owner *owner = cs_profile_owner(profile, pid);
+
+	assert_non_null(owner);
+	owner->facts[CS_FACT_SERVICE] = text_of(profile, service);
+	owner->facts[CS_FACT_PROGRAM] = text_of(profile, program);
+	owner->facts[CS_FACT_CONTAINER] = text_of(profile, container);
+	owner->facts[CS_FACT_CONTAINER_NAME] = *container ? text_of(profile, "app") : 0;
+	owner->facts[CS_FACT_POD_LABELS] = text_of(profile, labels);
+	assert_int_equal(
+		cs_profile_add(profile, &frame, 1, &(struct cs_labels){.process_id = pid}, values),
+		0);
+}
+
+/* The ids of the processes that are left, as digits. */
+static void expect_processes(const struct cs_filter *filter, const char *expected)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(true);
+	char left[8] = "";
+
+	add_process(profile, 1, "shop", "python3", "abc1", "app=shop,tier=web");
+	add_process(profile, 2, "", "shopper", "", "");
+	add_process(profile, 3, "bank", "shop", "abd2", "app=bank,tier=web");
+	assert_int_equal(cs_filter_apply(filter, profile), 0);
+	for (size_t i = 0; i < cs_profile_nsamples(profile); i++)
+		left[i] = (char)('0' + cs_profile_sample(profile, i)->labels.process_id);
+	assert_string_equal(left, expected);
+}
+
+static void test_whose(void **state)
+{
+	/* a program's name counts where there is no service's */
+	expect_processes(&(struct cs_filter){.whose[CS_FILTER_SERVICE] = "shop"}, "12");
+	expect_processes(&(struct cs_filter){.whose[CS_FILTER_SERVICE] = "^shop$"}, "1");
+	/* id or name */
+	expect_processes(&(struct cs_filter){.whose[CS_FILTER_CONTAINER] = "^ab"}, "13");
+	expect_processes(&(struct cs_filter){.whose[CS_FILTER_CONTAINER] = "^app$"}, "13");
+	expect_processes(&(struct cs_filter){.whose[CS_FILTER_POD_LABEL] = "tier=web"}, "13");
+	/* all must hold; what is not known never does */
+	expect_processes(&(struct cs_filter){.whose = {[CS_FILTER_CONTAINER] = "^abc",
+						       [CS_FILTER_POD_LABEL] = "tier=web"}},
+			 "1");
+	expect_processes(&(struct cs_filter){.whose[CS_FILTER_POD] = ""}, "");
 }
 
 static void test_tasks(void **state)
@@ -160,6 +216,51 @@ static void test_spans(void **state)
 	}
 }
 
+/* Of several processes and threads, in another profile: the one that it is of stays as it is. */
+static void test_copy(void **state)
+{
+	static const pid_t pids[] = {1, 42, 77};
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true), *copy = NULL;
+	const struct cs_filter filter = {.pids = pids, .npids = ARRAY_SIZE(pids), .thread = "main"};
+	const struct cs_filter others = {.pids = pids, .npids = 1};
+	size_t n = cs_profile_nsamples(profile);
+
+	assert_int_equal(cs_profile_note_of(profile, 42, "of 42"), 0);
+	assert_int_equal(cs_filter_copy(&filter, profile, CS_TREE_AWAIT, false, &copy), 0);
+	assert_int_equal(cs_profile_nsamples(copy), 2);
+	assert_int_equal(cs_profile_nsamples(profile), n);
+	assert_string_equal(cs_profile_get_note(copy, cs_profile_nnotes(copy) - 2), "of 42");
+	assert_string_equal(
+		cs_profile_get_note(copy, cs_profile_nnotes(copy) - 1),
+		"only processes 1,42,77, threads named main: 50.0% of the time in samples");
+	cs_profile_free(TAKE_PTR(copy));
+	assert_int_equal(cs_filter_copy(&others, profile, CS_TREE_AWAIT, false, &copy), 0);
+	assert_int_equal(cs_profile_nsamples(copy), 0);
+	assert_string_equal(cs_profile_get_note(copy, cs_profile_nnotes(copy) - 1),
+			    "only process 1: 0.0% of the time in samples");
+}
+
+/* Nothing is asked for: every format of the copy is the same, byte for byte. */
+static void test_copy_of_all(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true), *copy = NULL;
+	const struct cs_exporter *const *exporter;
+
+	made_native(profile);
+	made_inlined(profile);
+	assert_int_equal(
+		cs_filter_copy(&(struct cs_filter){0}, profile, CS_TREE_AWAIT, false, &copy), 0);
+	for (exporter = cs_exporters; *exporter; exporter++) {
+		_cleanup_buf_ struct cs_buf before = {0}, after = {0};
+
+		assert_int_equal((*exporter)->write(profile, &before), 0);
+		assert_int_equal((*exporter)->write(copy, &after), 0);
+		assert_true(before.len > 100);
+		assert_int_equal(before.len, after.len);
+		assert_memory_equal(before.data, after.data, before.len);
+	}
+}
+
 static void test_empty(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(true);
@@ -172,9 +273,15 @@ static void test_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_patterns), cmocka_unit_test(test_nothing_asked),
-		cmocka_unit_test(test_tasks),    cmocka_unit_test(test_profile_stays_whole),
-		cmocka_unit_test(test_spans),    cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_patterns),
+		cmocka_unit_test(test_nothing_asked),
+		cmocka_unit_test(test_whose),
+		cmocka_unit_test(test_tasks),
+		cmocka_unit_test(test_profile_stays_whole),
+		cmocka_unit_test(test_spans),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_copy_of_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

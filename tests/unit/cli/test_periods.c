@@ -111,6 +111,15 @@ static unsigned int called(const struct cs_profile *profile, const char *name)
 	return n;
 }
 
+static unsigned int tasks_told_apart(const struct cs_profile *profile)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < cs_profile_nframes(profile); i++)
+		n += !!cs_profile_get_frame(profile, (uint32_t)i)->task;
+	return n;
+}
+
 static void test_names_live_on(void **state)
 {
 	static const char *const names[] = {"main", "fetch", "query", "parse",
@@ -190,6 +199,34 @@ static void test_who_is_gone_is_forgotten(void **state)
 	assert_int_equal(sum(third, CS_VALUE_CPU_NS), sum(first, CS_VALUE_CPU_NS));
 }
 
+/* One period in all trees, with which task is which and when; those before and after as ever. */
+static void test_shown_otherwise(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(cs_profile_freep) struct cs_profile *before = NULL, *whole = NULL, *after = NULL;
+
+	feed_capture(f, true);
+	before = take(f);
+	assert_int_equal(cs_pipeline_show(f->pipeline, CS_ALL_TREES, true), 0);
+	feed_capture(f, false);
+	whole = take(f);
+	assert_int_equal(cs_pipeline_show(f->pipeline, 1u << CS_TREE_AWAIT, false), 0);
+	feed_capture(f, false);
+	after = take(f);
+	assert_int_equal(cs_profile_nsamples_in(before, CS_TREE_CREATION), 0);
+	assert_int_equal(cs_profile_nsamples_in(after, CS_TREE_CREATION), 0);
+	assert_true(cs_profile_nsamples_in(whole, CS_TREE_CREATION));
+	assert_true(cs_profile_nsamples_in(whole, CS_TREE_THREADS));
+	assert_int_equal(sum(whole, CS_VALUE_WALL_NS), sum(before, CS_VALUE_WALL_NS));
+	assert_int_equal(sum(after, CS_VALUE_WALL_NS), sum(before, CS_VALUE_WALL_NS));
+	assert_int_equal(tasks_told_apart(before), 0);
+	assert_int_equal(tasks_told_apart(after), 0);
+	assert_true(tasks_told_apart(whole));
+	assert_int_equal(cs_profile_sample(before, 0)->nspans, 0);
+	assert_true(cs_profile_sample(whole, 0)->nspans);
+	assert_int_equal(cs_profile_sample(after, 0)->nspans, 0);
+}
+
 static void test_damaged(void **state)
 {
 	struct fixture *f = *state;
@@ -206,6 +243,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_only_what_was_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_accounts_of_the_period, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_is_gone_is_forgotten, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shown_otherwise, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
 	};
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <coroscope/event.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -30,15 +31,20 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct cs_profile *read_view(const struct cs_view *view)
+static struct cs_profile *read_capture(const struct cs_buf *records, const struct cs_view *view)
 {
 	_cleanup_close_ int fd = memfd_create("capture", MFD_CLOEXEC);
 	struct cs_profile *profile = NULL;
 
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, capture.data, capture.len), capture.len);
+	assert_int_equal(write(fd, records->data, records->len), records->len);
 	assert_int_equal(cs_pipeline_read(fd, view, &profile), 0);
 	return profile;
+}
+
+static struct cs_profile *read_view(const struct cs_view *view)
+{
+	return read_capture(&capture, view);
 }
 
 static struct cs_profile *read_all(void)
@@ -207,6 +213,45 @@ static void test_when_and_how_long(void **state)
 	assert_int_equal(found, 2);
 }
 
+/* Nothing runs after the last pass: five more looks, of 10 ms each. Their time counts once, though they are one sample with it. */
+static void test_how_long_without_a_change(void **state)
+{
+	static const char waiting[] = "<task main (finished)><task Task-7 (created)>";
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
+	_cleanup_buf_ struct cs_buf longer = {0};
+	size_t at = sizeof(struct cs_raw_file_header), behind = 0;
+	struct cs_ev_pass_again again = {.weight_ns = 10 * MS};
+	unsigned int found = 0;
+
+	for (struct cs_ev_hdr hdr; at < capture.len; at += hdr.size) {
+		memcpy(&hdr, capture.data + at, sizeof(hdr));
+		if (hdr.kind != CS_EV_PASS)
+			continue;
+		behind = at + hdr.size;
+		again.hdr = hdr;
+	}
+	again.hdr.kind = CS_EV_PASS_AGAIN;
+	again.hdr.size = sizeof(again);
+	assert_int_equal(cs_buf_append(&longer, capture.data, behind), 0);
+	for (int i = 0; i < 5; i++) {
+		again.hdr.ts_ns += 10 * MS;
+		assert_int_equal(cs_buf_append(&longer, &again, sizeof(again)), 0);
+	}
+	assert_int_equal(cs_buf_append(&longer, capture.data + behind, capture.len - behind), 0);
+	profile = read_capture(&longer, &(struct cs_view){.all_trees = true});
+	for (size_t i = 0; i < cs_profile_nsamples(profile); i++) {
+		const struct cs_sample *sample = cs_profile_sample(profile, i);
+		_cleanup_free_ char *tasks = tasks_of(profile, sample);
+
+		if (strcmp(tasks, waiting))
+			continue;
+		assert_int_equal(sample->waiting_ns, 60 * MS);
+		assert_int_equal(sample->longest_ns, (10 + 1 + 4 + 50) * MS);
+		found++;
+	}
+	assert_int_equal(found, 1);
+}
+
 /* Only the shown tree's share of one thread is told. */
 static void test_one_thread(void **state)
 {
@@ -243,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_one_tree_alone),
 		cmocka_unit_test(test_who_is_who),
 		cmocka_unit_test(test_when_and_how_long),
+		cmocka_unit_test(test_how_long_without_a_change),
 		cmocka_unit_test(test_one_thread),
 		cmocka_unit_test(test_damaged_bytes),
 	};

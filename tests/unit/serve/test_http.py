@@ -80,6 +80,9 @@ def check_format(text):
 
 def test_pages():
     with Server() as server:
+        end = time.monotonic() + 20
+        while server.ask("/readyz")[2] == "starting\n" and time.monotonic() < end:
+            time.sleep(0.01)
         status, headers, text = server.ask("/metrics")
         check("metrics", status == 200 and headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8", headers)
         check("every metric", check_format(text) == ["made_memory_bytes", "made_samples_total"] and len(text.splitlines()) == 9, text)
