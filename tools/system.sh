@@ -8,7 +8,7 @@ readonly SUPPORTED="Debian 12, Debian 13 and Ubuntu 24.04 on x86-64, with a kern
 readonly BUILD_PACKAGES=(
 	gcc libc6-dev make cmake ninja-build pkg-config clang llvm libbpf-dev libelf-dev libdw-dev libdebuginfod-dev
 	libiberty-dev liblzma-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libcurl4-openssl-dev libjansson-dev
-	libmicrohttpd-dev libyaml-dev libsystemd-dev uthash-dev python3
+	libmicrohttpd-dev libyaml-dev libsystemd-dev libcap-ng-dev libseccomp-dev uthash-dev python3
 )
 
 say() {
