@@ -64,6 +64,13 @@ def status_kb(pid, field):
     return 0
 
 
+def busy_s():
+    """CPU time that all of the machine used so far."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    user, nice, system, _, _, irq, softirq, steal = map(int, fields)
+    return (user + nice + system + irq + softirq + steal) * TICK_S
+
+
 class Target:
     """A program to profile, killed at the end of the with block. cpu: run it on this one only."""
 
@@ -117,9 +124,7 @@ class Noise:
         self.cpus = 0.0
 
     def _now(self):
-        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
-        user, nice, system, _, _, irq, softirq, steal = map(int, fields)
-        busy = (user + nice + system + irq + softirq + steal) * TICK_S
+        busy = busy_s()
         own = os.times()
         extra = self.extra_pid()
         pids = Target.alive | ({extra} if extra else set())
