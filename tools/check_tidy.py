@@ -4,12 +4,21 @@
 
 Takes the build folder as its argument: its compile_commands.json says how each file is compiled, and
 its generated headers (BPF skeleton, protobuf) must have been built.
+
+To judge all files takes minutes, and most are as they were the last time. So a file about which there was nothing to say is
+remembered by the contents of all that its compiler reads, the tool and its configuration, and not judged again.
 """
 import concurrent.futures
+import functools
+import hashlib
+import json
 import os
+import pathlib
 import re
+import shlex
 import subprocess
 import sys
+import time
 
 import check_common
 
@@ -40,6 +49,62 @@ def findings(output):
         yield current
 
 
+REMEMBERED = pathlib.Path.home() / ".cache" / "coroscope" / "tidy"
+LASTS_S = 30 * 86400
+
+
+@functools.lru_cache(maxsize=None)
+def content(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+@functools.lru_cache(maxsize=None)
+def version_of(tool):
+    return subprocess.run([tool, "--version"], capture_output=True, text=True).stdout
+
+
+def digest(tool, command):
+    """Of all that a judgement about the file of this compile command depends on; None if its compiler cannot tell what it reads."""
+    words = shlex.split(command["command"])
+    flags = [word for word in words[1:] if word not in ("-c", "-o") and not word.endswith((".c", ".o"))]
+    done = subprocess.run([words[0], *flags, "-M", "-MT", "x", command["file"]], capture_output=True, text=True, cwd=command["directory"])
+    if done.returncode:
+        return None
+    read = done.stdout.removeprefix("x:").replace("\\\n", " ").split()
+    options = [flag for flag in flags if not flag.startswith("-I")]
+    parts = [version_of(tool), content(check_common.ROOT / ".clang-tidy"), *options,
+             *(content(os.path.join(command["directory"], path)) for path in read)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def digests(tool, folder):
+    """{file: its digest} of all that are compiled in a build folder."""
+    commands = json.loads(pathlib.Path(folder, "compile_commands.json").read_text(encoding="utf-8"))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda command: (command["file"], digest(tool, command)),
+                         [command for command in commands if "/userspace/" in command["file"]])
+        return dict(found)
+
+
+def remember(key):
+    REMEMBERED.mkdir(parents=True, exist_ok=True)
+    (REMEMBERED / key).touch()
+
+
+def is_remembered(key):
+    known = bool(key) and (REMEMBERED / key).exists()
+    if known:
+        os.utime(REMEMBERED / key)
+    return known
+
+
+def forget_old(now):
+    """What was not asked for in a month goes, so that the folder does not grow."""
+    for path in REMEMBERED.glob("*") if REMEMBERED.is_dir() else ():
+        if now - path.stat().st_mtime > LASTS_S:
+            path.unlink(missing_ok=True)
+
+
 def tidy(tool, root, path, compilation):
     """Findings about one file, and its headers, as a list."""
     config = f"--config-file={check_common.ROOT / '.clang-tidy'}"
@@ -55,8 +120,19 @@ def check(root):
     compilation = (["-p", sys.argv[1]], []) if root == check_common.ROOT else ([], ["--"])
     paths = [path for path in check_common.files(root)
              if path.parts[0] == "userspace" and path.suffix == ".c"]
+    keys = digests(tool, sys.argv[1]) if root == check_common.ROOT else {}
+    forget_old(time.time())
+
+    def judge(path):
+        key = keys.get(str(root / path))
+        if is_remembered(key):
+            return []
+        found = tidy(tool, root, path, compilation)
+        if key and not found:
+            remember(key)
+        return found
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda path: tidy(tool, root, path, compilation), paths)
+        results = pool.map(judge, paths)
         # A header's finding comes back from every file that includes it.
         yield from sorted({finding for found in results for finding in found})
 
