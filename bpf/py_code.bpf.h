@@ -65,8 +65,9 @@ static __always_inline __u32 py_code_check(struct cs_walk *w, struct task_struct
 }
 
 /*
- * The check value of the current frame's code object if there is need for one: when it is met with these globals for the first time
- * (an object that takes over freed memory usually comes from another module), or always where names are to be exact.
+ * The check value of the current frame's code object if there is need for one: until it was the same CS_MET_SURE times (two objects that take turns at
+ * an address within milliseconds may look like one to who reads names between them), or always where names are to be exact. An object that takes over
+ * freed memory usually comes from another module: other globals are another object.
  */
 static __always_inline __u32 py_code_meet(struct cs_walk *w, struct task_struct *task, __u64 code)
 {
@@ -74,17 +75,23 @@ static __always_inline __u32 py_code_meet(struct cs_walk *w, struct task_struct 
 	__u64 key = (code ^ (globals << 17 | globals >> 47) ^ w->met_salt) | 1;
 	__u32 i = (key * 0x9e3779b97f4a7c15ull >> 48) & (CS_MET_CODES - 1), check;
 
-	if (w->met[i] == key && !w->exact)
+	if (w->met[i] == key && w->met_same[i] >= CS_MET_SURE && !w->exact)
 		return CS_CODE_NOT_CHECKED;
 	check = CS_CHECK_CODE(w, task, code);
-	if (check == CS_CODE_NOT_CHECKED || (w->met[i] == key && w->met_check[i] == check))
+	if (check == CS_CODE_NOT_CHECKED)
 		return check;
+	if (w->met[i] == key && w->met_check[i] == check) {
+		if (w->met_same[i] < CS_MET_SURE)
+			w->met_same[i]++;
+		return check;
+	}
 	w->seen.code = code;
 	w->seen.check = check;
 	if (w->exact && CS_MEET_CODE(w, task))
 		return check;
 	w->met[i] = key;
 	w->met_check[i] = check;
+	w->met_same[i] = 0;
 	return check;
 }
 

@@ -201,6 +201,16 @@ static __always_inline void py_frame_entry(struct cs_walk *w, bool python)
 		w->runs[last / 64 & (CS_MAX_PY_FRAMES / 64 - 1)] |= 1ull << (last & 63);
 }
 
+/*
+ * The newest frame's caller is known once it executes its first instruction. Before, the frame may be the current one already while the way to
+ * its caller is still that of the frame that lay here before it (of a generator's callee: a frame further out). Frames
+ * that are objects are made with it. -1 is a position that could not be read.
+ */
+static __always_inline bool py_frame_just_pushed(const struct cs_walk *w, __u32 n)
+{
+	return !n && w->frames[0].lasti < -1 && !w->traits.frame_is_object;
+}
+
 /* One step: 0 go on, 1 stop with w->ev.status set. */
 static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *task)
 {
@@ -224,6 +234,10 @@ static __always_inline int py_frame_step(struct cs_walk *w, struct task_struct *
 	python = py_frame_is_python(w);
 	if (python)
 		py_frame_record(w, task, n);
+	if (python && py_frame_just_pushed(w, n)) {
+		w->ev.status = CS_STATUS_TORN;
+		return 1;
+	}
 	py_frame_entry(w, python);
 	if (w->to_root && w->ev.running.task) {
 		w->ev.status = CS_STATUS_COMPLETE;

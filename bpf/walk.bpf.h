@@ -133,10 +133,11 @@ struct cs_walk {
 	__u32 creator_name_bytes;
 	__u8 creator_name_kind, creator_name_cut;
 
-	/* code objects, kept from walk to walk: which were met, and as what */
+	/* code objects, kept from walk to walk: which were met, as what, and how often since as the same */
 	__u64 met_salt; /* keeps processes apart in met[] */
 	__u64 met[CS_MET_CODES];
 	__u32 met_check[CS_MET_CODES];
+	__u8 met_same[CS_MET_CODES];
 	__u64 code_words[CS_CODE_CHUNK / 8];
 	__u64 text_words[CS_CODE_TEXT_CHUNK / 8];
 	__u32 code_size; /* of the bytes that a check value is made of; 0: they cannot be checked */

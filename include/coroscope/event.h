@@ -89,7 +89,7 @@ enum cs_stack_flags {
 struct cs_py_frame {
 	__u64 code;  /* address of the PyCodeObject, or CS_CODE_STALE */
 	__s32 lasti; /* bytes from the first instruction to the current one; negative: not started */
-	__u32 check; /* see code_check.h; CS_CODE_NOT_CHECKED: met before */
+	__u32 check; /* see code_check.h; CS_CODE_NOT_CHECKED: met often */
 };
 CS_ASSERT_SIZE(struct cs_py_frame, 16);
 

@@ -58,6 +58,8 @@
 #define CS_TSTATE_CACHE      256
 /* Code objects that a walk remembers having met (per CPU, direct mapped, a power of two). */
 #define CS_MET_CODES         1024
+/* An address that held the same code object so many times since it was met is believed to hold it; at most 255. */
+#define CS_MET_SURE          128
 /* Tasks of one process; above it the rest is counted as not read. */
 #define CS_MAX_TASKS         (1u << 20)
 /* Tasks that one pass of a capture reads, 10 to 30 ms of work; of more a random share is read, each time another one. */

@@ -280,6 +280,32 @@ static void test_frame_without_caller(void **state)
 	}
 }
 
+/* One that has not executed anything: the way to its caller may be that of a frame that lay there before. */
+static void test_frame_just_pushed(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		bool object = f.py->info.traits.frame_is_object;
+		uint64_t below = made_frames(f.py, 2, 0x6000);
+
+		for (int lasti = -4; lasti <= 2; lasti += 2) {
+			bool torn = lasti < 0 && !object;
+
+			made_set_frame(f.py, f.tstate, made_frame(f.py, below, 0x5000, lasti, 0));
+			walk_thread(f.w, f.py, 0);
+			assert_int_equal(f.w->ev.nframes, torn ? 1 : 3);
+			assert_int_equal(f.w->ev.status,
+					 torn ? CS_STATUS_TORN : CS_STATUS_COMPLETE);
+		}
+		/* below the newest one, nothing is pushed any more */
+		below = made_frame(f.py, below, 0x5000, -2, 0);
+		made_set_frame(f.py, f.tstate, made_frame(f.py, below, 0x5008, 2, 0));
+		walk_thread(f.w, f.py, 0);
+		assert_int_equal(f.w->ev.nframes, 4);
+		assert_int_equal(f.w->ev.status, CS_STATUS_COMPLETE);
+	}
+}
+
 static void test_no_such_thread(void **state)
 {
 	_cleanup_fixture_ struct fixture f = setup(13);
@@ -429,32 +455,41 @@ static unsigned int code_reads(const struct made_python *py)
 	return py->info.traits.code_has_version ? 1 : 1 + 2 * 3;
 }
 
-/* A code object is read when it is met, and not again: not in the same walk, not in the next. */
+/* Meet the newest frame's code object as often as it takes to believe that it stays, less `spare` times. */
+static void meet_until_sure(struct fixture *f, unsigned int spare)
+{
+	for (unsigned int i = spare; i < CS_MET_SURE; i++)
+		walk_thread(f->w, f->py, 0);
+}
+
+/* A code object is read until it was the same for a while, then not again, before something else is met. */
 static void test_code_met(void **state)
 {
 	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
 		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
 		uint64_t a = made_code(f.py, 10, "a"), b = made_code(f.py, 20, "b");
-		uint64_t frame = made_frame(f.py, made_frame(f.py, 0, a, 0, 0), b, 0, 0);
+		uint64_t frame = made_frame(f.py, 0, b, 0, 0);
 		unsigned int reads;
 
 		made_set_frame(f.py, f.tstate, made_frame(f.py, frame, a, 6, 0));
-		walk_thread(f.w, f.py, 0);
-		reads = f.py->reads;
-		assert_int_equal(f.w->ev.nframes, 3);
-		assert_int_equal(f.w->frames[0].check, made_check(f.py, a));
-		assert_int_equal(f.w->frames[1].check, made_check(f.py, b));
-		assert_int_equal(f.w->frames[2].check, CS_CODE_NOT_CHECKED);
-		assert_int_not_equal(f.w->frames[0].check, f.w->frames[1].check);
+		for (unsigned int i = 0; i <= CS_MET_SURE; i++) {
+			walk_thread(f.w, f.py, 0);
+			reads = f.py->reads;
+			assert_int_equal(f.w->ev.nframes, 2);
+			assert_int_equal(f.w->frames[0].check, made_check(f.py, a));
+			assert_int_equal(f.w->frames[1].check, made_check(f.py, b));
+			assert_int_not_equal(f.w->frames[0].check, f.w->frames[1].check);
+		}
 		walk_thread(f.w, f.py, 0);
 		assert_int_equal(f.py->reads, reads - 2 * code_reads(f.py));
-		for (unsigned int i = 0; i < 3; i++)
+		for (unsigned int i = 0; i < 2; i++)
 			assert_int_equal(f.w->frames[i].check, CS_CODE_NOT_CHECKED);
 
 		/* another process has another object there */
 		f.py->tgid++;
 		walk_thread(f.w, f.py, 0);
 		assert_int_equal(f.w->frames[0].check, made_check(f.py, a));
+		meet_until_sure(&f, 0);
 		/* so has another module: other globals */
 		made_put_u64(f.py, frame + f.py->info.off.frame_globals, 0x777);
 		made_put_u64(f.py, b + f.py->info.off.code_filename,
@@ -463,6 +498,28 @@ static void test_code_met(void **state)
 		assert_int_equal(f.w->frames[0].check, CS_CODE_NOT_CHECKED);
 		assert_int_equal(f.w->frames[1].check, made_check(f.py, b));
 		assert_int_equal(walk_host.nseen, 0); /* it is old: names can wait */
+	}
+}
+
+/* Two that take turns at an address never pass for one, however they take them. */
+static void test_code_taking_turns(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(made_minors); m++) {
+		_cleanup_fixture_ struct fixture f = setup(made_minors[m]);
+		uint64_t code = made_code(f.py, 10, "a");
+		uint64_t lines = code + f.py->info.off.code_firstlineno;
+
+		made_set_frame(f.py, f.tstate, made_frame(f.py, 0, code, 0, 0));
+		walk_thread(f.w, f.py, 0);
+		for (uint32_t turn = 1; turn < 8; turn++) {
+			uint32_t line = 10 + turn % 2;
+
+			meet_until_sure(&f, 1);
+			assert_int_equal(f.w->frames[0].check, made_check(f.py, code));
+			made_put(f.py, lines, &line, sizeof(line));
+			walk_thread(f.w, f.py, 0);
+			assert_int_equal(f.w->frames[0].check, made_check(f.py, code));
+		}
 	}
 }
 
@@ -579,9 +636,9 @@ static void test_young(void **state)
 		f.py->info.since_ns = 1500;
 		walk_thread(f.w, f.py, 0);
 		assert_int_equal(walk_host.nseen, 5);
-		/* grown up: what was met is not checked */
+		/* grown up: what has stayed is not checked */
 		f.py->now_ns = 1500 + CS_YOUNG_NS;
-		walk_thread(f.w, f.py, 0);
+		meet_until_sure(&f, 0);
 		assert_int_equal(f.w->frames[0].check, CS_CODE_NOT_CHECKED);
 		f.py->info.flags |= CS_PROC_CHECK_ALL;
 		walk_thread(f.w, f.py, 0);
@@ -661,6 +718,7 @@ int main(void)
 		cmocka_unit_test(test_frame_cycles),
 		cmocka_unit_test(test_generator_without_caller),
 		cmocka_unit_test(test_frame_without_caller),
+		cmocka_unit_test(test_frame_just_pushed),
 		cmocka_unit_test(test_no_such_thread),
 		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_gil),
@@ -668,6 +726,7 @@ int main(void)
 		cmocka_unit_test(test_second_interpreter),
 		cmocka_unit_test(test_cached_tstate),
 		cmocka_unit_test(test_code_met),
+		cmocka_unit_test(test_code_taking_turns),
 		cmocka_unit_test(test_check_values),
 		cmocka_unit_test(test_check_texts),
 		cmocka_unit_test(test_no_check_value),

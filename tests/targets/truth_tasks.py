@@ -159,7 +159,7 @@ async def several(seed):
 
 
 async def run_all(seconds, seed):  #^ task run-all, task Task-1
-    asyncio.current_task().set_name("run-all")
+    asyncio.current_task().set_name("run-all")  #> @asyncio
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         await several(seed)  #> several, @asyncio

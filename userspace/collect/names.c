@@ -279,22 +279,39 @@ static int name_addresses(struct cs_names *names, const struct cs_ev_stack *stac
 	return err;
 }
 
-/* Remember to look at a code object once in this turn. Returns 0 or -ENOMEM. */
-static int want_code(struct cs_names *names, struct cs_target *target, uint64_t code,
-		     uint64_t now_ns)
+/* It is met for the first time in this turn. */
+static void begin_turn(struct cs_code_seen *seen, uint64_t now_ns)
 {
-	struct cs_code_seen *seen = code_get(names, target, code);
-
-	if (!seen)
-		return -ENOMEM;
-	if (seen->turn_ns == now_ns)
-		return 0;
 	seen->turn_ns = now_ns;
 	seen->same = false;
 	seen->now = CS_CODE_NOT_CHECKED;
 	seen->read_at = 0;
-	seen->next_wanted = target->wanted;
-	target->wanted = seen;
+	seen->met = seen->check;
+	seen->is_two = false;
+}
+
+static void note_met(struct cs_code_seen *seen, uint32_t check)
+{
+	if (!check)
+		return;
+	seen->is_two |= seen->met && seen->met != check;
+	seen->met = check;
+}
+
+/* Remember to look at a frame's code object once in this turn. Returns 0 or -ENOMEM. */
+static int want_code(struct cs_names *names, struct cs_target *target,
+		     const struct cs_py_frame *frame, uint64_t now_ns)
+{
+	struct cs_code_seen *seen = code_get(names, target, frame->code);
+
+	if (!seen)
+		return -ENOMEM;
+	if (seen->turn_ns != now_ns) {
+		begin_turn(seen, now_ns);
+		seen->next_wanted = target->wanted;
+		target->wanted = seen;
+	}
+	note_met(seen, frame->check);
 	return 0;
 }
 
@@ -315,12 +332,10 @@ static int take_capture(struct cs_names *names, struct cs_target *target,
 
 	if (!seen)
 		return -ENOMEM;
-	if (seen->turn_ns != now_ns && is_whole(record)) {
-		seen->turn_ns = now_ns;
-		seen->same = false;
-		seen->now = CS_CODE_NOT_CHECKED;
-		seen->read_at = 0;
-	}
+	if (seen->turn_ns != now_ns && is_whole(record))
+		begin_turn(seen, now_ns);
+	if (seen->turn_ns == now_ns)
+		note_met(seen, record->check);
 	return 0;
 }
 
@@ -341,7 +356,7 @@ static int want_codes(struct cs_names *names, struct cs_target *targets, const s
 		if (record->kind == CS_EV_CODE_SEEN)
 			err = take_capture(names, target, (const void *)record, now_ns);
 		for (uint32_t i = 0; !err && i < frames.n; i++)
-			err = want_code(names, target, frames.items[i].code, now_ns);
+			err = want_code(names, target, &frames.items[i], now_ns);
 	}
 	return err;
 }
@@ -426,10 +441,10 @@ static int record_reading(struct cs_names *names, struct cs_target *target,
 
 /*
  * Which object was it? A frame with a check value is the object with that value: the one in the capture, or the one that was read
- * just now, or none that is known. A frame without: the sampler had met the address before, so it is the object in the
- * capture if that has not changed since the last turn. A suspended coroutine holds its code object: its frames are true as they
- * stand. A process that is gone cannot be asked: what had been the same for seconds is believed. Returns 1 (its name stands in the
- * capture now), 0 or -ENOMEM.
+ * just now, or none that is known. A frame without: the sampler had met the address often (CS_MET_SURE), so it is the object in the
+ * capture if that has not changed since the last turn, and nothing else was met there. A suspended coroutine holds its code object: its
+ * frames are true as they stand. A process that is gone cannot be asked: what had been the same for seconds is believed. Returns
+ * 1 (its name stands in the capture now), 0 or -ENOMEM.
  */
 static int name_frame(struct cs_names *names, struct cs_target *target, struct cs_py_frame *frame,
 		      bool suspended, uint64_t now_ns, struct cs_buf *out)
@@ -439,9 +454,12 @@ static int name_frame(struct cs_names *names, struct cs_target *target, struct c
 
 	if (!seen)
 		return -ENOMEM;
-	is_it = frame->check
-			? frame->check == seen->check
-			: seen->check && (seen->same || (suspended && seen->check == seen->now));
+	if (frame->check)
+		is_it = frame->check == seen->check;
+	else if (suspended)
+		is_it = seen->check && (seen->same || seen->check == seen->now);
+	else
+		is_it = seen->check && seen->same && !seen->is_two;
 	if (is_it) {
 		seen->same = true;
 		return 1;
@@ -450,7 +468,8 @@ static int name_frame(struct cs_names *names, struct cs_target *target, struct c
 		seen->same = true;
 		return record_reading(names, target, seen, now_ns, out) ? -ENOMEM : 1;
 	}
-	return !frame->check && seen->check && !seen->now && now_ns - seen->since_ns > SETTLED_NS;
+	return !frame->check && seen->check && !seen->now && !seen->is_two &&
+	       now_ns - seen->since_ns > SETTLED_NS;
 }
 
 /* Append a record with what it needs before it. Returns 0 or -ENOMEM. */

@@ -25,9 +25,11 @@
 /* A code object whose name has been recorded. */
 struct cs_code_seen {
 	uint64_t code;
-	uint32_t check;    /* of the object that was recorded last; 0: none could be read */
-	uint32_t now;      /* of what is there in this turn; 0: it cannot be read */
-	bool same;         /* it was known before this turn, and is the same now */
+	uint32_t check; /* of the object that was recorded last; 0: none could be read */
+	uint32_t now;   /* of what is there in this turn; 0: it cannot be read */
+	uint32_t met;   /* what the sampler met there last, or what was recorded before this turn */
+	bool same;      /* it was known before this turn, and is the same now */
+	bool is_two;    /* in this turn the sampler met more than one object there */
 	uint64_t turn_ns;  /* of the last turn that met it */
 	uint64_t since_ns; /* recorded then, and not changed since */
 	size_t read_at;    /* in this turn's reading, 1 + the offset of its record; 0: not read */

@@ -433,12 +433,35 @@ static void test_gone(void **state)
 	sample(f, old, CS_CODE_NOT_CHECKED);
 	sample(f, young, CS_CODE_NOT_CHECKED);
 	sample(f, young, check_of(f, young));
-	sample(f, old, 3);
 	turn(f);
 	expect_frame(f, old);
 	expect_frame(f, CS_CODE_STALE);
 	expect_frame(f, young);
+	expect_end(f);
+	sample(f, old, 3);
+	turn(f);
 	expect_frame(f, CS_CODE_STALE);
+	expect_end(f);
+}
+
+/* ... but not where another object was met meanwhile. */
+static void test_settled_and_replaced(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t code = made_code(&f->made, "old", "/a.py");
+
+	sample(f, code, check_of(f, code));
+	turn(f);
+	expect_code(f, code, "old");
+	expect_frame(f, code);
+	f->now_ns += SETTLED;
+	sample(f, code, CS_CODE_NOT_CHECKED);
+	capture(f, code, 11, "new");
+	sample(f, code, 11);
+	turn(f);
+	expect_frame(f, CS_CODE_STALE);
+	expect_code(f, code, "new");
+	expect_frame(f, code);
 	expect_end(f);
 }
 
@@ -560,6 +583,7 @@ int main(void)
 		TEST(test_captured_content),
 		TEST(test_captured_in_part),
 		TEST(test_gone),
+		TEST(test_settled_and_replaced),
 		TEST(test_many),
 		TEST(test_not_ready),
 		TEST(test_mappings),
