@@ -64,6 +64,21 @@ static uint64_t mtime_ns(const struct stat *st)
 	return (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
 }
 
+static struct key key_of(const struct stat *st)
+{
+	return (struct key){st->st_dev, st->st_ino, (uint64_t)st->st_size, mtime_ns(st)};
+}
+
+/* Has a program of this file been recognised? */
+static bool is_learned(const struct cs_files *files, const struct stat *st)
+{
+	const struct key key = key_of(st);
+	struct learned *it;
+
+	HASH_FIND(hh, files->learned, &key, sizeof(key), it);
+	return it != NULL;
+}
+
 bool cs_files_met(struct cs_files *files, pid_t pid, const struct cs_file_id *id)
 {
 	struct cs_file_info info = {0};
@@ -74,6 +89,9 @@ bool cs_files_met(struct cs_files *files, pid_t pid, const struct cs_file_id *id
 
 	if (stat_program(pid, path, sizeof(path), &st))
 		return false;
+	/* The dynamic loader, say: nothing in it tells what it will load, but it has loaded an interpreter before. */
+	if (is_learned(files, &st))
+		return true;
 	len = readlink(path, name, sizeof(name) - 1);
 	if (len < 0)
 		return false;
@@ -92,22 +110,18 @@ void cs_files_learn(struct cs_files *files, const struct cs_interp *interp)
 	struct cs_file_info info;
 	struct cs_file_id id;
 	struct learned *it;
-	struct key key;
 	struct stat st;
 	char path[64];
 
-	if (stat_program(interp->pid, path, sizeof(path), &st))
-		return;
-	key = (struct key){st.st_dev, st.st_ino, (uint64_t)st.st_size, mtime_ns(&st)};
-	HASH_FIND(hh, files->learned, &key, sizeof(key), it);
-	if (it || cs_interp_file(interp, &id, &info))
+	if (stat_program(interp->pid, path, sizeof(path), &st) || is_learned(files, &st) ||
+	    cs_interp_file(interp, &id, &info))
 		return;
 	if (HASH_COUNT(files->learned) >= CS_MAX_FILES)
 		forget(files);
 	it = calloc(1, sizeof(*it));
 	if (!it)
 		return;
-	it->key = key;
+	it->key = key_of(&st);
 	HASH_ADD(hh, files->learned, key, sizeof(it->key), it);
 	cs_probes_know_file(files->probes, &id, &info);
 }

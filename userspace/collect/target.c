@@ -44,6 +44,19 @@ static const char *const state_text[] = {
 	[CS_INTERP_READY] = "a Python",
 };
 
+/*
+ * The row says what is known of the program, unless the process has begun another one since that was found out: then the kernel side has marked the
+ * row stale, and its record of that is still to be heeded. Returns 0 or -errno.
+ */
+static int tell_row(const struct cs_target *target, struct cs_probes *probes)
+{
+	struct cs_proc_info row;
+
+	if (!cs_probes_row(probes, target->pid, &row) && row.since_ns > target->known_ns)
+		return 0;
+	return cs_probes_set_process(probes, target->pid, &target->interp.info);
+}
+
 static int target_begin(pid_t pid, uint64_t now_ns, struct cs_target **ret)
 {
 	struct cs_target *target = calloc(1, sizeof(*target));
@@ -54,6 +67,7 @@ static int target_begin(pid_t pid, uint64_t now_ns, struct cs_target **ret)
 	target->pid = pid;
 	target->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	target->since_ns = now_ns;
+	target->known_ns = now_ns;
 	target->imported_ns = now_ns;
 	target->refresh_at_ns = now_ns;
 	return cs_mem_new(pid, &target->mem);
@@ -226,7 +240,7 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	    memcmp(&target->interp.info.types, &found.types, sizeof(found.types))) {
 		target->interp.info.work = found.work;
 		target->interp.info.types = found.types;
-		err = cs_probes_set_process(probes, target->pid, &target->interp.info);
+		err = tell_row(target, probes);
 	}
 	if (err || (target->asyncio.loaded && cs_asyncio_same(&found, &target->asyncio)))
 		return err;
@@ -237,7 +251,7 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 		target->interp.info.current_tasks = target->asyncio.current_tasks;
 		cs_sleepers_free(
 			TAKE_PTR(target->sleepers)); /* their stacks were taken without tasks */
-		err = cs_probes_set_process(probes, target->pid, &target->interp.info);
+		err = tell_row(target, probes);
 	}
 	if (err || !target->asyncio.loaded)
 		return err;
@@ -260,7 +274,7 @@ static int tell_tracers(struct cs_target *target, struct cs_probes *probes)
 	if (flags == target->interp.info.flags)
 		return 0;
 	target->interp.info.flags = flags;
-	return cs_probes_set_process(probes, target->pid, &target->interp.info);
+	return tell_row(target, probes);
 }
 
 /* Tracers are imported at any time; what is looked for in vain costs a pass over all that is imported. */
@@ -387,7 +401,7 @@ int cs_target_tell_threads(struct cs_target *target, struct cs_probes *probes, u
 	cs_mem_forget(target->mem);
 	cs_py_tstates_each(&ctx, tell, &telling);
 	/* a new description: sleepers that were visited in vain are visited again */
-	return cs_probes_set_process(probes, target->pid, &target->interp.info) ? -ENOMEM : 0;
+	return tell_row(target, probes) ? -ENOMEM : 0;
 }
 
 /* More threads than the kernel side looks for? A directory has a link from each of its own. */
@@ -406,8 +420,10 @@ static int refresh_interp(struct cs_target *target, struct cs_probes *probes, pi
 	enum cs_interp_state before = target->interp.state;
 	int err = 0;
 
-	if (before != CS_INTERP_READY)
+	if (before != CS_INTERP_READY) {
+		target->known_ns = cs_now_ns();
 		err = cs_interp_detect(target->pid, &target->interp);
+	}
 	if (err || (target->told_kernel && target->interp.state == before))
 		return err;
 	cs_debug("process %d: %s after %.1f ms", target->pid, state_text[target->interp.state],
@@ -417,7 +433,7 @@ static int refresh_interp(struct cs_target *target, struct cs_probes *probes, pi
 	target->described = false;
 	if (target->no_asyncio)
 		target->interp.info.off.tstate_running_task = 0;
-	err = cs_probes_set_process(probes, target->pid, &target->interp.info);
+	err = tell_row(target, probes);
 	if (err || target->interp.state != CS_INTERP_READY)
 		return err;
 	if (!target->no_asyncio)
@@ -493,7 +509,7 @@ void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, ui
 		target->interp.info.flags |= CS_PROC_CHECK_ALL;
 	else
 		target->interp.info.flags &= ~(__u32)CS_PROC_CHECK_ALL;
-	cs_probes_set_process(probes, target->pid, &target->interp.info);
+	tell_row(target, probes);
 }
 
 int cs_target_describe(struct cs_target *target, uint64_t ts_ns, struct cs_buf *out)

@@ -58,11 +58,12 @@ struct cs_target {
 	uint64_t told_ns; /* when */
 	struct cs_thread_names thread_names;
 	struct cs_target_owner owner;
-	uint64_t since_ns;      /* when this program was first looked at */
-	bool asked_for;         /* by pid, not met by chance */
-	bool no_asyncio;        /* its tasks are not asked for */
-	bool fresh;             /* it began while we watched: an exec */
-	unsigned int stretch;   /* how many times more seldom it is looked at than usual; 0: 1 */
+	uint64_t since_ns;    /* when this program was first looked at */
+	uint64_t known_ns;    /* what is known of its interpreter is of the program that ran then */
+	bool asked_for;       /* by pid, not met by chance */
+	bool no_asyncio;      /* its tasks are not asked for */
+	bool fresh;           /* it began while we watched: an exec */
+	unsigned int stretch; /* how many times more seldom it is looked at than usual; 0: 1 */
 	uint64_t modules_mark;  /* see cs_asyncio_mark: when asyncio was looked for last */
 	uint64_t looked_ns;     /* then */
 	uint64_t imported_ns;   /* when that mark was new */

@@ -240,6 +240,32 @@ static void test_fork(void **state)
 	assert_false(child->asked_for);
 }
 
+/* Only now is it known that the child was forked, and its row is of another program already. */
+static void test_fork_before_exec(void **state)
+{
+	struct cs_proc_info row = {.flags = CS_PROC_PYTHON | CS_PROC_STALE};
+	struct fixture *f = *state;
+	struct cs_ev_stack sample = {
+		.hdr = {.size = sizeof(sample),
+			.kind = CS_EV_STACK,
+			.pid = (uint32_t)f->grandchild,
+			.tid = (uint32_t)f->grandchild},
+		.status = CS_STATUS_NO_TSTATE,
+	};
+
+	assert_int_equal(cs_crowd_add(&f->crowd, f->child), 0);
+	cs_crowd_find(&f->crowd, f->child)->interp.state = CS_INTERP_READY;
+	heed_fork(f, f->child, f->grandchild);
+	row.since_ns = cs_now_ns();
+	cs_probes_set_process(&f->probes, f->grandchild, &row);
+	assert_int_equal(cs_crowd_heed(&f->crowd, &sample.hdr), 0);
+	assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
+	assert_int_equal(made_row(&f->probes, f->grandchild)->info.flags, row.flags);
+	heed(f, CS_EV_EXEC, f->grandchild);
+	assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
+	assert_int_equal(made_row(&f->probes, f->grandchild)->info.flags & CS_PROC_STALE, 0);
+}
+
 /* A program of which the kernel side knows the file, in a process that nobody watched. */
 static void test_exec_known(void **state)
 {
@@ -458,6 +484,7 @@ int main(void)
 		TEST(test_children_there),
 		TEST(test_selected),
 		TEST(test_fork),
+		TEST(test_fork_before_exec),
 		TEST(test_exec_known),
 		TEST(test_exec_unknown),
 		TEST(test_exec_of_a_watched),

@@ -172,6 +172,21 @@ static void test_learn(void **state)
 	assert_int_equal(told->info.asks, 1); /* interp.file is no file of ours */
 }
 
+/* The dynamic loader, say: nothing in the file tells, what it has run before does. */
+static void test_met_again_when_learned(void **state)
+{
+	const struct cs_interp interp = {.pid = getpid(), .state = CS_INTERP_READY};
+	const struct cs_file_id id = {.ino = 11};
+	struct fixture *f = *state;
+
+	assert_false(cs_files_met(f->files, getpid(), &id));
+	cs_files_learn(f->files, &interp);
+	assert_int_equal(f->probes.nfiles, 2);
+	assert_int_equal(f->probes.files[1].info.asks, 1);
+	assert_true(cs_files_met(f->files, getpid(), &id));
+	assert_int_equal(f->probes.nfiles, 2); /* it goes on asking */
+}
+
 /* The same path with another content is another file. */
 static void test_learn_again_after_an_upgrade(void **state)
 {
@@ -205,9 +220,13 @@ static void test_not_ready(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_no_python), TEST(test_named_like_one),
-		TEST(test_gone),      TEST(test_learn),
-		TEST(test_not_ready), TEST(test_learn_again_after_an_upgrade),
+		TEST(test_no_python),
+		TEST(test_named_like_one),
+		TEST(test_gone),
+		TEST(test_learn),
+		TEST(test_not_ready),
+		TEST(test_learn_again_after_an_upgrade),
+		TEST(test_met_again_when_learned),
 	};
 	const char *held = getenv(HELD_FD);
 
