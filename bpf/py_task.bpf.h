@@ -14,7 +14,8 @@
 #include "py_str.bpf.h"
 #include "walk.bpf.h"
 
-/* Py_TPFLAGS_LONG_SUBCLASS and Py_TPFLAGS_UNICODE_SUBCLASS of Include/object.h */
+/* Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_LONG_SUBCLASS and Py_TPFLAGS_UNICODE_SUBCLASS of Include/object.h */
+#define CS_TPFLAGS_HEAP    (1ull << 9)
 #define CS_TPFLAGS_LONG    (1ull << 24)
 #define CS_TPFLAGS_UNICODE (1ull << 28)
 
@@ -149,35 +150,49 @@ static __always_inline int py_task_step(struct cs_walk *w, struct task_struct *t
 	return 0;
 }
 
-static __always_inline void py_name_number(struct cs_walk *w, struct task_struct *task, __u64 obj,
-					   struct cs_running_task *out)
+/* The flags of a type, 0 if they cannot be read. Those of CPython's own types stay as they are. */
+static __always_inline __u64 py_type_flags(struct cs_walk *w, struct task_struct *task, __u64 type)
 {
-	__u64 tag = 0, value;
-	__u32 digits[2] = {};
+	__u64 flags = 0;
 
-	if (CS_READ(task, &tag, sizeof(tag), obj + w->off.long_tag) ||
-	    CS_READ(task, digits, sizeof(digits), obj + w->off.long_digits))
-		return;
+	if (type == w->flags_type && w->flags_salt == w->met_salt)
+		return w->flags;
+	if (CS_READ(task, &flags, sizeof(flags), type + w->off.type_flags))
+		return 0;
+	if (!(flags & CS_TPFLAGS_HEAP)) {
+		w->flags_type = type;
+		w->flags_salt = w->met_salt;
+		w->flags = flags;
+	}
+	return flags;
+}
+
+/* The int whose head was read. */
+static __always_inline void py_name_number(const struct cs_walk *w, struct cs_running_task *out)
+{
+	__u64 tag = walk_head_u64(w, w->off.long_tag), value;
+
 	if (w->traits.long_tag_shift > 0)
 		tag >>= (w->traits.long_tag_shift & 63);
 	if (tag > 2)
 		return;
 	/* 30 bits a digit, PyLong_SHIFT of every 64-bit build */
-	value = tag > 0 ? digits[0] : 0;
+	value = tag > 0 ? walk_head_u32(w, w->off.long_digits) : 0;
 	if (tag > 1)
-		value |= (__u64)digits[1] << 30;
+		value |= (__u64)walk_head_u32(w, w->off.long_digits + 4) << 30;
 	*(__u64 *)out->name = value;
 	out->name_bytes = sizeof(value);
 	out->name_kind = CS_NAME_NUMBER;
 }
 
+/* The str whose head was read. */
 static __always_inline void py_name_str(struct cs_walk *w, struct task_struct *task, __u64 obj,
 					struct cs_running_task *out)
 {
 	struct py_str str = {};
 	__u64 bytes;
 
-	if (py_str_open(w, task, obj, &str))
+	if (py_str_from_head(w, obj, &str))
 		return;
 	if (str.length > CS_TASK_NAME_BYTES / str.kind) {
 		str.length = CS_TASK_NAME_BYTES / str.kind;
@@ -195,19 +210,21 @@ static __always_inline void py_name_str(struct cs_walk *w, struct task_struct *t
 static __always_inline void py_task_name(struct cs_walk *w, struct task_struct *task, __u64 name_at,
 					 struct cs_running_task *out)
 {
-	__u64 obj = 0, type = 0, flags = 0;
+	__u64 obj = 0, flags;
+	bool whole;
 
 	out->name_kind = CS_NAME_NONE;
 	out->name_cut = 0;
 	out->name_bytes = 0;
-	if (!out->task || !name_at)
+	if (!out->task || !name_at || CS_READ(task, &obj, sizeof(obj), name_at) || !obj)
 		return;
-	if (CS_READ(task, &obj, sizeof(obj), name_at) || !obj ||
-	    CS_READ(task, &type, sizeof(type), obj + w->off.object_type) ||
-	    CS_READ(task, &flags, sizeof(flags), type + w->off.type_flags))
+	/* an int is shorter than a str's head, and may end where the memory does */
+	whole = !py_head_read(w, task, obj, w->str_head);
+	if (!whole && py_head_read(w, task, obj, w->long_head))
 		return;
+	flags = py_type_flags(w, task, walk_head_u64(w, w->off.object_type));
 	if (flags & CS_TPFLAGS_LONG)
-		py_name_number(w, task, obj, out);
-	else if (flags & CS_TPFLAGS_UNICODE)
+		py_name_number(w, out);
+	else if (whole && flags & CS_TPFLAGS_UNICODE)
 		py_name_str(w, task, obj, out);
 }

@@ -138,6 +138,10 @@ struct cs_walk {
 	__u64 met[CS_MET_CODES];
 	__u32 met_check[CS_MET_CODES];
 	__u8 met_same[CS_MET_CODES];
+	__u8 head[CS_HEAD_CHUNK];  /* of the str or int object read last */
+	__u32 str_head, long_head; /* how much of it is read */
+	/* a type of CPython's own, and its flags; of the process with this salt */
+	__u64 flags_type, flags, flags_salt;
 	__u64 code_words[CS_CODE_CHUNK / 8];
 	__u64 text_words[CS_CODE_TEXT_CHUNK / 8];
 	__u32 code_size; /* of the bytes that a check value is made of; 0: they cannot be checked */
@@ -234,6 +238,23 @@ static __always_inline __u32 walk_chunk_size(const struct cs_py_offsets *off)
 	return last >= CS_FRAME_CHUNK - 8 ? CS_FRAME_CHUNK : (last + 8) & ~7u;
 }
 
+/* A word of the object's head, at a masked, aligned offset. */
+static __always_inline __u64 walk_head_u64(const struct cs_walk *w, __u32 offset)
+{
+	return *(const __u64 *)(w->head + (offset & (CS_HEAD_CHUNK - 8)));
+}
+
+static __always_inline __u32 walk_head_u32(const struct cs_walk *w, __u32 offset)
+{
+	return *(const __u32 *)(w->head + (offset & (CS_HEAD_CHUNK - 4)));
+}
+
+/* Bytes of a head whose last word begins there. */
+static __always_inline __u32 walk_head_size(__u32 last)
+{
+	return last >= CS_HEAD_CHUNK - 8 ? CS_HEAD_CHUNK : (last & ~7u) + 8;
+}
+
 static __always_inline __u32 walk_tstate_size(const struct cs_py_offsets *off)
 {
 	__u32 last = walk_max(walk_max(off->tstate_thread_id, off->tstate_frame),
@@ -257,6 +278,8 @@ static __always_inline void walk_describe(struct cs_walk *w, const struct cs_pro
 	w->tgid = tgid;
 	w->met_salt =
 		((__u64)tgid << 40) ^ (info->since_ns << 8); /* another program, other objects */
+	w->str_head = walk_head_size(walk_max(w->off.unicode_state, w->off.unicode_length));
+	w->long_head = walk_head_size(walk_max(w->off.long_tag, w->off.long_digits));
 	w->code_size = cs_code_check_size(&w->off);
 	w->unusual = w->traits.frame_is_object || w->traits.lasti_kind != CS_LASTI_POINTER ||
 		     (w->off.code_tlbc && w->off.frame_tlbc_index);

@@ -26,6 +26,8 @@
 #define CS_TSTATE_CHUNK      256
 /* Of an interpreter frame: the furthest field used of any supported layout ends below it. */
 #define CS_FRAME_CHUNK       128
+/* ... of a str or an int object, before its characters and behind its first digits. */
+#define CS_HEAD_CHUNK        64
 /* A read costs some 50 ns however short it is: frames that lie one below the other are read so many bytes at a time. */
 #define CS_FRAME_WINDOW      2048
 /* One read per asyncio Task: name, coroutine and waiter of every supported layout lie below it. */

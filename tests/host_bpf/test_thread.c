@@ -452,7 +452,7 @@ static void test_cached_tstate(void **state)
 /* The object; before 3.12 also head and end of both texts. */
 static unsigned int code_reads(const struct made_python *py)
 {
-	return py->info.traits.code_has_version ? 1 : 1 + 2 * 3;
+	return py->info.traits.code_has_version ? 1 : 1 + 2 * 2;
 }
 
 /* Meet the newest frame's code object as often as it takes to believe that it stays, less `spare` times. */
