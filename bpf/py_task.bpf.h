@@ -199,8 +199,13 @@ static __always_inline void py_name_str(struct cs_walk *w, struct task_struct *t
 		out->name_cut = 1;
 	}
 	bytes = str.length * str.kind;
-	asm volatile("" : "+r"(bytes)); /* 5.10 knows no bound of half a register */
-	if (bytes > CS_TASK_NAME_BYTES || CS_READ(task, out->name, bytes, str.data))
+	asm volatile("" : "+r"(bytes)); /* 5.10 knows no bound of half a register, */
+	if (bytes > CS_TASK_NAME_BYTES)
+		return;
+	asm volatile(
+		""
+		: "+r"(bytes)); /* and 6.1 none of what went to the stack before it was compared */
+	if (CS_READ(task, out->name, bytes, str.data))
 		return;
 	out->name_bytes = bytes;
 	out->name_kind = str.kind;
