@@ -13,7 +13,9 @@ struct py_str {
 static __always_inline long py_head_read(struct cs_walk *w, struct task_struct *task, __u64 obj,
 					 __u64 size)
 {
-	asm volatile("" : "+r"(size)); /* a bound of the whole register: older verifiers know no other */
+	asm volatile(
+		""
+		: "+r"(size)); /* a bound of the whole register: older verifiers know no other */
 	if (size > CS_HEAD_CHUNK)
 		size = CS_HEAD_CHUNK;
 	return CS_READ(task, w->head, size, obj);

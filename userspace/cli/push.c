@@ -4,13 +4,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 #include "cli/delivery.h"
 #include "cli/pipeline.h"
 #include "cli/push_options.h"
@@ -22,22 +22,6 @@ struct delivery {
 	struct cs_delivery way;
 	int err; /* that ended it */
 };
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int sig)
-{
-	stopped = 1;
-}
-
-/* A first Ctrl-C ends what is under way, and keeps what can be kept; a second one everything. */
-static void catch_signals(void)
-{
-	struct sigaction action = {.sa_handler = stop, .sa_flags = (int)SA_RESETHAND};
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
 
 static uint64_t now_ns(void)
 {
@@ -82,7 +66,7 @@ static bool turn(struct delivery *deliveries, size_t n, uint64_t *due_ns)
 	uint64_t due;
 
 	*due_ns = UINT64_MAX;
-	for (size_t i = 0; i < n && !stopped; i++) {
+	for (size_t i = 0; i < n && !cs_interrupted; i++) {
 		struct delivery *delivery = &deliveries[i];
 
 		if (!delivery->way.sender || delivery->err)
@@ -103,7 +87,7 @@ static void deliver(struct delivery *deliveries, size_t n, uint64_t keep_trying_
 {
 	uint64_t until = keep_trying_ns ? now_ns() + keep_trying_ns : UINT64_MAX, due, now;
 
-	while (!stopped && turn(deliveries, n, &due)) {
+	while (!cs_interrupted && turn(deliveries, n, &due)) {
 		now = now_ns();
 		if (due > until)
 			return;
@@ -147,7 +131,7 @@ static int push(const struct cs_push_options *options, struct delivery *deliveri
 	if (profile && !cs_profile_nsamples(profile))
 		cs_warn("%s has no samples: nothing of it is sent", options->capture);
 	for (size_t i = 0; i < options->n; i++) {
-		err = cs_delivery_open(&deliveries[i].way, &options->to[i], &stopped);
+		err = cs_delivery_open(&deliveries[i].way, &options->to[i], &cs_interrupted);
 		if (!err && profile)
 			err = put(&deliveries[i].way, profile);
 		well = well && !err;
@@ -166,7 +150,7 @@ int cs_cli_push(int argc, char **argv)
 	int code;
 
 	cs_push_options_parse(&options, argc, argv);
-	catch_signals();
+	cs_interrupt_catch(true); /* the first one keeps what can be kept */
 	code = push(&options, deliveries);
 	for (size_t i = 0; i < options.n; i++)
 		cs_delivery_close(&deliveries[i].way);

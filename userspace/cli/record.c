@@ -16,6 +16,7 @@
 #include "cli/attach.h"
 #include "cli/child.h"
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/pipeline.h"
 #include "cli/record_agent.h"
@@ -26,23 +27,6 @@
 #include "core/log.h"
 
 #define PROGRESS_NS 500000000ull
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int sig)
-{
-	interrupted = sig;
-}
-
-static void catch_signals(void)
-{
-	const struct sigaction action = {.sa_handler = on_signal};
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
 
 static int explain_target(pid_t pid, int err)
 {
@@ -132,7 +116,7 @@ static enum cs_end_reason capture(struct cs_session *session,
 			reason = CS_END_SPOOL_FULL;
 			break;
 		}
-		if (interrupted) {
+		if (cs_interrupted) {
 			reason = CS_END_INTERRUPTED;
 			break;
 		}
@@ -271,7 +255,8 @@ static int record(const struct cs_record_options *options, const char *command_l
 		       strerror(-err));
 		return CS_EXIT_FAILURE;
 	}
-	catch_signals();
+	cs_interrupt_catch(false);
+	signal(SIGPIPE, SIG_IGN);
 	code = run_session(options, spool, &child, command_line);
 	if (code)
 		return code;

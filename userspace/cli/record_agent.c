@@ -21,30 +21,13 @@
 #include "cli/agent_request.h"
 #include "cli/attach.h"
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 #include "cli/output.h"
 #include "collect/record.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 
 #define PROGRESS_MS 500
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int sig)
-{
-	interrupted = sig;
-}
-
-/* The first one is told to the agent, a second one ends us. */
-static void catch_signals(void)
-{
-	const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
 
 static int text_into(const char *option, const char *text, char ret[CS_AGENT_TEXT + 1])
 {
@@ -174,7 +157,7 @@ static void read_answer(int agent, bool progress, struct cs_buf *answer)
 	bool more = true, told = false;
 
 	while (more) {
-		if (interrupted && !told) {
+		if (cs_interrupted && !told) {
 			told = true;
 			shutdown(agent, SHUT_WR);
 		}
@@ -257,7 +240,8 @@ static int ask(const struct cs_record_options *options, const struct cs_buf *lin
 			return CS_EXIT_FAILURE;
 		}
 	}
-	catch_signals();
+	cs_interrupt_catch(true); /* the first one is told to the agent */
+	signal(SIGPIPE, SIG_IGN);
 	agent = connect_to(options->agent);
 	if (agent < 0)
 		return explain_connect(options->agent, agent);

@@ -7,12 +7,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/attach.h"
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 #include "collect/record.h"
 #include "collect/session.h"
 #include "core/cleanup.h"
@@ -26,22 +26,6 @@ struct cs_watch {
 	struct cs_spool *spool;
 	struct cs_session *session;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int sig)
-{
-	interrupted = sig;
-}
-
-/* Ctrl-C ends the watching; a second one ends the command. */
-static void catch_signals(void)
-{
-	const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
 
 void cs_watch_free(struct cs_watch *watch)
 {
@@ -91,7 +75,8 @@ static int turn_until(struct cs_session *session, bool all, uint64_t end_ns)
 {
 	int err = 0;
 
-	while (!err && !interrupted && cs_now_ns() < end_ns && (all || cs_session_alive(session))) {
+	while (!err && !cs_interrupted && cs_now_ns() < end_ns &&
+	       (all || cs_session_alive(session))) {
 		cs_session_wait(session);
 		err = cs_session_turn(session);
 	}
@@ -112,7 +97,7 @@ int cs_watch_begin(const pid_t *pids, unsigned int n, bool all, uint64_t duratio
 	code = load(watch, all);
 	if (code)
 		return code;
-	catch_signals();
+	cs_interrupt_catch(true);
 	err = add_targets(watch->session, pids, n, all);
 	if (!err)
 		err = cs_session_start(watch->session);
