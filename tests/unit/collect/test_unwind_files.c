@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which file gets which table, on this program's own file, copies of it, and the vDSO; the kernel's maps are made up. */
+#include "collect/unwind_files.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bpf/bpf.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "proc/elf.h"
+
+#define OUTER    77 /* the descriptor of `native_files` */
+#define BUDGET   ((size_t)64 << 20)
+#define MADE_MAX 8
+
+/* The kernel side: inner maps are files in memory, by id from 1 on. */
+static struct {
+	int inner[MADE_MAX];
+	unsigned int ninner;
+	uint32_t told[MADE_MAX]; /* places that hold a table */
+	unsigned int ntold, ngone;
+	bool no_batches; /* an old kernel */
+} kernel;
+
+int bpf_map_create(enum bpf_map_type type, const char *name, __u32 key_size, __u32 value_size,
+		   __u32 max_entries, const struct bpf_map_create_opts *opts)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	assert_in_range(kernel.ninner, 0, MADE_MAX - 1);
+	assert_int_equal(ftruncate(fd, (off_t)value_size * max_entries), 0);
+	kernel.inner[kernel.ninner++] = dup(fd);
+	return fd;
+}
+
+int bpf_obj_get_info_by_fd(int fd, void *info, __u32 *info_len)
+{
+	((struct bpf_map_info *)info)->id = kernel.ninner;
+	return 0;
+}
+
+int bpf_map_get_fd_by_id(__u32 id)
+{
+	return dup(kernel.inner[id - 1]);
+}
+
+int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
+{
+	assert_int_equal(fd, OUTER);
+	assert_in_range(kernel.ntold, 0, MADE_MAX - 1);
+	kernel.told[kernel.ntold++] = *(const uint32_t *)key;
+	return 0;
+}
+
+int bpf_map_update_batch(int fd, const void *keys, const void *values, __u32 *count,
+			 const struct bpf_map_batch_opts *opts)
+{
+	if (kernel.no_batches)
+		return -1;
+	for (__u32 i = 0; i < *count; i++)
+		bpf_map_update_elem(fd, (const uint32_t *)keys + i, (const int *)values + i, 0);
+	return 0;
+}
+
+int bpf_map_delete_elem(int fd, const void *key)
+{
+	assert_int_equal(fd, OUTER);
+	kernel.ngone++;
+	return 0;
+}
+
+struct fixture {
+	struct cs_unwind_files *files;
+	char dir[64];
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	*state = f;
+	memset(&kernel, 0, sizeof(kernel));
+	snprintf(f->dir, sizeof(f->dir), "/tmp/coroscope-unwind-XXXXXX");
+	return !mkdtemp(f->dir) || cs_unwind_files_new(OUTER, BUDGET, &f->files);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	cs_unwind_files_free(f->files);
+	for (unsigned int i = 0; i < kernel.ninner; i++)
+		close(kernel.inner[i]);
+	rmdir(f->dir);
+	free(f);
+	return 0;
+}
+
+static int known_function(void)
+{
+	return 42;
+}
+
+static uint64_t address_of(int (*function)(void))
+{
+	return (uint64_t)(uintptr_t)function;
+}
+
+/* The file that is mapped at this address; *ret_vaddr, unless NULL: the address in the file's own space. */
+static struct cs_unwind_file *file_at(struct fixture *f, uint64_t addr, uint64_t *ret_vaddr)
+{
+	_cleanup_maps_ struct cs_maps maps = {0};
+	const struct cs_mapping *mapping;
+	struct cs_unwind_file *file;
+	uint64_t first;
+
+	assert_int_equal(cs_maps_read(getpid(), &maps), 0);
+	mapping = cs_maps_find(&maps, addr);
+	assert_non_null(mapping);
+	file = cs_unwind_files_get(f->files, getpid(), mapping);
+	if (file && ret_vaddr) {
+		assert_int_equal(cs_unwind_file_vaddr(file, mapping, &first), 0);
+		*ret_vaddr = addr - mapping->start + first;
+	}
+	return file;
+}
+
+/* Another file, mapped as this one's code is: this very program's bytes, or others. */
+static struct cs_unwind_file *file_of_copy(struct fixture *f, const char *name, const char *bytes)
+{
+	_cleanup_close_ int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	_cleanup_maps_ struct cs_maps maps = {0};
+	_cleanup_close_ int to = -1;
+	struct cs_unwind_file *file;
+	const struct cs_mapping *own;
+	char path[128];
+	struct stat st;
+	void *at;
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	to = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0755);
+	assert_int_equal(fstat(from, &st), 0);
+	if (bytes)
+		assert_int_equal(write(to, bytes, strlen(bytes)), strlen(bytes));
+	else
+		assert_int_equal(sendfile(to, from, NULL, (size_t)st.st_size), st.st_size);
+	assert_int_equal(cs_maps_read(getpid(), &maps), 0);
+	own = cs_maps_find(&maps, address_of(known_function));
+	assert_non_null(own);
+	at = mmap(NULL, own->end - own->start, PROT_READ | PROT_EXEC, MAP_PRIVATE, to,
+		  bytes ? 0 : (off_t)own->offset);
+	assert_ptr_not_equal(at, MAP_FAILED);
+	file = file_at(f, (uint64_t)(uintptr_t)at, NULL);
+	munmap(at, own->end - own->start);
+	unlink(path);
+	return file;
+}
+
+/* A table once, however often it is asked for; the kernel side has it after the flush. */
+static void test_one_table(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_unwind_file *file = file_at(f, address_of(known_function), NULL);
+
+	assert_non_null(file);
+	assert_ptr_equal(file_at(f, address_of(known_function), NULL), file);
+	assert_in_range(cs_unwind_file_place(file), CS_NATIVE_FIRST_TABLE, CS_MAX_NATIVE_FILES - 1);
+	assert_int_equal(kernel.ntold, 0);
+	cs_unwind_files_flush(f->files);
+	cs_unwind_files_flush(f->files);
+	assert_int_equal(kernel.ntold, 1);
+	assert_int_equal(kernel.told[0], cs_unwind_file_place(file));
+	assert_int_equal(cs_unwind_files_stats(f->files).files, 1);
+	assert_true(cs_unwind_files_stats(f->files).bytes > 0);
+	assert_true(cs_unwind_files_stats(f->files).eh_bytes > 0);
+}
+
+static void test_without_batches(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_unwind_file *file = file_at(f, address_of(known_function), NULL);
+
+	kernel.no_batches = true;
+	cs_unwind_files_flush(f->files);
+	assert_int_equal(kernel.ntold, 1);
+	assert_int_equal(kernel.told[0], cs_unwind_file_place(file));
+}
+
+/* A container's copy shares the table. */
+static void test_copy(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_unwind_file *file = file_at(f, address_of(known_function), NULL);
+	struct cs_unwind_file *copy = file_of_copy(f, "copy", NULL);
+
+	assert_ptr_not_equal(copy, file);
+	assert_int_equal(cs_unwind_file_place(copy), cs_unwind_file_place(file));
+	assert_int_equal(cs_unwind_files_stats(f->files).files, 1);
+
+	/* it stays as long as one of them is in use */
+	cs_unwind_files_mark(f->files);
+	cs_unwind_file_touch(copy);
+	cs_unwind_files_drop(f->files);
+	assert_int_equal(kernel.ngone, 0);
+	assert_int_equal(cs_unwind_files_stats(f->files).files, 1);
+	cs_unwind_files_mark(f->files);
+	cs_unwind_files_drop(f->files);
+	assert_int_equal(kernel.ngone, 1);
+	assert_int_equal(cs_unwind_files_stats(f->files).files, 0);
+	assert_int_equal(cs_unwind_files_stats(f->files).bytes, 0);
+}
+
+/* Anybody may give any build id to anything. */
+static void test_forged_build_id(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_unwind_file *file = file_at(f, address_of(known_function), NULL);
+	const uint64_t other = 0x1234;
+
+	assert_int_equal(pwrite(kernel.inner[0], &other, sizeof(other), 64), sizeof(other));
+	assert_int_not_equal(cs_unwind_file_place(file_of_copy(f, "forged", NULL)),
+			     cs_unwind_file_place(file));
+	assert_int_equal(cs_unwind_files_stats(f->files).files, 2);
+}
+
+/* Over the budget a file is known, without a table, and counted. */
+static void test_budget(void **state)
+{
+	_cleanup_(cs_unwind_files_freep) struct cs_unwind_files *files = NULL;
+	struct fixture f = {0};
+	struct cs_unwind_file *file;
+
+	assert_int_equal(cs_unwind_files_new(OUTER, 4096, &files), 0);
+	f.files = files;
+	file = file_at(&f, address_of(known_function), NULL);
+	assert_non_null(file);
+	assert_int_equal(cs_unwind_file_place(file), CS_NATIVE_UNKNOWN);
+	assert_int_equal(cs_unwind_files_stats(files).refused, 1);
+	assert_int_equal(kernel.ninner, 0);
+}
+
+/* What was dropped gives its place to the next. */
+static void test_place_again(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t place = cs_unwind_file_place(file_at(f, address_of(known_function), NULL));
+
+	cs_unwind_files_mark(f->files);
+	cs_unwind_files_drop(f->files);
+	assert_int_equal(kernel.ngone, 1);
+	assert_int_equal(cs_unwind_file_place(file_at(f, address_of(known_function), NULL)), place);
+}
+
+static void test_symbols(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t vaddr;
+	struct cs_unwind_file *file = file_at(f, address_of(known_function), &vaddr);
+	char path[4096] = "";
+	size_t len;
+
+	assert_true(readlink("/proc/self/exe", path, sizeof(path) - 1) > 0);
+	/* by a path that is another file's: not from there */
+	assert_null(cs_unwind_file_symbol(file, getpid(), "/bin/sh", vaddr));
+	assert_string_equal(cs_unwind_file_symbol(file, getpid(), path, vaddr), "known_function");
+	assert_false(cs_unwind_file_is_interpreter(file));
+	cs_unwind_file_build_id(file, &len);
+	assert_in_range(len, 1, CS_BUILD_ID_BYTES);
+}
+
+/* A file of the kernel's own, which has no path; its symbols are read at once. */
+static void test_vdso(void **state)
+{
+	_cleanup_maps_ struct cs_maps maps = {0};
+	struct fixture *f = *state;
+	struct cs_unwind_file *file = NULL;
+
+	assert_int_equal(cs_maps_read(getpid(), &maps), 0);
+	for (size_t i = 0; i < maps.n && !file; i++)
+		if (!strcmp(maps.items[i].path, "[vdso]"))
+			file = cs_unwind_files_get(f->files, getpid(), &maps.items[i]);
+	assert_non_null(file);
+	assert_in_range(cs_unwind_file_place(file), CS_NATIVE_FIRST_TABLE, CS_MAX_NATIVE_FILES - 1);
+}
+
+/* Mapped as code, but no ELF file: known as such, so that it is not opened again and again. */
+static void test_no_elf(void **state)
+{
+	const struct cs_mapping mapping = {.end = 4096, .path = ""};
+	struct fixture *f = *state;
+	struct cs_unwind_file *file = file_of_copy(f, "text", "no program\n");
+	uint64_t vaddr;
+
+	assert_non_null(file);
+	assert_int_equal(cs_unwind_file_place(file), CS_NATIVE_UNKNOWN);
+	assert_int_equal(cs_unwind_file_vaddr(file, &mapping, &vaddr), -ENOENT);
+	assert_int_equal(cs_unwind_files_stats(f->files).files, 0);
+	assert_null(cs_unwind_files_get(f->files, getpid(), &mapping)); /* of no file */
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_one_table), TEST(test_without_batches),
+		TEST(test_copy),      TEST(test_forged_build_id),
+		TEST(test_budget),    TEST(test_place_again),
+		TEST(test_symbols),   TEST(test_vdso),
+		TEST(test_no_elf),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
