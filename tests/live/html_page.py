@@ -80,9 +80,18 @@ class Browser:
         self.call("Page.navigate", url=url)
         self.until("document.readyState === 'complete' && !!document.documentElement.dataset.theme")
 
+    def is_true(self, condition):
+        """False also while the page gives way to another: then nobody answers."""
+        try:
+            return self.eval(condition)
+        except RuntimeError as error:
+            if "navigated or closed" not in str(error):
+                raise
+            return False
+
     def until(self, condition, seconds=20):
         end = time.monotonic() + seconds
-        while not self.eval(condition):
+        while not self.is_true(condition):
             if time.monotonic() > end:
                 raise AssertionError(f"never became true: {condition}")
             time.sleep(0.05)

@@ -11,6 +11,9 @@ import time
 import live
 
 WITHIN = 0.02
+# A woken thread's CPU time counts from its waking: the clock is not read again when it gets its CPU (rq_clock_skip_update in wakeup_preempt() of
+# kernel/sched/core.c). So by its own clocks it was off the CPU for so much less, each time; 4 to 10 us were seen in virtual machines.
+WAKING_NS = 15_000
 # function of blocked.py -> why it waits; what else it may wait for is the lock and a CPU
 REASONS = {
     "sleeps": "[sleep]",
@@ -62,13 +65,14 @@ def recorded(*command, options=()):
         return live.stacks(path.read_text()), json.loads(done.out), done
 
 
-def check_sum(what, seen, truth):
-    live.check(f"{what}: {seen / 1e9:.4f} s, measured by itself {truth / 1e9:.4f} s", live.near(seen, truth, WITHIN), (seen, truth))
+def check_sum(what, seen, truth, wakings=0):
+    live.check(f"{what}: {seen / 1e9:.4f} s, measured by itself {truth / 1e9:.4f} s",
+               (1 - WITHIN) * truth <= seen <= (1 + WITHIN) * truth + wakings * WAKING_NS, (seen, truth, wakings))
 
 
 def check_function(found, told, name):
     sums = by_reason(found, lambda stack: stack.has(name))
-    check_sum(name, sum(sums.values()), told[name]["ns"])
+    check_sum(name, sum(sums.values()), told[name]["ns"], told[name]["wakings"])
     known = {REASONS[name], *ALSO}
     if name == "takes_lock":
         known.add("[sleep]")  # its pause

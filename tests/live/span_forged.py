@@ -7,11 +7,14 @@ import live
 import pprof_file
 import span_judge
 
+RATE = 499
 TRACER = sys.argv[3] if len(sys.argv) > 3 else "ddtrace==4.2.*"
+LEARNED = "==4.2." not in TRACER  # Rust objects, whose layout is learned
 
 
-def judged(case, *endpoints, learning=30):
-    """learning: samples without a label until the types on the way have been met, some 20 ms each, or some spans have ended."""
+@live.noisy
+def judge_shares(case, endpoints, learning, seconds, wrong):
+    """Others' work may keep coroscope from learning while spans go by. Adds to wrong what is."""
     name = live.INTERPRETER or "3.12"
     found = live.run([live.PYTHONS, "--package", name, TRACER])
     if found.code:
@@ -20,13 +23,20 @@ def judged(case, *endpoints, learning=30):
     with live.target(python, "span_sink.py") as sink, live.scratch() as path:
         port = sink.stdout.readline().split()[1]
         with live.target(python, "span_forged.py", case, port, found.out.strip()) as process:
-            live.record("-p", process.pid, "-d", 3, "-m", "cpu", "-r", 499, "-o", path / "spans.pb.gz")
+            live.record("-p", process.pid, "-d", seconds, "-m", "cpu", "-r", RATE, "-o", path / "spans.pb.gz")
         verdict = span_judge.judge(pprof_file.read(path / "spans.pb.gz"))
+    wrong.update({name: some[:2] for name, some in verdict.wrong.items()})
     print(f"     {case}: {verdict.inside} samples inside spans, {verdict.labelled} labelled; outside {verdict.without}")
     live.check("all that it does was seen", set(verdict.endpoints) == set(endpoints) and min(verdict.endpoints.values()) >= 20,
                verdict.endpoints)
-    live.check("no sample has a wrong span, root or trace", not verdict.wrong, {name: some[:2] for name, some in verdict.wrong.items()})
     live.check("those in a span are labelled", verdict.inside - verdict.labelled <= 0.01 * verdict.inside + learning, verdict)
+
+
+def judged(case, *endpoints, learning=30, seconds=3):
+    """learning: samples without a label until the types on the way have been met, some 20 ms each, or some spans were seen to end."""
+    wrong = {}
+    judge_shares(case, endpoints, learning, seconds, wrong)
+    live.check("no sample has a wrong span, root or trace", not wrong, wrong)
 
 
 def test_forged_variable():
@@ -38,8 +48,8 @@ def test_forged_value():
 
 
 def test_half_written():
-    # every other one of these never ends
-    judged("half_written", "half", "whole", learning=60)
+    # Every other one of these never ends, and the memory of those that do is overwritten at once: to see three end takes 0.1 to 1.6 s.
+    judged("half_written", "half", "whole", learning=2 * RATE if LEARNED else 30, seconds=6)
 
 
 def test_many_variables():

@@ -2,11 +2,12 @@
 """blocked.py SECONDS: threads that each wait in one way, and measure it.
 
 Off the CPU is what a thread's clock has gone on without its CPU clock. Ends with one line of JSON: of each function the nanoseconds that its thread was
-off the CPU, and how many rounds it made. `within`: the part of that in the one call that waits.
+off the CPU, how many rounds it made, and how often it was woken to go on.
 """
 import asyncio
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -21,6 +22,10 @@ END = time.monotonic() + SECONDS
 told = {}
 
 
+def wakings():
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+
+
 class Measure:
     """Time off the CPU from here to there."""
 
@@ -33,7 +38,7 @@ class Measure:
 
 
 def tell(name, ns, rounds):
-    told[name] = {"ns": ns, "rounds": rounds}
+    told[name] = {"ns": ns, "rounds": rounds, "wakings": wakings()}
 
 
 def repeat(function):
