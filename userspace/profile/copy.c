@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A part of a profile: first what its samples need is marked, then that is copied, then they are. */
+/* A part of a profile: first what its samples need is marked, then that is copied, then they are, and its spans. */
 #include "profile/copy.h"
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 #define NOT_WANTED 0
 #define WANTED     1
 
+/* A sample, or with CS_TREE_MAX_ for a tree a span. */
 struct kept {
 	uint32_t owner, index;
 	enum cs_tree tree;
@@ -22,7 +23,7 @@ struct copier {
 	struct cs_profile *to; /* owned */
 	const struct cs_profile_part *part;
 	uint32_t *frames;  /* owned; by index in from */
-	struct kept *kept; /* owned; samples */
+	struct kept *kept; /* owned */
 	size_t nkept;
 	uint32_t *stack; /* owned; scratch */
 	size_t cap;
@@ -41,9 +42,9 @@ static bool is_kept(const struct copier *c, const struct cs_sample *sample)
 	return !c->part->keep || c->part->keep(c->part->ctx, sample);
 }
 
-static size_t count_samples(const struct copier *c)
+static size_t count_all(const struct copier *c)
 {
-	size_t n = 0;
+	size_t n = cs_profile_ntraced(c->from);
 
 	for (int tree = 0; tree < CS_TREE_MAX_; tree++)
 		n += cs_profile_nsamples_in(c->from, (enum cs_tree)tree);
@@ -66,7 +67,22 @@ static void choose_samples(struct copier *c)
 	}
 }
 
-/* An owner's samples together: while they are added it is who owns its process. */
+static void choose_traced(struct copier *c)
+{
+	const struct cs_profile_part *part = c->part;
+	size_t n = cs_profile_ntraced(c->from);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct cs_traced *traced = cs_profile_get_traced(c->from, i);
+
+		if ((!part->keep_process || part->keep_process(part->ctx, traced->process_id)) &&
+		    (!part->keep_traced || part->keep_traced(part->ctx, traced)))
+			c->kept[c->nkept++] =
+				(struct kept){traced->owner, (uint32_t)i, CS_TREE_MAX_};
+	}
+}
+
+/* An owner's samples and spans together: while they are added it is who owns its process. */
 static int compare_kept(const void *a, const void *b)
 {
 	const struct kept *x = a, *y = b;
@@ -78,6 +94,11 @@ static int compare_kept(const void *a, const void *b)
 	return (x->index > y->index) - (x->index < y->index);
 }
 
+static bool is_traced(const struct kept *kept)
+{
+	return kept->tree == CS_TREE_MAX_;
+}
+
 static const struct cs_sample *sample_of(const struct copier *c, const struct kept *kept)
 {
 	return cs_profile_sample_in(c->from, kept->tree, kept->index);
@@ -87,8 +108,10 @@ static const struct cs_sample *sample_of(const struct copier *c, const struct ke
 static void mark_frames(struct copier *c)
 {
 	for (size_t i = 0; i < c->nkept; i++) {
-		struct cs_stack stack = cs_profile_stack(c->from, sample_of(c, &c->kept[i])->stack);
+		struct cs_stack stack = {0};
 
+		if (!is_traced(&c->kept[i]))
+			stack = cs_profile_stack(c->from, sample_of(c, &c->kept[i])->stack);
 		for (uint32_t k = 0; k < stack.n; k++)
 			c->frames[stack.frames[k]] = WANTED;
 	}
@@ -208,7 +231,7 @@ static int copy_sample(struct copier *c, const struct kept *kept)
 	struct cs_stack stack = cs_profile_stack(c->from, sample->stack);
 	struct cs_labels labels = sample->labels;
 	uint32_t *const texts[] = {&labels.thread_name, &labels.task_name, &labels.origin_task_name,
-				   &labels.trace_type, &labels.trace_id};
+				   &labels.trace_type,  &labels.trace_id,  &labels.trace_endpoint};
 	int err = reserve_stack(c, stack.n);
 
 	if (!err)
@@ -221,7 +244,17 @@ static int copy_sample(struct copier *c, const struct kept *kept)
 	return err ? err : cs_profile_see_as(c->to, kept->tree, cs_profile_last(c->to), sample);
 }
 
-static int copy_samples(struct copier *c)
+static int copy_traced(struct copier *c, const struct kept *kept)
+{
+	struct cs_traced traced = *cs_profile_get_traced(c->from, kept->index);
+	uint32_t *const texts[] = {&traced.trace_id, &traced.name, &traced.resource,
+				   &traced.service,  &traced.type, &traced.task_name};
+	int err = copy_strings(c, texts, ARRAY_SIZE(texts));
+
+	return err ? err : cs_profile_add_traced(c->to, &traced);
+}
+
+static int copy_kept(struct copier *c)
 {
 	int err = 0;
 
@@ -229,7 +262,8 @@ static int copy_samples(struct copier *c)
 		if (!i || c->kept[i].owner != c->kept[i - 1].owner)
 			err = begin_owner(c, c->kept[i].owner);
 		if (!err)
-			err = copy_sample(c, &c->kept[i]);
+			err = is_traced(&c->kept[i]) ? copy_traced(c, &c->kept[i])
+						     : copy_sample(c, &c->kept[i]);
 	}
 	return err;
 }
@@ -254,6 +288,7 @@ static int copy_meta(struct copier *c)
 
 	*cs_profile_meta_mut(c->to) = *meta;
 	cs_profile_meta_mut(c->to)->tree = c->part->tree;
+	cs_profile_add_traced_dropped(c->to, cs_profile_traced_dropped(c->from));
 	return cs_profile_set_text(c->to, meta->host, strlen(meta->host), meta->command,
 				   strlen(meta->command));
 }
@@ -267,17 +302,18 @@ int cs_profile_copy(const struct cs_profile *whole, const struct cs_profile_part
 	if (err)
 		return err;
 	c.frames = calloc(cs_profile_nframes(whole) + 1, sizeof(*c.frames));
-	c.kept = calloc(count_samples(&c) + 1, sizeof(*c.kept));
+	c.kept = calloc(count_all(&c) + 1, sizeof(*c.kept));
 	if (!c.frames || !c.kept)
 		return -ENOMEM;
 	choose_samples(&c);
+	choose_traced(&c);
 	qsort(c.kept, c.nkept, sizeof(*c.kept), compare_kept);
 	mark_frames(&c);
 	err = copy_meta(&c);
 	if (!err)
 		err = copy_frames(&c);
 	if (!err)
-		err = copy_samples(&c);
+		err = copy_kept(&c);
 	if (!err)
 		err = copy_notes(&c);
 	if (!err)

@@ -56,7 +56,7 @@ struct sample_key {
 	struct cs_labels labels;
 	uint64_t stack;
 };
-_Static_assert(sizeof(struct sample_key) == 72, "padding would be part of the key");
+_Static_assert(sizeof(struct sample_key) == 80, "padding would be part of the key");
 
 struct sample_entry {
 	UT_hash_handle hh;
@@ -76,6 +76,7 @@ struct cs_profile {
 	struct table strings, frames, mappings, stacks, samples[CS_TREE_MAX_];
 	struct table notes; /* of string entries; owned by strings */
 	struct cs_owners *owners;
+	struct cs_traced_table *traced;
 	uint32_t last; /* sample */
 };
 
@@ -121,7 +122,7 @@ int cs_profile_new(struct cs_profile **ret)
 		return -ENOMEM;
 	profile->meta.host = "";
 	profile->meta.command = "";
-	if (cs_owners_new(&profile->owners))
+	if (cs_owners_new(&profile->owners) || cs_traced_table_new(&profile->traced))
 		return -ENOMEM;
 	empty = cs_profile_string(profile, "", 0);
 	if (empty < 0)
@@ -158,6 +159,7 @@ void cs_profile_free(struct cs_profile *profile)
 	table_free(&profile->stacks, true);
 	table_free(&profile->notes, false);
 	cs_owners_free(profile->owners);
+	cs_traced_table_free(profile->traced);
 	free(profile->host);
 	free(profile->command);
 	free(profile);
@@ -458,6 +460,43 @@ void cs_profile_end_owner(struct cs_profile *profile, uint32_t pid)
 const struct cs_owner *cs_profile_get_owner(const struct cs_profile *profile, uint32_t index)
 {
 	return cs_owners_at(profile->owners, index);
+}
+
+int cs_profile_add_traced(struct cs_profile *profile, const struct cs_traced *traced)
+{
+	int64_t owner = cs_owners_find(profile->owners, traced->process_id);
+	struct cs_traced owned = *traced;
+
+	if (owner < 0)
+		return (int)owner;
+	owned.owner = (uint32_t)owner;
+	return cs_traced_table_add(profile->traced, &owned);
+}
+
+size_t cs_profile_ntraced(const struct cs_profile *profile)
+{
+	return cs_traced_table_n(profile->traced);
+}
+
+const struct cs_traced *cs_profile_get_traced(const struct cs_profile *profile, size_t i)
+{
+	return cs_traced_table_at(profile->traced, i);
+}
+
+uint64_t cs_profile_traced_dropped(const struct cs_profile *profile)
+{
+	return cs_traced_table_dropped(profile->traced);
+}
+
+void cs_profile_add_traced_dropped(struct cs_profile *profile, uint64_t n)
+{
+	cs_traced_table_add_dropped(profile->traced, n);
+}
+
+void cs_profile_keep_traced(struct cs_profile *profile,
+			    bool (*keep)(void *ctx, const struct cs_traced *traced), void *ctx)
+{
+	cs_traced_table_keep(profile->traced, keep, ctx);
 }
 
 int cs_profile_note(struct cs_profile *profile, const char *note)

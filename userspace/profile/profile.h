@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "profile/owner.h"
+#include "profile/traced.h"
 
 enum cs_frame_kind {
 	CS_FRAME_PROCESS = 0,
@@ -80,8 +81,10 @@ struct cs_labels {
 	uint32_t trace_type;            /* of the local root */
 	uint64_t span_id, root_span_id; /* of the active span and its local root; 0 absent */
 	uint32_t trace_id;              /* 32 hexadecimal digits */
+	uint32_t trace_endpoint;        /* resource of the local root, where its type is web */
 	uint32_t
 		owner; /* set when the sample is added: index of the process's owner at that time */
+	uint32_t unused; /* 0: no byte of a sample's identity is padding */
 };
 
 enum cs_value {
@@ -201,6 +204,21 @@ int cs_profile_set_text(struct cs_profile *profile, const char *host, size_t hos
 struct cs_owner *cs_profile_owner(struct cs_profile *profile, uint32_t pid);
 void cs_profile_end_owner(struct cs_profile *profile, uint32_t pid);
 const struct cs_owner *cs_profile_get_owner(const struct cs_profile *profile, uint32_t index);
+
+/*
+ * Add a span that was seen to begin or end, or what else is known of it: cs_traced_table_add says how.
+ * Its owner is set as that of a sample of its process would be now. Returns 0 or -ENOMEM.
+ */
+int cs_profile_add_traced(struct cs_profile *profile, const struct cs_traced *traced);
+size_t cs_profile_ntraced(const struct cs_profile *profile);
+/* Valid until the next is added. */
+const struct cs_traced *cs_profile_get_traced(const struct cs_profile *profile, size_t i);
+/* How many times there was no room for a span: cs_traced_table_dropped. */
+uint64_t cs_profile_traced_dropped(const struct cs_profile *profile);
+void cs_profile_add_traced_dropped(struct cs_profile *profile, uint64_t n);
+/* Keep those spans for which keep says so: samples are cs_profile_keep's. */
+void cs_profile_keep_traced(struct cs_profile *profile,
+			    bool (*keep)(void *ctx, const struct cs_traced *traced), void *ctx);
 
 /*
  * A note for the reader of the profile, e.g. "12 (python3): Python 3.9 is not supported yet".

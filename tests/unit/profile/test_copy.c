@@ -66,8 +66,10 @@ static void add(struct cs_profile *profile, enum cs_tree tree, uint32_t pid, con
 		uint32_t line)
 {
 	const uint64_t values[CS_VALUE_MAX_] = {1, 0, 10};
-	const struct cs_labels labels = {
-		.process_id = pid, .thread_name = text(profile, name), .span_id = pid};
+	const struct cs_labels labels = {.process_id = pid,
+					 .thread_name = text(profile, name),
+					 .span_id = pid,
+					 .trace_endpoint = text(profile, name)};
 	const struct cs_seen seen = {
 		.span = {pid, pid + line}, .suspended = true, .waited_ns = line};
 	uint32_t coro = python(profile, name, line);
@@ -83,6 +85,26 @@ static void add(struct cs_profile *profile, enum cs_tree tree, uint32_t pid, con
 	assert_int_equal(cs_profile_see(profile, tree, cs_profile_last(profile), &seen), 0);
 }
 
+static void add_traced(struct cs_profile *profile, uint32_t pid, uint64_t span, const char *name)
+{
+	const struct cs_traced traced = {
+		.process_id = pid,
+		.thread_id = pid + 1,
+		.trace_id = text(profile, "00000000000000000000000000000abc"),
+		.span_id = span,
+		.root_span_id = 1,
+		.name = text(profile, name),
+		.resource = text(profile, "GET /"),
+		.service = text(profile, "shop"),
+		.type = text(profile, "web"),
+		.task_name = text(profile, "Task-1"),
+		.outcome = CS_OUTCOME_ERROR,
+		.from_ns = 5,
+	};
+
+	assert_int_equal(cs_profile_add_traced(profile, &traced), 0);
+}
+
 static struct cs_profile *made(void)
 {
 	struct cs_profile *profile;
@@ -92,13 +114,17 @@ static struct cs_profile *made(void)
 	cs_profile_meta_mut(profile)->interval_ns = 5;
 	cs_profile_owner(profile, OTHERS)->facts[CS_FACT_SERVICE] = text(profile, "secret service");
 	add(profile, CS_TREE_AWAIT, OTHERS, "secret", 11);
+	add_traced(profile, OTHERS, 1, "secret span");
 	cs_profile_owner(profile, MINE)->facts[CS_FACT_SERVICE] = text(profile, "before");
 	add(profile, CS_TREE_AWAIT, MINE, "work", 21);
 	add(profile, CS_TREE_AWAIT, MINE, "work", 22);
 	add(profile, CS_TREE_CREATION, MINE, "work", 21);
+	add_traced(profile, MINE, 1, "mine before");
+	add_traced(profile, MINE, 2, "another");
 	/* the same process after an exec */
 	cs_profile_end_owner(profile, MINE);
 	cs_profile_owner(profile, MINE)->facts[CS_FACT_SERVICE] = text(profile, "after");
+	add_traced(profile, MINE, 1, "mine after");
 	add(profile, CS_TREE_AWAIT, MINE, "work", 21);
 	assert_int_equal(cs_profile_note(profile, "of all"), 0);
 	assert_int_equal(cs_profile_note_of(profile, OTHERS, "secret note"), 0);
@@ -111,17 +137,25 @@ static bool is_mine(void *ctx, const struct cs_sample *sample)
 	return sample->labels.process_id == MINE;
 }
 
+static bool none(void *ctx, const struct cs_sample *sample)
+{
+	return false;
+}
+
 static bool process_is_mine(void *ctx, uint32_t pid)
 {
 	return pid == MINE;
 }
 
-static const char *service(const struct cs_profile *profile, size_t sample)
+static const char *service_of(const struct cs_profile *profile, uint32_t owner)
 {
-	uint32_t owner = cs_profile_sample(profile, sample)->labels.owner;
-
 	return cs_profile_str(profile,
 			      cs_profile_get_owner(profile, owner)->facts[CS_FACT_SERVICE]);
+}
+
+static const char *service(const struct cs_profile *profile, size_t sample)
+{
+	return service_of(profile, cs_profile_sample(profile, sample)->labels.owner);
 }
 
 static const char *name_at(const struct cs_profile *profile, size_t sample, uint32_t depth)
@@ -151,6 +185,8 @@ static void test_part(void **state)
 	assert_int_equal(cs_profile_sample(part, 0)->labels.span_id, MINE);
 	assert_string_equal(cs_profile_str(part, cs_profile_sample(part, 0)->labels.thread_name),
 			    "work");
+	assert_string_equal(cs_profile_str(part, cs_profile_sample(part, 0)->labels.trace_endpoint),
+			    "work");
 	assert_string_equal(name_at(part, 0, 1), "work");
 	stack = cs_profile_stack(part, cs_profile_sample(part, 0)->stack);
 	assert_int_equal(stack.n, 4);
@@ -173,6 +209,44 @@ static void test_part(void **state)
 	assert_int_equal(cs_profile_note_pid(part, 1), MINE);
 }
 
+static bool is_first_span(void *ctx, const struct cs_traced *traced)
+{
+	return traced->span_id == 1;
+}
+
+/* Spans are told with their owner, also where none of its samples is, and of others' nothing is there. */
+static void test_traced(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *whole = made(), *part = NULL;
+	const struct cs_profile_part options = {
+		.keep = none, .keep_process = process_is_mine, .keep_traced = is_first_span};
+	const struct cs_traced *before, *after;
+
+	cs_profile_add_traced_dropped(whole, 3);
+	assert_int_equal(cs_profile_copy(whole, &options, &part), 0);
+	assert_int_equal(cs_profile_nsamples(part), 0);
+	assert_int_equal(cs_profile_ntraced(whole), 4);
+	assert_int_equal(cs_profile_ntraced(part), 2);
+	assert_int_equal(cs_profile_traced_dropped(part), 3);
+	for (uint32_t i = 0; i < cs_profile_nstrings(part); i++)
+		assert_null(strstr(cs_profile_str(part, i), "secret"));
+	before = cs_profile_get_traced(part, 0);
+	after = cs_profile_get_traced(part, 1);
+	assert_string_equal(cs_profile_str(part, before->name), "mine before");
+	assert_string_equal(cs_profile_str(part, after->name), "mine after");
+	assert_string_equal(service_of(part, before->owner), "before");
+	assert_string_equal(service_of(part, after->owner), "after");
+	assert_string_equal(cs_profile_str(part, after->trace_id),
+			    "00000000000000000000000000000abc");
+	assert_string_equal(cs_profile_str(part, after->resource), "GET /");
+	assert_string_equal(cs_profile_str(part, after->service), "shop");
+	assert_string_equal(cs_profile_str(part, after->type), "web");
+	assert_string_equal(cs_profile_str(part, after->task_name), "Task-1");
+	assert_int_equal(after->thread_id, MINE + 1);
+	assert_int_equal(after->outcome, CS_OUTCOME_ERROR);
+	assert_int_equal(after->from_ns, 5);
+}
+
 /* It lives without the one that it is of. */
 static void test_whole(void **state)
 {
@@ -185,6 +259,7 @@ static void test_whole(void **state)
 	assert_int_equal(cs_profile_nframes(copy), cs_profile_nframes(whole));
 	assert_int_equal(cs_profile_nstacks(copy), cs_profile_nstacks(whole));
 	assert_int_equal(cs_profile_nnotes(copy), 3);
+	assert_int_equal(cs_profile_ntraced(copy), 4);
 	cs_profile_free(whole);
 	assert_int_equal(cs_profile_nsamples_in(copy, CS_TREE_AWAIT), 4);
 	assert_int_equal(cs_profile_nsamples(copy), 1);
@@ -214,11 +289,6 @@ static void test_first_lines(void **state)
 	assert_int_equal(cs_profile_get_frame(part, stack.frames[1])->line, 20);
 }
 
-static bool none(void *ctx, const struct cs_sample *sample)
-{
-	return false;
-}
-
 static void test_nothing(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *whole = made(), *part = NULL;
@@ -232,9 +302,8 @@ static void test_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_part),
-		cmocka_unit_test(test_whole),
-		cmocka_unit_test(test_first_lines),
+		cmocka_unit_test(test_part),    cmocka_unit_test(test_traced),
+		cmocka_unit_test(test_whole),   cmocka_unit_test(test_first_lines),
 		cmocka_unit_test(test_nothing),
 	};
 

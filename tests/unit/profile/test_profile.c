@@ -92,13 +92,17 @@ static void test_samples(void **state)
 	assert_int_equal(cs_profile_add(profile, deep, 2, &labels, values), 0);
 	labels.task_id = 7;
 	assert_int_equal(cs_profile_add(profile, deep, 3, &labels, values), 0);
-	assert_int_equal(cs_profile_nsamples(profile), 3);
+	labels.trace_endpoint = 1;
+	assert_int_equal(cs_profile_add(profile, deep, 3, &labels, values), 0);
+	assert_int_equal(cs_profile_nsamples(profile), 4);
 	assert_int_equal(cs_profile_nstacks(profile), 2);
 	assert_int_equal(cs_profile_sample(profile, 0)->values[CS_VALUE_SAMPLES], 2);
 	assert_int_equal(cs_profile_sample(profile, 0)->values[CS_VALUE_CPU_NS], 40);
 	assert_int_equal(cs_profile_sample(profile, 0)->values[CS_VALUE_WALL_NS], 600);
 	assert_int_equal(cs_profile_sample(profile, 1)->values[CS_VALUE_WALL_NS], 300);
 	assert_int_equal(cs_profile_sample(profile, 2)->labels.task_id, 7);
+	assert_int_equal(cs_profile_sample(profile, 2)->labels.trace_endpoint, 0);
+	assert_int_equal(cs_profile_sample(profile, 3)->labels.trace_endpoint, 1);
 	assert_int_equal(cs_profile_sample(profile, 2)->stack, 0);
 	stack = cs_profile_stack(profile, 0);
 	assert_int_equal(stack.n, 3);
