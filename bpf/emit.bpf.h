@@ -21,6 +21,16 @@ static __always_inline void emit_origin(struct cs_walk *w)
 			       : CS_COUNTER_ORIGINS);
 }
 
+/* Push what the span's local root is about. What is lost is told again. */
+static __always_inline void emit_resource(struct cs_walk *w)
+{
+	w->resource.hdr = w->ev.hdr;
+	w->resource.hdr.size = sizeof(w->resource);
+	w->resource.hdr.kind = CS_EV_RESOURCE;
+	w->resource.hdr.flags = 0;
+	bpf_ringbuf_output(&ring, &w->resource, sizeof(w->resource), BPF_RB_NO_WAKEUP);
+}
+
 /* Push the span that is active, or what stood in its way. */
 static __always_inline void emit_span(struct cs_walk *w)
 {
@@ -76,6 +86,8 @@ static __always_inline long emit_stack(struct cs_walk *w, __u64 pid_tgid, long n
 		count(w->tgid, CS_COUNTER_ORIGINS_UNKNOWN);
 	if (w->span.span.span_id || w->span_failed)
 		emit_span(w);
+	if (w->resource.root_id)
+		emit_resource(w);
 	return bpf_ringbuf_output(&ring, &w->ev, size, BPF_RB_NO_WAKEUP);
 }
 

@@ -17,6 +17,7 @@
 #define CS_TOLD_TSTATE(w)             told_tstate((w)->tgid, (w)->thread_pointer)
 #define CS_WANT_GIL                   config.want_gil
 #define CS_TRACERS(w)                 known_tracers((w)->tgid)
+#define CS_NOW_NS()                   bpf_ktime_get_ns()
 #define CS_MEET_CODE(w, task)         own_meet_code(0)
 #define CS_FIND_KEY(w)                own_find_key(0)
 #define CS_CHECK_CODE(w, task, code)  own_check_code(0, code)

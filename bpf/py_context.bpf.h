@@ -9,16 +9,17 @@
  */
 #pragma once
 
+#include "py_resource.bpf.h"
 #include "py_span_dd.bpf.h"
 #include "py_span_otel.bpf.h"
 
 /*
  * Each variable has the root of its tree, the levels, the objects on the way to its span, that one's local root, its numbers, and its end; one
- * has the entries of a Context's meta, and what follows from them.
+ * has the entries of a Context's meta, and what follows from them, and a resource.
  */
 #define CS_SPAN_STEPS                                                                         \
 	(CS_MAX_TRACER_VARS * (1 + CS_HAMT_LEVELS + CS_SPAN_HOPS + 1 + CS_SPAN_NUMBERS + 1) + \
-	 CS_DICT_ENTRIES + 1)
+	 CS_DICT_ENTRIES + 2)
 
 /* Have w->span_at be the root of w->context's variables. Returns 0, or 1 if it cannot be read. */
 static __always_inline int py_context_root(struct cs_walk *w, struct task_struct *task)
@@ -80,6 +81,7 @@ static __always_inline void py_span_reset(struct cs_walk *w, __u8 kind)
 		w->span_numbers[i].at = w->span_numbers[i].hi = w->span_numbers[i].lo = 0;
 	w->span_number = 0;
 	w->span_type_at = 0;
+	w->span_resource_at = 0;
 	w->span_gives_way = 0;
 	w->span_is_root = 0;
 	w->span_found = 0;
@@ -131,8 +133,10 @@ static __always_inline int py_span_object(struct cs_walk *w, const struct cs_tra
 static __always_inline int py_span_end(struct cs_walk *w, const struct cs_tracers *t,
 				       struct task_struct *task)
 {
-	if (py_span_finish(w, t, task))
-		return 1;
+	if (py_span_finish(w, t, task)) {
+		w->span_next = PY_SPAN_RESOURCE;
+		return !py_resource_wanted(w);
+	}
 	/* OpenTelemetry has an invalid one */
 	if (w->span.span.kind == CS_TRACER_DDTRACE)
 		py_span_fail(w);
@@ -164,6 +168,9 @@ static __always_inline int py_span_step(struct cs_walk *w, struct task_struct *t
 		return 0;
 	case PY_SPAN_END:
 		return py_span_end(w, t, task);
+	case PY_SPAN_RESOURCE:
+		py_resource_read(w, t, task);
+		return 1;
 	default:
 		return py_span_object(w, t, task);
 	}

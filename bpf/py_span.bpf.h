@@ -10,6 +10,7 @@
 #include "py_hamt.bpf.h"
 #include "py_number.bpf.h"
 #include "py_str.bpf.h"
+#include "py_text.bpf.h"
 #include "walk.bpf.h"
 
 #define CS_NO_CLASS (~0u)
@@ -23,6 +24,7 @@ enum py_span_next {
 	PY_SPAN_META,     /* an entry of such a Context's meta, or of a propagated one's */
 	PY_SPAN_NUMBER,   /* one of the numbers below */
 	PY_SPAN_END,      /* what was taken note of: is it a span? */
+	PY_SPAN_RESOURCE, /* of its local root, if that is of interest */
 };
 
 /* Have w->span_class be the number of this type's class. Returns 0, or 1 if there is none. */
@@ -104,26 +106,16 @@ static __always_inline void py_span_type(struct cs_walk *w, const struct cs_trac
 					 struct task_struct *task, __u64 obj)
 {
 	struct cs_active_span *span = &w->span.span;
-	struct py_str str = {};
-	__u64 bytes;
+	__s64 length;
 
 	if (!obj || obj == t->none)
 		return;
-	if (py_span_str(w, t, task, obj, &str)) {
+	length = py_text_read(w, t, task, obj, (__u64 *)span->type, CS_SPAN_TYPE_BYTES / 8);
+	if (length < 0)
 		span->flags |= CS_SPANF_TYPE_UNREADABLE;
-		return;
-	}
-	bytes = str.length;
-	asm volatile("" : "+r"(bytes));
-	if (bytes > CS_SPAN_TYPE_BYTES) {
-		bytes = CS_SPAN_TYPE_BYTES;
+	else if (length > CS_SPAN_TYPE_BYTES)
 		span->flags |= CS_SPANF_TYPE_CUT;
-	}
-	if (CS_READ(task, span->type, bytes, str.data)) {
-		span->flags |= CS_SPANF_TYPE_UNREADABLE;
-		return;
-	}
-	span->type_bytes = bytes;
+	span->type_bytes = py_text_bytes(length, CS_SPAN_TYPE_BYTES);
 }
 
 /* All was taken note of. Returns 1 if it is a span, or 0: it has no id. */

@@ -51,6 +51,7 @@ static __always_inline void py_span_take_trace(struct cs_walk *w, const struct c
 static __always_inline void py_span_take_type(struct cs_walk *w, const struct cs_span_class *class)
 {
 	w->span_type_at = py_span_field(w, class->span_type);
+	w->span_resource_at = py_span_field(w, class->resource);
 	if (class->rust && !w->span_type_at)
 		w->span.span.flags |= CS_SPANF_TYPE_UNREADABLE;
 }
@@ -225,8 +226,10 @@ static __always_inline void py_meta_told(struct cs_walk *w, __u64 root)
 
 	w->span_numbers[PY_SPAN_ROOT_ID].lo = root;
 	w->span_is_root = !root;
-	if (propagated || root)
+	if (propagated || root) {
 		w->span_type_at = w->meta_type;
+		w->span_resource_at = 0;
+	}
 	span->flags &= (__u8) ~(CS_SPANF_ROOT | CS_SPANF_ROOT_DERIVED);
 	span->flags |=
 		!root && (propagated || w->meta_root) ? CS_SPANF_ROOT_DERIVED : CS_SPANF_ROOT;

@@ -99,6 +99,8 @@ static __always_inline void py_otel_root(struct cs_walk *w, const struct cs_trac
 	if (parent == t->none || items[2] == t->true_) {
 		span->flags |= CS_SPANF_ROOT;
 		w->span_is_root = 1;
+		if (t->otel_server && w->span_attrs[CS_OTEL_KIND] == t->otel_server)
+			w->span_resource_at = w->span_attrs[CS_OTEL_NAME];
 	} else {
 		w->span_numbers[PY_SPAN_PARENT_ID].at = items[1];
 	}

@@ -16,6 +16,7 @@
  *   CS_TOLD_TSTATE(w)           the PyThreadState that user space told for the thread, or 0
  *   CS_WANT_GIL                 tell whether the thread holds the interpreter's lock
  *   CS_TRACERS(w)               what is known of the process's tracers, or NULL
+ *   CS_NOW_NS()                 the time, CLOCK_MONOTONIC
  *   CS_CHECK_CODE(w, task, code) the check value of a code object: py_code_check()
  *   CS_MATCH_TASK(w, index)     compare the frame with the tasks that may be running: py_frame_match_task()
  *   CS_FINISH_FRAMES(w)         py_frames_finish()
@@ -39,6 +40,9 @@
 #endif
 #ifndef CS_TRACERS
 #define CS_TRACERS(w) ((const struct cs_tracers *)0)
+#endif
+#ifndef CS_NOW_NS
+#define CS_NOW_NS() 0ull
 #endif
 #ifndef CS_WANT_GIL
 #define CS_WANT_GIL 0
@@ -202,6 +206,10 @@ struct cs_walk {
 	struct cs_span_number span_numbers[CS_SPAN_NUMBERS]; /* enum py_span_number */
 	__u32 span_failed;      /* something on the way could not be read */
 	struct cs_ev_span span; /* pushed before the record if it has an id */
+	__u64 span_resource_at; /* what the local root of the span at hand is about, an object; 0: not known */
+	__u64 roots_told
+		[CS_ROOTS_TOLD]; /* resources that were told not long ago: a digest of each */
+	struct cs_ev_resource resource; /* pushed before the record if it has a root */
 
 	/* the record; kernel frames are put right behind the last Python frame */
 	struct cs_ev_stack ev;
@@ -327,6 +335,7 @@ static __always_inline void walk_record(struct cs_walk *w, enum cs_ev_kind kind,
 {
 	__builtin_memset(w->runs, 0, sizeof(w->runs));
 	w->span.span.span_id = 0;
+	w->resource.root_id = 0;
 	w->span_failed = 0;
 	w->met_type = 0;
 	w->ev.hdr.kind = kind;

@@ -41,6 +41,7 @@ enum cs_ev_kind {
 	CS_EV_TYPE_MET = 11, /* struct cs_ev_type_met: for the collector */
 	CS_EV_NATIVE = 12,   /* struct cs_ev_native: stands before the stack that it belongs to */
 	CS_EV_WAKER = 13,    /* struct cs_ev_waker: stands before the stack that it belongs to */
+	CS_EV_RESOURCE = 14, /* struct cs_ev_resource: what a local root is about, as of now */
 	/* from the collector */
 	CS_EV_CAPTURE = 16, /* struct cs_ev_capture: first record: how this capture was made */
 	CS_EV_PROCESS = 17, /* struct cs_ev_process */
@@ -187,6 +188,20 @@ struct cs_ev_span {
 	struct cs_active_span span;
 };
 CS_ASSERT_SIZE(struct cs_ev_span, 88);
+
+/*
+ * The resource of a local root that answers requests ("GET /users"): of one of ddtrace's whose type is "web", the name of one of OpenTelemetry's of
+ * the kind SERVER. Told again when it has changed, and from time to time: the last one holds.
+ */
+struct cs_ev_resource {
+	struct cs_ev_hdr hdr;
+	__u64 root_id, trace_lo;
+	__u16 bytes; /* of the text, Latin-1 */
+	__u16 cut;   /* 1: it is longer */
+	__u32 pad;
+	char text[CS_RESOURCE_BYTES];
+};
+CS_ASSERT_SIZE(struct cs_ev_resource, 144);
 
 /* On the way to a span an object was met whose type the map `tracers` does not know. */
 struct cs_ev_type_met {

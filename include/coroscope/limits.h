@@ -97,6 +97,10 @@
 #define CS_MAX_SPAN_CLASSES  16
 /* Bytes of a span's type; those in use ("web", "worker", "serverless") fit. */
 #define CS_SPAN_TYPE_BYTES   16
+/* Bytes of a local root's resource that are told: "GET /users/{id}" and the like fit. */
+#define CS_RESOURCE_BYTES    96
+/* Local roots of which a CPU remembers that it has told their resource, a power of two. */
+#define CS_ROOTS_TOLD        64
 /* Of an instance of a span's class, or of its values: the furthest field of any release that is known ends below it. */
 #define CS_SPAN_CHUNK        1024
 /* From what is active to the span that is told: each has ended, or leads to the next. */

@@ -31,7 +31,14 @@ enum cs_span_class_kind {
 };
 
 /* The attributes of OpenTelemetry's spans that are read. */
-enum cs_otel_attr { CS_OTEL_CONTEXT, CS_OTEL_PARENT, CS_OTEL_END_TIME, CS_OTEL_ATTR_MAX_ };
+enum cs_otel_attr {
+	CS_OTEL_CONTEXT,
+	CS_OTEL_PARENT,
+	CS_OTEL_END_TIME,
+	CS_OTEL_NAME,
+	CS_OTEL_KIND,
+	CS_OTEL_ATTR_MAX_
+};
 
 /* What of ddtrace's classes is no reference to an object: fields of a Rust object, whose offsets were learned from live ones. */
 enum cs_rust_fields {
@@ -63,9 +70,9 @@ struct cs_span_class {
 	__u16 attr[CS_OTEL_ATTR_MAX_];
 	__u16 attrs_at;
 	__u16 rust;     /* enum cs_rust_fields */
-	__u64 keys;     /* of its instances' attributes, shared */
 	__u16 root_too; /* span: if not 0, the local root is known only where this says the same */
-	__u16 pad[3];
+	__u16 resource; /* span: a str, or a list whose first item is one */
+	__u64 keys;     /* of its instances' attributes, shared */
 };
 CS_ASSERT_SIZE(struct cs_span_class, 56);
 
@@ -76,9 +83,10 @@ struct cs_tracers {
 	/* types of a HAMT's nodes; 0: not met yet */
 	__u64 hamt_bitmap, hamt_array, hamt_collision;
 	/* objects and types of the interpreter's own */
-	__u64 none, true_, long_type, str_type;
+	__u64 none, true_, long_type, str_type, list_type;
 	/* OpenTelemetry: the key of the current span in a Context, the type of what identifies a span, the attributes' names */
 	__u64 otel_key, otel_id_type;
+	__u64 otel_server; /* OpenTelemetry: what a span that answers a request has as its kind */
 	__u64 otel_names[CS_OTEL_ATTR_MAX_];
 	/* A type that is met (CS_EV_TYPE_MET) is waited for: what its instance tells is gone in a moment. */
 	__u64 wake;

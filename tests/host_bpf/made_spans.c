@@ -28,7 +28,8 @@ enum {
 	TYPE = 96,
 	META = 64,
 	REACTIVATE = 72,
-	SPAN_BYTES = 104,
+	RESOURCE = 104,
+	SPAN_BYTES = 112,
 	CONTEXT_BYTES = 80
 };
 
@@ -78,7 +79,8 @@ static void add_classes(struct made_spans *m)
 					      .parent = PARENT,
 					      .parent_context = CONTEXT,
 					      .ended = ENDED,
-					      .span_type = TYPE};
+					      .span_type = TYPE,
+					      .resource = RESOURCE};
 	const struct cs_span_class dd_context = {.type = new_type(m),
 						 .kind = CS_CLASS_DD_CONTEXT,
 						 .bytes = CONTEXT_BYTES,
@@ -92,7 +94,7 @@ static void add_classes(struct made_spans *m)
 	const struct cs_span_class otel_span = {.type = new_type(m),
 						.kind = CS_CLASS_OTEL_SPAN,
 						.bytes = 8 * ATTRS,
-						.attr = {2, 5, 3},
+						.attr = {2, 5, 3, 1, 4},
 						.attrs_at = attrs_at,
 						.keys = made_alloc(m->py, 8)};
 	const struct cs_span_class otel_empty = {.type = new_type(m),
@@ -143,6 +145,8 @@ void made_spans(struct made_spans *m, struct made_python *py)
 	m->list.hamt_collision = new_type(m);
 	m->list.long_type = new_type(m);
 	m->list.str_type = new_type(m);
+	m->list.list_type = new_type(m);
+	m->list.otel_server = made_alloc(m->py, 8);
 	m->list.none = new_object(m, new_type(m), 64);
 	m->list.true_ = new_object(m, m->list.long_type, 64);
 	m->list.otel_key = made_text(m, "current-span-1");
@@ -150,6 +154,8 @@ void made_spans(struct made_spans *m, struct made_python *py)
 	m->list.otel_names[CS_OTEL_CONTEXT] = made_text(m, "_context");
 	m->list.otel_names[CS_OTEL_PARENT] = made_text(m, "_parent");
 	m->list.otel_names[CS_OTEL_END_TIME] = made_text(m, "_end_time");
+	m->list.otel_names[CS_OTEL_NAME] = made_text(m, "_name");
+	m->list.otel_names[CS_OTEL_KIND] = made_text(m, "_kind");
 	add_classes(m);
 }
 
@@ -260,6 +266,19 @@ uint64_t made_dd_span(struct made_spans *m, const struct made_dd *span)
 	put(m, at + CONTEXT, or_none(m, span->context));
 	put(m, at + ENDED, span->ended ? made_long(m, 0, 1000) : m->list.none);
 	put(m, at + TYPE, span->type ? made_text(m, span->type) : m->list.none);
+	put(m, at + RESOURCE, or_none(m, span->resource));
+	return at;
+}
+
+uint64_t made_box(struct made_spans *m, uint64_t item)
+{
+	const struct cs_py_offsets *off = &m->py->info.off;
+	uint64_t at = new_object(m, m->list.list_type, off->list_items + 8);
+	uint64_t items = made_alloc(m->py, 8);
+
+	put(m, items, item);
+	put(m, at + off->object_var_size, item != 0);
+	put(m, at + off->list_items, items);
 	return at;
 }
 
@@ -399,24 +418,33 @@ static uint64_t new_with_dict(struct made_spans *m, const struct cs_span_class *
 	return obj;
 }
 
+static uint64_t new_otel_span(struct made_spans *m, const uint64_t values[ATTRS], bool own_dict)
+{
+	uint64_t pairs[2 * CS_OTEL_ATTR_MAX_];
+
+	for (unsigned int i = 0; i < CS_OTEL_ATTR_MAX_; i++) {
+		pairs[2 * i] = m->list.otel_names[i];
+		pairs[2 * i + 1] = values[m->list.classes[3].attr[i] - 1];
+	}
+	return own_dict ? new_with_dict(m, &m->list.classes[3], pairs, CS_OTEL_ATTR_MAX_)
+			: new_instance(m, &m->list.classes[3], values, ATTRS);
+}
+
 uint64_t made_otel_span(struct made_spans *m, uint64_t id, uint64_t parent, bool ended,
 			bool own_dict)
 {
 	uint64_t end = ended ? made_long(m, 0, 5) : m->list.none;
 	const uint64_t values[ATTRS] = {m->list.none, id, end, m->list.none, or_none(m, parent)};
-	const uint64_t pairs[] = {
-		made_text(m, "_name"),
-		m->list.none,
-		m->list.otel_names[CS_OTEL_PARENT],
-		or_none(m, parent),
-		m->list.otel_names[CS_OTEL_CONTEXT],
-		id,
-		m->list.otel_names[CS_OTEL_END_TIME],
-		end,
-	};
 
-	return own_dict ? new_with_dict(m, &m->list.classes[3], pairs, 4)
-			: new_instance(m, &m->list.classes[3], values, ATTRS);
+	return new_otel_span(m, values, own_dict);
+}
+
+uint64_t made_otel_server(struct made_spans *m, uint64_t id, const char *name, bool own_dict)
+{
+	const uint64_t values[ATTRS] = {made_text(m, name), id, m->list.none, m->list.otel_server,
+					m->list.none};
+
+	return new_otel_span(m, values, own_dict);
 }
 
 uint64_t made_otel_empty(struct made_spans *m, uint64_t id)

@@ -23,6 +23,8 @@ void made_spans(struct made_spans *m, struct made_python *py);
 
 uint64_t made_long(struct made_spans *m, uint64_t hi, uint64_t lo);
 uint64_t made_text(struct made_spans *m, const char *text);
+/* A list with one item, or of none if that is 0. */
+uint64_t made_box(struct made_spans *m, uint64_t item);
 
 /* A node with one pair; key 0: value is the next node. The others tell how it is met on that level. */
 uint64_t made_bitmap(struct made_spans *m, uint32_t hash, unsigned int level, uint64_t key,
@@ -39,6 +41,7 @@ struct made_dd {
 	uint64_t id, root, parent, context;
 	bool ended;
 	const char *type;
+	uint64_t resource; /* an object; 0: None */
 };
 uint64_t made_dd_span(struct made_spans *m, const struct made_dd *span);
 /* The same as a Rust object, and a Context that is one; numbers of their classes in the list. */
@@ -54,5 +57,7 @@ uint64_t made_dd_context(struct made_spans *m, uint64_t id, const char *root, co
 uint64_t made_otel_id(struct made_spans *m, uint64_t hi, uint64_t lo, uint64_t id, bool remote);
 uint64_t made_otel_span(struct made_spans *m, uint64_t id, uint64_t parent, bool ended,
 			bool own_dict);
+/* ... that answers a request, and has this name. */
+uint64_t made_otel_server(struct made_spans *m, uint64_t id, const char *name, bool own_dict);
 uint64_t made_otel_empty(struct made_spans *m, uint64_t id);
 uint64_t made_otel_context(struct made_spans *m, uint64_t span);

@@ -309,6 +309,79 @@ static void test_type_texts(void **state)
 	}
 }
 
+static void expect_resource(struct fixture *f, const char *text, bool cut)
+{
+	walk(f);
+	assert_int_equal(f->w->resource.root_id, text ? f->w->span.span.root_id : 0);
+	if (!text)
+		return;
+	assert_int_equal(f->w->resource.trace_lo, f->w->span.span.trace_lo);
+	assert_int_equal(f->w->resource.bytes, strlen(text));
+	assert_memory_equal(f->w->resource.text, text, strlen(text));
+	for (size_t i = strlen(text); i < CS_RESOURCE_BYTES; i++)
+		assert_int_equal(f->w->resource.text[i], 0);
+	assert_int_equal(f->w->resource.cut, cut);
+}
+
+/* What a root that answers requests is about: told once, and again when it is another. */
+static void test_resource(void **state)
+{
+	EACH(f)
+	{
+		struct made_dd span = {.id = ROOT, .type = "web"};
+		char longer[CS_RESOURCE_BYTES + 2] = "GET /";
+
+		memset(longer + 5, 'x', sizeof(longer) - 6);
+		span.resource = made_text(&f.m, longer);
+		made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_span(&f.m, &span));
+		longer[CS_RESOURCE_BYTES] = '\0';
+		expect_resource(&f, longer, true);
+		expect_resource(&f, NULL, false);
+		span.resource = made_box(&f.m, made_text(&f.m, "GET /users/{id}"));
+		span.root = made_dd_span(&f.m, &span);
+		span.id = ID;
+		span.type = NULL;
+		span.resource = 0;
+		made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_span(&f.m, &span));
+		expect_resource(&f, "GET /users/{id}", false);
+		assert_int_equal(f.w->resource.root_id, ROOT);
+	}
+}
+
+static void test_no_resource(void **state)
+{
+	EACH(f)
+	{
+		const uint64_t resources[] = {0, made_box(&f.m, 0), made_long(&f.m, 0, 5), 8};
+		struct made_dd span = {.id = ROOT, .type = "web"};
+
+		for (size_t i = 0; i < ARRAY_SIZE(resources); i++) {
+			span.resource = resources[i];
+			made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_span(&f.m, &span));
+			expect_span(&f, ROOT, ROOT, CS_SPANF_ROOT);
+			expect_resource(&f, NULL, false);
+		}
+		span.type = "worker";
+		span.resource = made_text(&f.m, "GET /");
+		made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_span(&f.m, &span));
+		expect_resource(&f, NULL, false);
+	}
+}
+
+static void test_otel_server(void **state)
+{
+	EACH(f)
+	{
+		for (int own_dict = 0; own_dict < 2; own_dict++) {
+			uint64_t id = made_otel_id(&f.m, 5, 6, ID + (uint64_t)own_dict, false);
+			uint64_t span = made_otel_server(&f.m, id, "GET /", own_dict);
+
+			made_activate(&f.m, CS_TRACER_OTEL, made_otel_context(&f.m, span));
+			expect_resource(&f, "GET /", false);
+		}
+	}
+}
+
 /* Ids of one to three digits, at the end of their memory. */
 static void test_small_ids(void **state)
 {
@@ -593,18 +666,33 @@ static void test_not_traced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dd_root),       cmocka_unit_test(test_dd_child),
-		cmocka_unit_test(test_dd_ended),      cmocka_unit_test(test_dd_reactivate),
-		cmocka_unit_test(test_dd_came_with),  cmocka_unit_test(test_dd_context),
-		cmocka_unit_test(test_dd_bad_meta),   cmocka_unit_test(test_rust),
-		cmocka_unit_test(test_rust_ended),    cmocka_unit_test(test_rust_context),
-		cmocka_unit_test(test_type_texts),    cmocka_unit_test(test_small_ids),
-		cmocka_unit_test(test_hamt),          cmocka_unit_test(test_hamt_without),
-		cmocka_unit_test(test_hamt_cycle),    cmocka_unit_test(test_strangers),
-		cmocka_unit_test(test_otel),          cmocka_unit_test(test_otel_not_recording),
-		cmocka_unit_test(test_otel_context),  cmocka_unit_test(test_each_read_fails),
-		cmocka_unit_test(test_forged_fields), cmocka_unit_test(test_forged_relations),
-		cmocka_unit_test(test_garbled_list),  cmocka_unit_test(test_not_traced),
+		cmocka_unit_test(test_dd_root),
+		cmocka_unit_test(test_dd_child),
+		cmocka_unit_test(test_dd_ended),
+		cmocka_unit_test(test_dd_reactivate),
+		cmocka_unit_test(test_dd_came_with),
+		cmocka_unit_test(test_dd_context),
+		cmocka_unit_test(test_dd_bad_meta),
+		cmocka_unit_test(test_rust),
+		cmocka_unit_test(test_rust_ended),
+		cmocka_unit_test(test_rust_context),
+		cmocka_unit_test(test_type_texts),
+		cmocka_unit_test(test_resource),
+		cmocka_unit_test(test_no_resource),
+		cmocka_unit_test(test_otel_server),
+		cmocka_unit_test(test_small_ids),
+		cmocka_unit_test(test_hamt),
+		cmocka_unit_test(test_hamt_without),
+		cmocka_unit_test(test_hamt_cycle),
+		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_otel),
+		cmocka_unit_test(test_otel_not_recording),
+		cmocka_unit_test(test_otel_context),
+		cmocka_unit_test(test_each_read_fails),
+		cmocka_unit_test(test_forged_fields),
+		cmocka_unit_test(test_forged_relations),
+		cmocka_unit_test(test_garbled_list),
+		cmocka_unit_test(test_not_traced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

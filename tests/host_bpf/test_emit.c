@@ -29,6 +29,7 @@ static struct {
 	unsigned char data[sizeof(struct cs_walk)] __attribute__((aligned(8)));
 	struct cs_ev_span span;
 	struct cs_ev_type_met met;
+	struct cs_ev_resource resource;
 	struct cs_ev_origin origin; /* the last one, with the number of its call */
 	unsigned int origin_call;
 } fake;
@@ -63,6 +64,10 @@ long bpf_ringbuf_output(void *map, void *data, __u64 size, __u64 flags)
 	if (((struct cs_ev_hdr *)data)->kind == CS_EV_SPAN) {
 		assert_int_equal(size, sizeof(fake.span));
 		memcpy(&fake.span, data, size);
+	}
+	if (((struct cs_ev_hdr *)data)->kind == CS_EV_RESOURCE) {
+		assert_int_equal(size, sizeof(fake.resource));
+		memcpy(&fake.resource, data, size);
 	}
 	if (((struct cs_ev_hdr *)data)->kind == CS_EV_TYPE_MET) {
 		assert_int_equal(size, sizeof(fake.met));
@@ -260,6 +265,27 @@ static void test_span(void **state)
 	assert_int_equal(emit_stack(w, PID_TGID, 0), -1);
 	assert_int_equal(own_counts.v[CS_COUNTER_SPANS], 1);
 	assert_int_equal(own_counts.v[CS_COUNTER_SPANS_RING_FULL], 1);
+}
+
+/* What the span's local root is about is told besides, once. */
+static void test_resource(void **state)
+{
+	struct cs_walk *w = *state;
+
+	w->tgid = 7;
+	walk_record(w, CS_EV_STACK, 1000);
+	w->span.span = (struct cs_active_span){.span_id = 5, .kind = CS_TRACER_DDTRACE};
+	w->resource.root_id = 3;
+	w->resource.bytes = 5;
+	assert_int_equal(emit_stack(w, PID_TGID, 0), 0);
+	assert_int_equal(fake.calls, 3);
+	assert_int_equal(fake.resource.hdr.kind, CS_EV_RESOURCE);
+	assert_int_equal(fake.resource.hdr.pid, 7);
+	assert_int_equal(fake.resource.root_id, 3);
+	assert_int_equal(fake.resource.bytes, 5);
+	walk_record(w, CS_EV_STACK, 1000);
+	assert_int_equal(emit_stack(w, PID_TGID, 0), 0);
+	assert_int_equal(fake.calls, 4);
 }
 
 /* What stood in the way of a span is told if its type is to be learned, and counted in any case. */
@@ -461,6 +487,7 @@ int main(void)
 		TEST(test_ring_full),
 		TEST(test_origin),
 		TEST(test_span),
+		TEST(test_resource),
 		TEST(test_span_unreadable),
 		TEST(test_origin_unknown),
 		TEST(test_origin_ring_full),

@@ -43,7 +43,7 @@ static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task);
 	X(code_words)         \
 	X(head)               \
 	X(text_words)         \
-	X(seen_text) X(span_at) X(span.span.type) X(dict.at) X(dict.keys) X(dict.values)
+	X(seen_text) X(span_at) X(dict.at) X(dict.keys) X(dict.values)
 
 /* What a program pushes into the ring. */
 static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task)

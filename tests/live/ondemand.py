@@ -226,7 +226,7 @@ def test_garbage():
         reader, writer = os.pipe()
         with open(folder / "x", "wb") as output:
             good = (b'{"version":1,"duration_ns":1000000000,"format":"html","tree":"await","first_lines":false,"pids":[],'
-                    b'"thread":"","task":"","whose":["","","","",""],"span":"","trace":""}\n')
+                    b'"thread":"","task":"","endpoint":"","whose":["","","","",""],"span":"","trace":""}\n')
             for what, data, passed in (("random bytes", os.urandom(30000), ()), ("a line without a file", good, ()), ("a pipe to write to", good, (writer,)),
                                        ("two files", good, (output.fileno(), writer)), ("two requests", good + good, (output.fileno(),)),
                                        ("no JSON", b"{{{{\n", (output.fileno(),)), ("another version's", good.replace(b":1,", b":2,", 1), (output.fileno(),)),

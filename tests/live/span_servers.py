@@ -89,4 +89,5 @@ def test_server():
         live.check("the tracer's traces arrive", received(sink_port) > before)
 
 
-live.main(test_server)
+if __name__ == "__main__":
+    live.main(test_server)

@@ -43,6 +43,7 @@ static int choose(const struct cs_ondemand_write *write, struct cs_profile **ret
 	const struct cs_agent_request *request = &write->request;
 	struct cs_filter filter = {
 		.task = *request->task ? request->task : NULL,
+		.endpoint = *request->endpoint ? request->endpoint : NULL,
 		.thread = *request->thread ? request->thread : NULL,
 		.span = request->span,
 		.pids = request->pids,

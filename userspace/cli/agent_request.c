@@ -55,12 +55,12 @@ int cs_agent_request_write(const struct cs_agent_request *request, struct cs_buf
 
 	if (request->span)
 		snprintf(span, sizeof(span), "%016" PRIx64, request->span);
-	root = json_pack("{s:i, s:I, s:s, s:s, s:b, s:o, s:s, s:s, s:o, s:s, s:s}", "version",
+	root = json_pack("{s:i, s:I, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:o, s:s, s:s}", "version",
 			 VERSION, "duration_ns", (json_int_t)request->duration_ns, "format",
 			 request->exporter->name, "tree", cs_view_tree_name(request->tree),
 			 "first_lines", request->first_lines, "pids", pack_pids(request), "thread",
-			 request->thread, "task", request->task, "whose", pack_whose(request),
-			 "span", span, "trace", request->trace);
+			 request->thread, "task", request->task, "endpoint", request->endpoint,
+			 "whose", pack_whose(request), "span", span, "trace", request->trace);
 	text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	if (!text || cs_buf_append_str(out, text) || cs_buf_append_str(out, "\n"))
 		return -EINVAL;
@@ -156,17 +156,18 @@ static int read_ids(const char *span, const char *trace, struct cs_agent_request
 
 static int read_members(json_t *root, struct cs_agent_request *ret, struct cs_why *why)
 {
-	const char *format, *tree, *thread, *task, *span, *trace;
+	const char *format, *tree, *thread, *task, *endpoint, *span, *trace;
 	json_error_t error;
 	json_int_t ns;
 	json_t *pids, *whose;
 	int version, first_lines, err;
 
 	if (json_unpack_ex(root, &error, JSON_STRICT,
-			   "{s:i, s:I, s:s, s:s, s:b, s:o, s:s, s:s, s:o, s:s, s:s}", "version",
-			   &version, "duration_ns", &ns, "format", &format, "tree", &tree,
-			   "first_lines", &first_lines, "pids", &pids, "thread", &thread, "task",
-			   &task, "whose", &whose, "span", &span, "trace", &trace))
+			   "{s:i, s:I, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:o, s:s, s:s}",
+			   "version", &version, "duration_ns", &ns, "format", &format, "tree",
+			   &tree, "first_lines", &first_lines, "pids", &pids, "thread", &thread,
+			   "task", &task, "endpoint", &endpoint, "whose", &whose, "span", &span,
+			   "trace", &trace))
 		return cs_refuse(why, "no request: %s", error.text);
 	if (ns < (json_int_t)CS_AGENT_MIN_NS || ns > (json_int_t)CS_AGENT_MAX_NS)
 		return cs_refuse(why, "an agent's capture is from 1s to 10m long");
@@ -183,6 +184,8 @@ static int read_members(json_t *root, struct cs_agent_request *ret, struct cs_wh
 		err = read_text("thread", thread, ret->thread, why);
 	if (!err)
 		err = read_pattern("task", task, ret->task, why);
+	if (!err)
+		err = read_pattern("endpoint", endpoint, ret->endpoint, why);
 	if (!err)
 		err = read_whose(whose, ret, why);
 	return err ? err : read_ids(span, trace, ret, why);

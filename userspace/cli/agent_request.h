@@ -35,7 +35,7 @@ struct cs_agent_request {
 	pid_t pids[CS_MAX_PIDS]; /* ascending */
 	unsigned int npids;      /* 0: whatever the agent profiles */
 	/* As in struct cs_filter; "" and 0: not asked for. */
-	char thread[CS_AGENT_TEXT + 1], task[CS_AGENT_TEXT + 1];
+	char thread[CS_AGENT_TEXT + 1], task[CS_AGENT_TEXT + 1], endpoint[CS_AGENT_TEXT + 1];
 	char whose[CS_FILTER_WHOSE_MAX_][CS_AGENT_TEXT + 1];
 	uint64_t span;
 	char trace[CS_ID_DIGITS + 1];

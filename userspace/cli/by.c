@@ -131,6 +131,24 @@ static int place_type(const struct cs_profile *profile, const struct cs_sample *
 	return append_string(profile, sample->labels.trace_type, name);
 }
 
+static int place_endpoint(const struct cs_profile *profile, const struct cs_sample *sample,
+			  struct cs_buf *name, uint64_t id[2])
+{
+	id[0] = sample->labels.root_span_id;
+	return append_string(profile, sample->labels.trace_endpoint, name);
+}
+
+/* As --service has it: the program's name where nobody has named a service. */
+static int place_service(const struct cs_profile *profile, const struct cs_sample *sample,
+			 struct cs_buf *name, uint64_t id[2])
+{
+	const struct cs_owner *owner = cs_profile_get_owner(profile, sample->labels.owner);
+	uint32_t service = owner->facts[CS_FACT_SERVICE];
+
+	id[0] = sample->labels.process_id;
+	return append_string(profile, service ? service : owner->facts[CS_FACT_PROGRAM], name);
+}
+
 static const struct cs_by all[] = {
 	{"process", "processes", "(no process)", place_process},
 	{"thread", "threads", "(thread without a name)", place_thread},
@@ -139,8 +157,11 @@ static const struct cs_by all[] = {
 	{"root", "spans", "(no local root)", place_root},
 	{"trace", "spans", "(no trace)", place_trace},
 	{"type", "roots", "(no type)", place_type},
+	{"endpoint", "roots", "(no endpoint)", place_endpoint},
+	{"service", "processes", "(no service)", place_service},
 };
-const char cs_by_names[] = "process, thread, task, span, root (the local root span), trace or type";
+const char cs_by_names[] =
+	"process, thread, task, span, root (the local root span), trace, type, endpoint or service";
 
 const struct cs_by *cs_by_name(const char *name)
 {

@@ -27,7 +27,7 @@ struct pattern {
 struct filter {
 	const struct cs_filter *wanted;
 	const struct cs_profile *profile;
-	struct pattern task, whose[CS_FILTER_WHOSE_MAX_];
+	struct pattern task, endpoint, whose[CS_FILTER_WHOSE_MAX_];
 };
 
 /* The facts that may match, and how people call them. */
@@ -134,6 +134,8 @@ static bool passes(void *ctx, const struct cs_sample *sample)
 	if (*filter->wanted->trace &&
 	    strcmp(cs_profile_str(filter->profile, labels->trace_id), filter->wanted->trace))
 		return false;
+	if (!matches(filter, &filter->endpoint, labels->trace_endpoint))
+		return false;
 	if (!is_theirs(filter, cs_profile_get_owner(filter->profile, labels->owner)))
 		return false;
 	return matches(filter, &filter->task,
@@ -180,6 +182,7 @@ static int note(const struct cs_filter *filter, struct cs_profile *profile, doub
 		{"tasks matching", filter->task},
 		{"span", filter->span ? span : NULL},
 		{"trace", *filter->trace ? filter->trace : NULL},
+		{"endpoints matching", filter->endpoint},
 	};
 
 	snprintf(span, sizeof(span), "%016" PRIx64, filter->span);
@@ -199,6 +202,7 @@ static int note(const struct cs_filter *filter, struct cs_profile *profile, doub
 static void filter_free(struct filter *filter)
 {
 	pattern_free(&filter->task);
+	pattern_free(&filter->endpoint);
 	for (size_t i = 0; i < ARRAY_SIZE(filter->whose); i++)
 		pattern_free(&filter->whose[i]);
 }
@@ -208,13 +212,16 @@ bool cs_filter_is_asked(const struct cs_filter *filter)
 	for (size_t i = 0; i < ARRAY_SIZE(filter->whose); i++)
 		if (filter->whose[i])
 			return true;
-	return filter->task || filter->span || *filter->trace || filter->thread || filter->npids;
+	return filter->task || filter->endpoint || filter->span || *filter->trace ||
+	       filter->thread || filter->npids;
 }
 
 static int make_patterns(struct filter *filter)
 {
 	int err = pattern_make(&filter->task, filter->wanted->task, filter->profile);
 
+	if (!err)
+		err = pattern_make(&filter->endpoint, filter->wanted->endpoint, filter->profile);
 	for (size_t i = 0; !err && i < ARRAY_SIZE(filter->whose); i++)
 		err = pattern_make(&filter->whose[i], filter->wanted->whose[i], filter->profile);
 	return err;

@@ -27,6 +27,7 @@ struct cs_filter {
 	const char *task; /* a pattern: the task, or the one that a worker thread works for */
 	uint64_t span;    /* the active span, or its local root; 0: not asked for */
 	char trace[CS_ID_DIGITS + 1]; /* the trace's id, as its label has it; "": not asked for */
+	const char *endpoint;         /* a pattern */
 	const char *whose[CS_FILTER_WHOSE_MAX_]; /* patterns */
 	const char *thread;                      /* the thread's name */
 	const pid_t *pids;                       /* ascending */

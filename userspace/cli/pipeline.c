@@ -14,6 +14,7 @@
 #include "cli/loop_text.h"
 #include "cli/part_frames.h"
 #include "cli/process_names.h"
+#include "cli/span_labels.h"
 #include "cli/waiting.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
@@ -75,29 +76,6 @@ static int64_t intern(struct cs_pipeline *p, const char *str)
 	return str ? cs_profile_string(p->profile, str, strlen(str)) : 0;
 }
 
-static int fill_span_labels(struct cs_pipeline *p, const struct cs_stitched *sample,
-			    struct cs_labels *labels)
-{
-	const struct cs_event_span *span = sample->span;
-	char trace[33] = "";
-	int64_t id, type;
-
-	if (!span)
-		return 0;
-	if (span->trace_hi || span->trace_lo)
-		snprintf(trace, sizeof(trace), "%016" PRIx64 "%016" PRIx64, span->trace_hi,
-			 span->trace_lo);
-	id = intern(p, trace);
-	type = cs_profile_string(p->profile, span->type.str, span->type.len);
-	if (id < 0 || type < 0)
-		return -ENOMEM;
-	labels->span_id = span->span_id;
-	labels->root_span_id = cs_spans_root(p->spans, sample->pid, span);
-	labels->trace_id = (uint32_t)id;
-	labels->trace_type = (uint32_t)type;
-	return 0;
-}
-
 static int fill_labels(struct cs_pipeline *p, const struct cs_stitched *sample,
 		       struct cs_labels *labels)
 {
@@ -115,7 +93,7 @@ static int fill_labels(struct cs_pipeline *p, const struct cs_stitched *sample,
 	labels->thread_name = (uint32_t)thread;
 	labels->task_name = (uint32_t)task;
 	labels->origin_task_name = (uint32_t)origin;
-	return p->view->outline ? 0 : fill_span_labels(p, sample, labels);
+	return p->view->outline ? 0 : cs_span_labels_fill(p->profile, sample->span, labels);
 }
 
 /* A sample stands for the time up to its moment. */
@@ -282,7 +260,8 @@ static int feed(struct cs_pipeline *p, const struct cs_event *event)
 		cs_profile_meta_mut(p->profile)->end_reason = event->end_reason;
 	p->ended = p->ended || event->kind == CS_EV_END;
 	cs_known_samples_heed(p->known, event);
-	cs_spans_feed(p->spans, event);
+	if (!err)
+		err = cs_spans_feed(p->spans, event);
 	if (!err && p->waiting)
 		err = cs_waiting_feed(p->waiting, event);
 	if (!err)
@@ -443,6 +422,8 @@ static int finish_profile(struct cs_pipeline *p)
 	cs_loop_health_finish(p->health, p->last_ns);
 	meta->duration_ns = p->last_ns > p->first_ns ? p->last_ns - p->first_ns : 0;
 	err = cs_loop_text_notes(p->health, p->first_ns, p->profile);
+	if (!err)
+		err = cs_span_labels_complete(p->profile, p->spans);
 	/* last: it renumbers the samples */
 	return err ? err : cs_filter_apply(&p->view->filter, p->profile);
 }
@@ -456,6 +437,7 @@ static void begin_period(struct cs_pipeline *p, struct cs_profile *profile)
 	cs_stitch_begin(p->stitch, p->last_ns);
 	cs_loop_health_begin(p->health);
 	cs_known_samples_forget(p->known);
+	cs_spans_begin(p->spans);
 	cs_process_names_begin(&p->names);
 	memcpy(p->counted, p->counters, sizeof(p->counted));
 	p->shown_ns = p->hidden_ns = 0;

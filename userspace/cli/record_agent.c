@@ -42,6 +42,8 @@ static int patterns_into(const struct cs_filter *filter, struct cs_agent_request
 {
 	int err = text_into("--task", filter->task, request->task);
 
+	if (!err)
+		err = text_into("--endpoint", filter->endpoint, request->endpoint);
 	for (size_t i = 0; !err && i < ARRAY_SIZE(request->whose); i++)
 		err = text_into("a pattern", filter->whose[i], request->whose[i]);
 	return err;

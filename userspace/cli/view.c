@@ -17,6 +17,7 @@ enum {
 	KEY_SPAN,
 	KEY_TRACE,
 	KEY_SERVICE,
+	KEY_ENDPOINT,
 	KEY_CONTAINER,
 	KEY_POD,
 	KEY_POD_NAMESPACE,
@@ -37,6 +38,8 @@ static const struct argp_option options[] = {
 	{"span", KEY_SPAN, "HEX", 0,
 	 "show only what was done in this span, or below it if it is a local root", 3},
 	{"trace-id", KEY_TRACE, "HEX", 0, "show only what was done in this trace", 3},
+	{"endpoint", KEY_ENDPOINT, "RE", 0,
+	 "show only requests whose endpoint matches, as \"GET /users\"", 3},
 	{"service", KEY_SERVICE, "RE", 0,
 	 "show only processes of a service whose name matches, or whose program's, if nobody has named it",
 	 3},
@@ -105,6 +108,32 @@ static uint64_t parse_span(const char *arg)
 	return span;
 }
 
+/* What is shown by a pattern. */
+static error_t parse_patterns(struct cs_view *view, int key, const char *arg)
+{
+	struct cs_filter *filter = &view->filter;
+	const struct {
+		int key;
+		const char *option, **pattern;
+	} all[] = {
+		{KEY_TASK, "task", &filter->task},
+		{KEY_ENDPOINT, "endpoint", &filter->endpoint},
+		{KEY_SERVICE, "service", &filter->whose[CS_FILTER_SERVICE]},
+		{KEY_CONTAINER, "container", &filter->whose[CS_FILTER_CONTAINER]},
+		{KEY_POD, "pod", &filter->whose[CS_FILTER_POD]},
+		{KEY_POD_NAMESPACE, "pod-namespace", &filter->whose[CS_FILTER_POD_NAMESPACE]},
+		{KEY_POD_LABEL, "pod-label", &filter->whose[CS_FILTER_POD_LABEL]},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (all[i].key != key)
+			continue;
+		*all[i].pattern = parse_pattern(all[i].option, arg);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct cs_view *view = state->input;
@@ -119,9 +148,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_THREAD:
 		view->thread = arg;
 		return 0;
-	case KEY_TASK:
-		view->filter.task = parse_pattern("task", arg);
-		return 0;
 	case KEY_SPAN:
 		view->filter.span = parse_span(arg);
 		return 0;
@@ -129,21 +155,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (cs_parse_id(arg, CS_ID_DIGITS, view->filter.trace))
 			cs_usage_error("--trace-id: '%s' is no id of up to 32 hexadecimal digits",
 				       arg);
-		return 0;
-	case KEY_SERVICE:
-		view->filter.whose[CS_FILTER_SERVICE] = parse_pattern("service", arg);
-		return 0;
-	case KEY_CONTAINER:
-		view->filter.whose[CS_FILTER_CONTAINER] = parse_pattern("container", arg);
-		return 0;
-	case KEY_POD:
-		view->filter.whose[CS_FILTER_POD] = parse_pattern("pod", arg);
-		return 0;
-	case KEY_POD_NAMESPACE:
-		view->filter.whose[CS_FILTER_POD_NAMESPACE] = parse_pattern("pod-namespace", arg);
-		return 0;
-	case KEY_POD_LABEL:
-		view->filter.whose[CS_FILTER_POD_LABEL] = parse_pattern("pod-label", arg);
 		return 0;
 	case KEY_LINES:
 		if (strcmp(arg, "first") && strcmp(arg, "current"))
@@ -164,7 +175,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			cs_usage_error("--slow-callback: '%s' is no duration: 100ms, 1s", arg);
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_patterns(view, key, arg);
 	}
 }
 

@@ -144,6 +144,7 @@ void cs_target_free(struct cs_target *target)
 	cs_target_forget_codes(target);
 	cs_thread_names_clear(&target->thread_names);
 	cs_target_owner_clear(&target->owner);
+	cs_buf_free(&target->resources);
 	free(target->told);
 	free(target);
 }
@@ -333,7 +334,12 @@ bool cs_target_watch_spans(struct cs_target *target, struct cs_probes *probes)
 
 static bool read_span(void *arg, struct cs_mem *mem, uint64_t context, struct cs_active_span *ret)
 {
-	return cs_span_walk_read(arg, mem, context, ret);
+	struct cs_target *target = arg;
+	bool found = cs_span_walk_read(target->span_walk, mem, context, ret);
+
+	/* what is lost without memory is told again */
+	cs_span_walk_tell(target->span_walk, cs_now_ns(), &target->resources);
+	return found;
 }
 
 int cs_target_use_spans(struct cs_target *target)
@@ -342,7 +348,7 @@ int cs_target_use_spans(struct cs_target *target)
 		return 0;
 	if (cs_span_walk_new(&target->interp, &target->tracers.row, &target->span_walk))
 		return -ENOMEM;
-	target->span_source = (struct cs_span_source){read_span, target->span_walk};
+	target->span_source = (struct cs_span_source){read_span, target};
 	cs_tasks_use_spans(target->tasks, &target->span_source);
 	return 0;
 }

@@ -47,7 +47,9 @@ struct cs_target {
 	struct cs_tasks *tasks;         /* NULL until asyncio is loaded */
 	struct cs_span_walk *span_walk; /* reads its tasks' spans; NULL until there is a tracer */
 	struct cs_span_source span_source; /* the same, as passes know it */
-	struct cs_sleepers *sleepers;      /* NULL where the kernel visits them */
+	struct cs_buf
+		resources; /* records of what these spans' local roots are about, of the pass at hand */
+	struct cs_sleepers *sleepers; /* NULL where the kernel visits them */
 	struct cs_probe_link *probe;
 	struct cs_code_seen *codes;
 	struct cs_code_seen *wanted; /* those to be looked at in this turn */

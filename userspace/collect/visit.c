@@ -131,6 +131,9 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 		return -ENOMEM;
 	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, out, &result);
 	cs_target_meet_stranger(target, visit->probes);
+	if (!err)
+		err = cs_buf_append(out, target->resources.data, target->resources.len);
+	target->resources.len = 0;
 	cs_target_rest(target);
 	target->pass_at_ns = now + MAX(result.cpu_ns * budget * visit->ease,
 				       visit->every_ns - MIN(visit->every_ns, visit->turn_ns / 2));

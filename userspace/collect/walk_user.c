@@ -14,6 +14,8 @@
 struct cs_walk;
 static const struct cs_tracers *tracers_of(const struct cs_walk *w);
 #define CS_TRACERS(w) tracers_of(w)
+#define CS_NOW_NS()   cs_now_ns()
+#include "collect/record.h"
 #include "../../bpf/py_stack.bpf.h"
 
 #include "core/cleanup.h"
@@ -140,10 +142,26 @@ bool cs_span_walk_read(struct cs_span_walk *span_walk, struct cs_mem *mem, uint6
 
 	w->context = context;
 	w->span.span.span_id = 0;
+	w->resource.root_id = 0;
 	w->span_failed = 0;
 	py_span_find(w, (struct task_struct *)mem, 0);
 	*ret = w->span.span;
 	return ret->span_id != 0;
+}
+
+int cs_span_walk_tell(struct cs_span_walk *span_walk, uint64_t ts_ns, struct cs_buf *out)
+{
+	struct cs_ev_resource *resource = &span_walk->walk.resource;
+
+	if (!resource->root_id)
+		return 0;
+	resource->hdr = (struct cs_ev_hdr){
+		.size = sizeof(*resource),
+		.kind = CS_EV_RESOURCE,
+		.ts_ns = ts_ns,
+		.pid = span_walk->walk.tgid,
+	};
+	return cs_buf_append(out, resource, sizeof(*resource));
 }
 
 uint64_t cs_span_walk_stranger(struct cs_span_walk *span_walk, uint64_t *ret_object)

@@ -42,6 +42,12 @@ void cs_span_walk_free(struct cs_span_walk *span_walk);
 bool cs_span_walk_read(struct cs_span_walk *span_walk, struct cs_mem *mem, uint64_t context,
 		       struct cs_active_span *ret);
 
+/*
+ * Append a CS_EV_RESOURCE record of this time if that span's local root has an endpoint that was not told not long ago. Returns 0 or
+ * -ENOMEM.
+ */
+int cs_span_walk_tell(struct cs_span_walk *span_walk, uint64_t ts_ns, struct cs_buf *out);
+
 /* The type of an object that stood in the way since the last call and that the tracers do not know; 0: none. */
 uint64_t cs_span_walk_stranger(struct cs_span_walk *span_walk, uint64_t *ret_object);
 

@@ -261,6 +261,25 @@ static int decode_span(struct record *rec, struct cs_event *ret)
 	return take_span(rec, &((const struct cs_ev_span *)rec->fixed)->span, &ret->span);
 }
 
+static int decode_resource(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_resource *wire = rec->fixed;
+	struct cs_buf *out = scratch_text(rec->decoder);
+	int err;
+
+	if (!wire->root_id || wire->bytes > sizeof(wire->text))
+		return -EBADMSG;
+	err = append_unicode(out, (const uint8_t *)wire->text, wire->bytes, 1);
+	if (!err && wire->cut)
+		err = cs_buf_append_str(out, "...");
+	ret->resource = (struct cs_event_resource){
+		.root_id = wire->root_id,
+		.trace_lo = wire->trace_lo,
+		.text = {out->len ? out->data : "", out->len},
+	};
+	return err;
+}
+
 static int decode_same(struct record *rec, struct cs_event *ret)
 {
 	const struct cs_ev_same *wire = rec->fixed;
@@ -527,6 +546,7 @@ static const struct {
 	[CS_EV_SAME] = {sizeof(struct cs_ev_same), decode_same},
 	[CS_EV_ORIGIN] = {sizeof(struct cs_ev_origin), decode_origin},
 	[CS_EV_SPAN] = {sizeof(struct cs_ev_span), decode_span},
+	[CS_EV_RESOURCE] = {sizeof(struct cs_ev_resource), decode_resource},
 	[CS_EV_TASK_CREATED] = {sizeof(struct cs_ev_stack), decode_stack},
 	[CS_EV_EXEC] = {sizeof(struct cs_ev_hdr), NULL},
 	[CS_EV_EXIT] = {sizeof(struct cs_ev_hdr), NULL},

@@ -93,6 +93,12 @@ struct cs_event_span {
 	struct cs_text type; /* the local root's; empty if it has none */
 };
 
+/* What a local root is about, from here on. */
+struct cs_event_resource {
+	uint64_t root_id, trace_lo;
+	struct cs_text text;
+};
+
 struct cs_event_task {
 	uint64_t task, coro, waiter, loop;
 	enum cs_task_state state;
@@ -163,6 +169,7 @@ struct cs_event {
 		/* For whom the thread works whose CS_EV_STACK with the same time follows; root_frame may lie beyond its frames. */
 		struct cs_event_running origin;
 		struct cs_event_span span;
+		struct cs_event_resource resource;
 		struct cs_event_capture capture;
 		struct cs_event_process process;
 		struct cs_event_whose whose;

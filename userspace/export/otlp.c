@@ -92,6 +92,7 @@ static void add_attributes(struct builder *b, Otlp__Sample *sample, const struct
 	add_text(b, sample, "asyncio.origin_task.name", labels->origin_task_name);
 	add_id(b, sample, "trace.local_root_span.id", labels->root_span_id);
 	add_text(b, sample, "trace.type", labels->trace_type);
+	add_text(b, sample, "trace.endpoint", labels->trace_endpoint);
 }
 
 static void make_shapes(struct builder *b)

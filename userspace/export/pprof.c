@@ -387,6 +387,7 @@ static void add_labels(struct builder *b, Pprof__Sample *sample, const struct cs
 	add_number(b, sample, "local root span id", labels->root_span_id);
 	add_text(b, sample, "trace id", labels->trace_id);
 	add_text(b, sample, "trace type", labels->trace_type);
+	add_text(b, sample, "trace endpoint", labels->trace_endpoint);
 }
 
 static void add_hex(struct builder *b, Pprof__Sample *sample, const char *key, uint64_t id)

@@ -4,21 +4,34 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
 
-/* Direct mapped: spans come and go for as long as a capture lasts, and what is not known any more is a root that is not told. */
-#define SPAN_BITS 16
-#define SPANS     (1u << SPAN_BITS)
+#include "core/cleanup.h"
+
+/* A machine's spans of a minute; what a program says they are costs us some 30 MB at most. */
+#define MAX_SPANS (1u << 18)
 
 /* Spans one above another. */
 #define MAX_DEPTH 64
 
+struct key {
+	uint64_t span_id, trace_lo;
+	uint32_t pid, pad;
+};
+
 struct seen {
-	uint64_t span_id, root_id, parent_id, trace_lo; /* span_id 0: nothing is here */
-	uint32_t pid;
+	struct key key;
+	uint64_t root_id, parent_id; /* 0: not known, or none */
+	char *endpoint;              /* of a local root; owned, NULL: not known */
+	unsigned int period;         /* that saw it last */
+	UT_hash_handle hh;
 };
 
 struct cs_spans {
-	struct seen items[SPANS];
+	struct seen *items;
+	unsigned int period;
+	uint64_t left_out;
 };
 
 int cs_spans_new(struct cs_spans **ret)
@@ -27,49 +40,115 @@ int cs_spans_new(struct cs_spans **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+static void forget(struct cs_spans *spans, struct seen *it)
+{
+	HASH_DEL(spans->items, it);
+	free(it->endpoint);
+	free(it);
+}
+
 void cs_spans_free(struct cs_spans *spans)
 {
+	struct seen *it, *next;
+
+	if (!spans)
+		return;
+	HASH_ITER (hh, spans->items, it, next)
+		forget(spans, it);
 	free(spans);
 }
 
-static size_t place(uint32_t pid, uint64_t span_id)
+static struct seen *find(const struct cs_spans *spans, uint32_t pid, uint64_t span_id,
+			 uint64_t trace_lo)
 {
-	return ((span_id ^ (uint64_t)pid << 40) * 0x9e3779b97f4a7c15ull) >> (64 - SPAN_BITS);
+	const struct key key = {span_id, trace_lo, pid, 0};
+	struct seen *it;
+
+	HASH_FIND(hh, spans->items, &key, sizeof(key), it);
+	return it;
 }
 
-void cs_spans_feed(struct cs_spans *spans, const struct cs_event *event)
+/* The span, made if it was not seen yet. Returns 0; *ret is NULL where there is no room. Or -ENOMEM. */
+static int meet(struct cs_spans *spans, uint32_t pid, uint64_t span_id, uint64_t trace_lo,
+		struct seen **ret)
 {
-	const struct cs_event_span *span = event->kind == CS_EV_SPAN   ? &event->span
-					   : event->kind == CS_EV_TASK ? &event->task.span
-								       : NULL;
+	_cleanup_free_ struct seen *added = NULL;
 
-	if (!span || !span->span_id)
-		return;
-	spans->items[place(event->pid, span->span_id)] = (struct seen){
-		.span_id = span->span_id,
-		.root_id = span->root_id,
-		.parent_id = span->parent_id,
-		.trace_lo = span->trace_lo,
-		.pid = event->pid,
-	};
+	*ret = find(spans, pid, span_id, trace_lo);
+	if (!*ret && HASH_COUNT(spans->items) >= MAX_SPANS) {
+		spans->left_out++;
+		return 0;
+	}
+	if (!*ret) {
+		added = calloc(1, sizeof(*added));
+		if (!added)
+			return -ENOMEM;
+		added->key = (struct key){span_id, trace_lo, pid, 0};
+		HASH_ADD(hh, spans->items, key, sizeof(added->key), added);
+		if (!added->hh.tbl)
+			return -ENOMEM;
+		*ret = TAKE_PTR(added);
+	}
+	(*ret)->period = spans->period;
+	return 0;
 }
 
-static const struct seen *find(const struct cs_spans *spans, uint32_t pid, uint64_t span_id,
-			       uint64_t trace_lo)
+static int see_span(struct cs_spans *spans, uint32_t pid, const struct cs_event_span *span)
 {
-	const struct seen *it = &spans->items[place(pid, span_id)];
+	struct seen *it;
+	int err = span->span_id ? meet(spans, pid, span->span_id, span->trace_lo, &it) : -ENOENT;
 
-	return it->span_id == span_id && it->pid == pid && it->trace_lo == trace_lo ? it : NULL;
-}
-
-uint64_t cs_spans_root(const struct cs_spans *spans, uint32_t pid, const struct cs_event_span *span)
-{
-	uint64_t parent = span->parent_id;
-
+	if (err || !it)
+		return err == -ENOMEM ? err : 0;
+	/* what was known is not given up: one look may tell less than another */
 	if (span->root_id)
-		return span->root_id;
+		it->root_id = span->root_id;
+	if (span->parent_id)
+		it->parent_id = span->parent_id;
+	return 0;
+}
+
+static int see_resource(struct cs_spans *spans, uint32_t pid,
+			const struct cs_event_resource *resource)
+{
+	struct seen *it;
+	int err = meet(spans, pid, resource->root_id, resource->trace_lo, &it);
+	char *text;
+
+	if (err || !it)
+		return err;
+	it->root_id = resource->root_id;
+	if (it->endpoint && strlen(it->endpoint) == resource->text.len &&
+	    !memcmp(it->endpoint, resource->text.str, resource->text.len))
+		return 0;
+	text = strndup(resource->text.str, resource->text.len);
+	if (!text)
+		return -ENOMEM;
+	free(it->endpoint);
+	it->endpoint = text;
+	return 0;
+}
+
+int cs_spans_feed(struct cs_spans *spans, const struct cs_event *event)
+{
+	switch (event->kind) {
+	case CS_EV_SPAN:
+		return see_span(spans, event->pid, &event->span);
+	case CS_EV_TASK:
+		return see_span(spans, event->pid, &event->task.span);
+	case CS_EV_RESOURCE:
+		return see_resource(spans, event->pid, &event->resource);
+	default:
+		return 0;
+	}
+}
+
+/* From a span that is not its own root upwards. */
+static uint64_t climb(const struct cs_spans *spans, uint32_t pid, uint64_t parent,
+		      uint64_t trace_lo)
+{
 	for (int depth = 0; parent && depth < MAX_DEPTH; depth++) {
-		const struct seen *it = find(spans, pid, parent, span->trace_lo);
+		const struct seen *it = find(spans, pid, parent, trace_lo);
 
 		if (!it)
 			return 0;
@@ -78,4 +157,44 @@ uint64_t cs_spans_root(const struct cs_spans *spans, uint32_t pid, const struct 
 		parent = it->parent_id;
 	}
 	return 0;
+}
+
+uint64_t cs_spans_root(const struct cs_spans *spans, uint32_t pid, const struct cs_event_span *span)
+{
+	return span->root_id ? span->root_id : climb(spans, pid, span->parent_id, span->trace_lo);
+}
+
+uint64_t cs_spans_root_of(struct cs_spans *spans, uint32_t pid, uint64_t span_id, uint64_t trace_lo)
+{
+	struct seen *it = find(spans, pid, span_id, trace_lo);
+
+	if (it)
+		it->period = spans->period;
+	return climb(spans, pid, span_id, trace_lo);
+}
+
+const char *cs_spans_endpoint(struct cs_spans *spans, uint32_t pid, uint64_t root_id,
+			      uint64_t trace_lo)
+{
+	struct seen *it = root_id ? find(spans, pid, root_id, trace_lo) : NULL;
+
+	if (!it)
+		return NULL;
+	it->period = spans->period;
+	return it->endpoint;
+}
+
+void cs_spans_begin(struct cs_spans *spans)
+{
+	struct seen *it, *next;
+
+	HASH_ITER (hh, spans->items, it, next)
+		if (it->period != spans->period)
+			forget(spans, it);
+	spans->period++;
+}
+
+uint64_t cs_spans_left_out(const struct cs_spans *spans)
+{
+	return spans->left_out;
 }

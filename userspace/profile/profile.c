@@ -425,6 +425,23 @@ void cs_profile_keep(struct cs_profile *profile,
 		keep_in(profile, (enum cs_tree)tree, keep, ctx);
 }
 
+int cs_profile_complete(struct cs_profile *profile,
+			int (*complete)(void *ctx, struct cs_labels *labels), void *ctx)
+{
+	int err = 0;
+
+	for (int tree = 0; tree < CS_TREE_MAX_; tree++) {
+		struct table *samples = &profile->samples[tree];
+
+		for (size_t i = 0; i < samples->n && !err; i++) {
+			struct sample_entry *entry = samples->at[i];
+
+			err = complete(ctx, &entry->sample.labels);
+		}
+	}
+	return err;
+}
+
 struct cs_profile_meta *cs_profile_meta_mut(struct cs_profile *profile)
 {
 	return &profile->meta;

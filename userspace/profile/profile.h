@@ -191,6 +191,12 @@ void cs_profile_add_value(struct cs_profile *profile, uint32_t sample, enum cs_v
 void cs_profile_keep(struct cs_profile *profile,
 		     bool (*keep)(void *ctx, const struct cs_sample *sample), void *ctx);
 /*
+ * Have `complete` look at the labels of each sample of all trees once more, and fill in what was not known when it was added. Only when no more are
+ * added: samples that become equal stay apart. Returns what it returned if that was not 0.
+ */
+int cs_profile_complete(struct cs_profile *profile,
+			int (*complete)(void *ctx, struct cs_labels *labels), void *ctx);
+/*
  * The one writable piece: filled by the reader of the capture. meta->host and ->command are copied
  * by cs_profile_set_text.
  */

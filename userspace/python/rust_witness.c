@@ -376,6 +376,33 @@ static bool is_span_type(const struct cs_pyobj_ctx *ctx, uint64_t text)
 	return false;
 }
 
+static bool is_endpoint(const struct cs_pyobj_ctx *ctx, uint64_t str)
+{
+	static const char *const methods[] = {"GET ",   "POST ",    "PUT ",   "DELETE ", "HEAD ",
+					      "PATCH ", "OPTIONS ", "TRACE ", "CONNECT "};
+	char text[16];
+
+	if (cs_pyobj_str(ctx, str, text, sizeof(text), NULL, NULL))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (!strncmp(text, methods[i], strlen(methods[i])))
+			return true;
+	}
+	return false;
+}
+
+static void resource_witness(struct look *look, uint64_t strs)
+{
+	uint64_t texts = 0;
+
+	for (unsigned int i = 2; i < look->rust->words; i++) {
+		if (get_bit(strs, i) && is_endpoint(look->ctx, look->now.words[i]))
+			texts |= 1ull << i;
+	}
+	if (texts && !look->rust->span.resource && is_still_there(look))
+		heed(look->rust, &look->rust->resource, texts);
+}
+
 static void type_witness(struct look *look)
 {
 	struct cs_rust *rust = look->rust;
@@ -392,6 +419,7 @@ static void type_witness(struct look *look)
 		return;
 	rust->type_seen |= texts;
 	heed(rust, &rust->type, texts | none);
+	resource_witness(look, strs);
 }
 
 /* The dict of a Context in which ddtrace keeps what it propagates. */

@@ -25,6 +25,7 @@ enum module {
 	OTEL_CONTEXT,
 	OTEL_KEY,
 	OTEL_API,
+	OTEL_TRACE,
 	OTEL_SDK,
 	MODULES_MAX_
 };
@@ -47,6 +48,7 @@ static const struct {
 	{"opentelemetry.context.context", OTEL_CONTEXT},
 	{"opentelemetry.trace.propagation", OTEL_KEY},
 	{"opentelemetry.trace.span", OTEL_API},
+	{"opentelemetry.trace", OTEL_TRACE},
 	{"opentelemetry.sdk.trace", OTEL_SDK},
 };
 
@@ -140,6 +142,8 @@ static int find_own_objects(struct look *look)
 	    (err = module_get(look, BUILTINS, "True", &row->true_)) ||
 	    (err = module_get(look, BUILTINS, "int", &row->long_type)))
 		return err;
+	if ((err = module_get(look, BUILTINS, "list", &row->list_type)))
+		return err;
 	return module_get(look, BUILTINS, "str", &row->str_type);
 }
 
@@ -223,6 +227,20 @@ static void find_ddtrace(struct look *look)
 		lacks(tracer, "what it keeps the active span in is no ContextVar");
 }
 
+/* SpanKind.SERVER: members of an enum are in a dict of its class. Without it no endpoint is told. */
+static void find_otel_server(struct look *look)
+{
+	const struct cs_pyobj_ctx *ctx = look->ctx;
+	uint64_t dict, members, server;
+	__u64 kinds;
+
+	if (!module_get(look, OTEL_TRACE, "SpanKind", &kinds) &&
+	    !cs_mem_read_u64(ctx->mem, kinds + ctx->interp->info.off.type_dict, &dict) &&
+	    !cs_pyobj_dict_get(ctx, dict, "_member_map_", &members) &&
+	    !cs_pyobj_dict_get(ctx, members, "SERVER", &server))
+		look->found.row.otel_server = server;
+}
+
 static void find_otel(struct look *look)
 {
 	struct cs_tracers *row = &look->found.row;
@@ -242,6 +260,7 @@ static void find_otel(struct look *look)
 	else if (cs_pyobj_attr(look->ctx, runtime, "_current_context", &var) ||
 		 take_var(look, var, CS_TRACER_OTEL, "current_context"))
 		lacks(tracer, "its context is kept in no ContextVar");
+	find_otel_server(look);
 }
 
 /* ddtrace's own Context counts, which is met first, not what is derived from it. */

@@ -42,6 +42,8 @@ static const struct slot slots[] = {
 	{CS_CLASS_DD_SPAN, "_local_root", FIELD(root), true}, /* early 2.x */
 	{CS_CLASS_DD_SPAN, "_parent_context", FIELD(parent_context), false},
 	{CS_CLASS_DD_SPAN, "span_type", FIELD(span_type), true},
+	{CS_CLASS_DD_SPAN, "resource", FIELD(resource), false},
+	{CS_CLASS_DD_SPAN, "_resource", FIELD(resource), false}, /* 2.x: a list of one */
 	{CS_CLASS_DD_SPAN, "context", FIELD(meta), false},
 	{CS_CLASS_DD_SPAN, "_context", FIELD(meta), false}, /* 4.14 and later */
 	{CS_CLASS_DD_CONTEXT, "span_id", FIELD(span_id), true},
@@ -142,9 +144,9 @@ static int learn_attrs(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *t
 		       struct cs_span_class *class, uint64_t names[CS_OTEL_ATTR_MAX_])
 {
 	static const char *const attrs[] = {
-		[CS_OTEL_CONTEXT] = "_context",
-		[CS_OTEL_PARENT] = "_parent",
-		[CS_OTEL_END_TIME] = "_end_time",
+		[CS_OTEL_CONTEXT] = "_context",   [CS_OTEL_PARENT] = "_parent",
+		[CS_OTEL_END_TIME] = "_end_time", [CS_OTEL_NAME] = "_name",
+		[CS_OTEL_KIND] = "_kind",
 	};
 	struct cs_attr_place place;
 	int err = learn_attrs_at(ctx, type, class);

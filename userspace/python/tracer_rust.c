@@ -30,6 +30,7 @@ void cs_rust_begin(struct cs_rust *rust, const struct cs_span_class *span, unsig
 	cs_rust_forget(&rust->root);
 	cs_rust_forget(&rust->parent_context);
 	cs_rust_forget(&rust->type);
+	cs_rust_forget(&rust->resource);
 	cs_rust_forget(&rust->meta);
 	memset(rust->equal, 0xff, sizeof(rust->equal));
 	rust->tagged = UINT64_MAX;
@@ -94,7 +95,7 @@ static void add_field(const struct cs_rust_field *field, __u16 *ret)
 static bool is_whole(const struct cs_span_class *class)
 {
 	return class->root && !class->root_too && class->parent && class->parent_context &&
-	       class->span_type;
+	       class->span_type && class->resource;
 }
 
 bool cs_rust_span(const struct cs_rust *rust, struct cs_span_class *ret)
@@ -118,6 +119,7 @@ bool cs_rust_span(const struct cs_rust *rust, struct cs_span_class *ret)
 	add_field(&rust->parent_context, &ret->parent_context);
 	type.left &= rust->type_seen;
 	add_field(&type, &ret->span_type);
+	add_field(&rust->resource, &ret->resource);
 	add_root(rust, ret);
 	if (!is_whole(ret) && is_learning(rust))
 		ret->rust |= CS_RUST_LEARNING;
@@ -148,10 +150,12 @@ void cs_rust_tell(const struct cs_rust *rust, char *dst, size_t size)
 			 "its Rust objects' fields are not certain: ids by %u spans, ends by %u",
 			 rust->id.witnesses, rust->tag.witnesses + rust->minus.witnesses);
 	else
-		snprintf(dst, size,
-			 "its Rust objects' fields are certain: ids by %u spans, ends by %u%s%s%s",
-			 rust->id.witnesses, rust->tag.witnesses + rust->minus.witnesses,
-			 span.root ? "" : "; local roots not yet",
-			 span.parent ? "" : "; parents not yet",
-			 span.span_type ? "" : "; types not yet");
+		snprintf(
+			dst, size,
+			"its Rust objects' fields are certain: ids by %u spans, ends by %u%s%s%s%s",
+			rust->id.witnesses, rust->tag.witnesses + rust->minus.witnesses,
+			span.root ? "" : "; local roots not yet",
+			span.parent ? "" : "; parents not yet",
+			span.span_type ? "" : "; types not yet",
+			span.resource ? "" : "; endpoints not yet");
 }

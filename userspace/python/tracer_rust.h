@@ -9,6 +9,7 @@
  * - end: a span is watched until it ends: what was "none" then is a duration that, with the start, gives a time between the two looks.
  * - parent: of the spans it refers to the one whose id it has, too. The local root: one that refers to no span.
  * - type: a text that is one of ddtrace's types, or None, in all of them.
+ * - resource: of the texts that begin with a method of HTTP, as "GET /users" does, the one that is there in all that have any.
  *
  * Source: ddtrace/_trace/span.py of 4.3 to 4.16, and the bytes of its spans.
  */
@@ -44,7 +45,8 @@ struct cs_rust_look {
 struct cs_rust {
 	struct cs_span_class span, context; /* as their slots say */
 	unsigned int words, context_words;  /* of the Rust object; context_words 0: it has slots */
-	struct cs_rust_field id, trace, tag, minus, parent, root, parent_context, type, meta;
+	struct cs_rust_field id, trace, tag, minus, parent, root, parent_context, type, resource,
+		meta;
 	uint64_t type_seen; /* a text was there, not only None */
 	/* of a Context that is a Rust object: which of its words a span's word was equal to */
 	uint64_t equal[CS_RUST_WORDS], tagged;

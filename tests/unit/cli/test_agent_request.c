@@ -28,6 +28,7 @@ static void test_round_trip(void **state)
 		.npids = 3,
 		.thread = "a \"quoted\" \\ thread\n",
 		.task = "^fetch-[0-9]+$|\xc3\xa9",
+		.endpoint = "^GET /users",
 		.whose = {[CS_FILTER_SERVICE] = "shop", [CS_FILTER_POD_LABEL] = "app=.*"},
 		.span = 0xffffffffffffff02,
 		.trace = "000000000000000000000000000000ff",
@@ -49,6 +50,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(got.pids[2], 4194304);
 	assert_string_equal(got.thread, asked.thread);
 	assert_string_equal(got.task, asked.task);
+	assert_string_equal(got.endpoint, asked.endpoint);
 	assert_string_equal(got.whose[CS_FILTER_SERVICE], "shop");
 	assert_string_equal(got.whose[CS_FILTER_POD], "");
 	assert_string_equal(got.whose[CS_FILTER_POD_LABEL], "app=.*");
@@ -86,7 +88,7 @@ static void test_no_utf8(void **state)
 
 #define HEAD "{\"version\":1,\"duration_ns\":5000000000,\"format\":\"html\",\"tree\":\"await\","
 #define TAIL \
-	"\"thread\":\"\",\"task\":\"\",\"whose\":[\"\",\"\",\"\",\"\",\"\"],\"span\":\"\",\"trace\":\"\"}"
+	"\"thread\":\"\",\"task\":\"\",\"endpoint\":\"\",\"whose\":[\"\",\"\",\"\",\"\",\"\"],\"span\":\"\",\"trace\":\"\"}"
 
 static void test_refused(void **state)
 {
@@ -158,6 +160,7 @@ static void test_members(void **state)
 	expect("html", "\\u001b[2J\xc3\xa9", "no format '?[2J\?\?'");
 	expect("await", "oak", "no tree 'oak'");
 	expect("\"task\":\"", "\"task\":\"(", "task: no regular expression");
+	expect("\"endpoint\":\"", "\"endpoint\":\"(", "endpoint: no regular expression");
 	expect("\"task\":\"", "\"task\":\"a{1000}",
 	       "task: neither {} nor references back (\\1) in an agent");
 	expect("\"task\":\"", "\"task\":\"(.*)\\\\1",

@@ -181,6 +181,10 @@ static void test_spans(void **state)
 		 "only trace " TRACE ": 60.0% of the time in samples",
 		 3,
 		 {10, 20, 30}},
+		{{.endpoint = "^GET /u"},
+		 "only endpoints matching ^GET /u: 30.0% of the time in samples",
+		 2,
+		 {10, 20}},
 		{{.trace = OTHER}, "only trace " OTHER ": 0.0% of the time in samples", 0, {0}},
 		{{.span = 3, .trace = TRACE, .task = "a"},
 		 "only tasks matching a, span 0000000000000003, trace " TRACE
@@ -203,6 +207,10 @@ static void test_spans(void **state)
 				.trace_id =
 					ids[k][0] ? (uint32_t)cs_profile_string(profile, TRACE, 32)
 						  : 0,
+				.trace_endpoint = ids[k][1] == 1
+							  ? (uint32_t)cs_profile_string(
+								    profile, "GET /u/{id}", 11)
+							  : 0,
 			};
 
 			assert_int_equal(cs_profile_add(profile, &frame, 1, &labels, values), 0);

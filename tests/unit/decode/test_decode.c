@@ -396,6 +396,34 @@ static void test_span(void **state)
 	check_bad(&wire_buf);
 }
 
+static void test_resource(void **state)
+{
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_resource, wire, CS_EV_RESOURCE);
+
+	wire->root_id = 2;
+	wire->trace_lo = 5;
+	wire->bytes = 6;
+	wire->cut = 1;
+	memcpy(wire->text, "GET /\xe9", 6);
+	check_good(&wire_buf);
+	assert_int_equal(event.kind, CS_EV_RESOURCE);
+	assert_int_equal(event.resource.root_id, 2);
+	assert_int_equal(event.resource.trace_lo, 5);
+	check_text(event.resource.text, "GET /\xc3\xa9...");
+	check_cuts(&wire_buf);
+	wire->bytes = wire->cut = 0;
+	check_good(&wire_buf);
+	check_text(event.resource.text, "");
+	wire->bytes = CS_RESOURCE_BYTES + 1;
+	check_bad(&wire_buf);
+	wire->bytes = CS_RESOURCE_BYTES;
+	check_good(&wire_buf);
+	wire->root_id = 0;
+	check_bad(&wire_buf);
+}
+
 static void test_origin(void **state)
 {
 	_cleanup_free_ void *bytes = NULL;
@@ -961,6 +989,7 @@ int main(void)
 		cmocka_unit_test(test_origin),
 		cmocka_unit_test(test_native_and_symbol),
 		cmocka_unit_test(test_span),
+		cmocka_unit_test(test_resource),
 		cmocka_unit_test(test_running_root_was_cut),
 		cmocka_unit_test(test_small_kinds),
 		cmocka_unit_test(test_capture),

@@ -299,6 +299,7 @@ static void test_span_labels(void **state)
 			.trace_id = (uint32_t)cs_profile_string(
 				profile, "000000000000000a000000000000000b", 32),
 			.trace_type = (uint32_t)cs_profile_string(profile, "web", 3),
+			.trace_endpoint = (uint32_t)cs_profile_string(profile, "GET /", 5),
 		};
 
 		assert_int_equal(cs_profile_add(profile, stack, 1, &labels, values), 0);
@@ -306,13 +307,15 @@ static void test_span_labels(void **state)
 	write_and_read(profile, &read);
 	assert_int_equal(read.message->n_sample, 2); /* another span, another sample */
 	sample = read.message->sample[0];
-	assert_int_equal(sample->n_label, 4);
+	assert_int_equal(sample->n_label, 5);
 	check_num_label(read.message, sample->label[0], "span id", INT64_MIN + 1);
 	check_num_label(read.message, sample->label[1], "local root span id", 1);
 	check_str(read.message, sample->label[2]->key, "trace id");
 	check_str(read.message, sample->label[2]->str, "000000000000000a000000000000000b");
 	check_str(read.message, sample->label[3]->key, "trace type");
 	check_str(read.message, sample->label[3]->str, "web");
+	check_str(read.message, sample->label[4]->key, "trace endpoint");
+	check_str(read.message, sample->label[4]->str, "GET /");
 }
 
 static void test_locations(void **state)

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -27,7 +28,7 @@ static void see(struct cs_spans *spans, struct cs_event_span span)
 {
 	struct cs_event event = {.kind = CS_EV_SPAN, .pid = PID, .span = span};
 
-	cs_spans_feed(spans, &event);
+	assert_int_equal(cs_spans_feed(spans, &event), 0);
 }
 
 static uint64_t root_of(const struct cs_spans *spans, struct cs_event_span span)
@@ -92,12 +93,69 @@ static void test_only_spans(void **state)
 	assert_int_equal(root_of(spans, made_span(3, 1, 0)), 0);
 }
 
+static void tell(struct cs_spans *spans, uint64_t root, const char *text)
+{
+	struct cs_event event = {.kind = CS_EV_RESOURCE, .pid = PID};
+
+	event.resource = (struct cs_event_resource){root, TRACE, {text, strlen(text)}};
+	assert_int_equal(cs_spans_feed(spans, &event), 0);
+}
+
+/* The last one told holds, for this root of this process and trace only. */
+static void test_endpoint(void **state)
+{
+	_cleanup_(cs_spans_freep) struct cs_spans *spans = NULL;
+
+	assert_int_equal(cs_spans_new(&spans), 0);
+	assert_null(cs_spans_endpoint(spans, PID, 1, TRACE));
+	tell(spans, 1, "GET /");
+	tell(spans, 1, "GET /users/{id}");
+	tell(spans, 1, "GET /users/{id}");
+	assert_string_equal(cs_spans_endpoint(spans, PID, 1, TRACE), "GET /users/{id}");
+	assert_null(cs_spans_endpoint(spans, PID + 1, 1, TRACE));
+	assert_null(cs_spans_endpoint(spans, PID, 1, TRACE + 1));
+	assert_null(cs_spans_endpoint(spans, PID, 2, TRACE));
+	/* it is a root, so what is below it has one */
+	assert_int_equal(root_of(spans, made_span(3, 1, 0)), 1);
+}
+
+/* A parent is often seen after its child. */
+static void test_root_found_later(void **state)
+{
+	_cleanup_(cs_spans_freep) struct cs_spans *spans = NULL;
+
+	assert_int_equal(cs_spans_new(&spans), 0);
+	see(spans, made_span(3, 2, 0));
+	see(spans, made_span(2, 1, 0));
+	assert_int_equal(cs_spans_root_of(spans, PID, 3, TRACE), 0);
+	see(spans, made_span(1, 0, 1));
+	assert_int_equal(cs_spans_root_of(spans, PID, 3, TRACE), 1);
+	assert_int_equal(cs_spans_root_of(spans, PID, 3, TRACE + 1), 0);
+}
+
+/* What nobody has seen or asked for in a whole period is gone. */
+static void test_periods(void **state)
+{
+	_cleanup_(cs_spans_freep) struct cs_spans *spans = NULL;
+
+	assert_int_equal(cs_spans_new(&spans), 0);
+	tell(spans, 1, "GET /");
+	tell(spans, 2, "POST /");
+	cs_spans_begin(spans);
+	assert_string_equal(cs_spans_endpoint(spans, PID, 2, TRACE), "POST /");
+	cs_spans_begin(spans);
+	assert_null(cs_spans_endpoint(spans, PID, 1, TRACE));
+	assert_string_equal(cs_spans_endpoint(spans, PID, 2, TRACE), "POST /");
+	assert_int_equal(cs_spans_left_out(spans), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_own_root),   cmocka_unit_test(test_up_through_parents),
-		cmocka_unit_test(test_others),     cmocka_unit_test(test_cycle),
-		cmocka_unit_test(test_only_spans),
+		cmocka_unit_test(test_own_root),         cmocka_unit_test(test_up_through_parents),
+		cmocka_unit_test(test_others),           cmocka_unit_test(test_cycle),
+		cmocka_unit_test(test_only_spans),       cmocka_unit_test(test_endpoint),
+		cmocka_unit_test(test_root_found_later), cmocka_unit_test(test_periods),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

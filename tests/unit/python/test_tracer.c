@@ -22,6 +22,7 @@ struct names {
 struct world {
 	struct made made;
 	struct names modules;
+	uint64_t otel_server; /* SpanKind.SERVER */
 	uint64_t dd_var, otel_var, dd_span, dd_context, otel_span, otel_empty, runtime_class;
 	struct cs_tracer_list list;
 };
@@ -95,12 +96,13 @@ static void add_builtins(struct world *world)
 	add(&names, "True", made_int(&world->made, 1));
 	add(&names, "int", world->made.type_int);
 	add(&names, "str", world->made.type_str);
+	add(&names, "list", world->made.type_list);
 	add_module(world, "builtins", &names);
 }
 
-static const char *const dd_slots[] = {"_local_root_value", "_parent", "_parent_context",
-				       "duration_ns",       "span_id", "span_type",
-				       "trace_id",          NULL};
+static const char *const dd_slots[] = {"_local_root_value", "_parent",  "_parent_context",
+				       "duration_ns",       "span_id",  "span_type",
+				       "trace_id",          "resource", NULL};
 static const char *const dd_context_slots[] = {"_meta", "_reactivate", "span_id", "trace_id", NULL};
 
 static void add_ddtrace(struct world *world)
@@ -125,7 +127,10 @@ static void add_ddtrace(struct world *world)
 static void add_otel(struct world *world)
 {
 	static const char *const runtime_names[] = {"_current_context"};
+	static const char *const server = "SERVER", *const member_map = "_member_map_";
 	struct names runtime = {0}, context = {0}, key = {0}, api = {0}, sdk = {0}, version = {0};
+	struct names trace = {0};
+	uint64_t members, kinds;
 	uint64_t context_class = new_class(world, "Context", world->made.type_dict);
 
 	made_put(&world->made, context_class, world->made.interp.info.off.type_flags,
@@ -146,6 +151,12 @@ static void add_otel(struct world *world)
 	add(&api, "NonRecordingSpan", world->otel_empty);
 	add(&api, "SpanContext", new_class(world, "SpanContext", 0));
 	add_module(world, "opentelemetry.trace.span", &api);
+	world->otel_server = made_int(&world->made, 1);
+	members = made_namespace(&world->made, &server, &world->otel_server, 1);
+	kinds = made_class(&world->made, "SpanKind",
+			   made_namespace(&world->made, &member_map, &members, 1), 0);
+	add(&trace, "SpanKind", kinds);
+	add_module(world, "opentelemetry.trace", &trace);
 	add(&sdk, "_Span", world->otel_span);
 	add_module(world, "opentelemetry.sdk.trace", &sdk);
 	add(&version, "_OPENTELEMETRY_SDK_VERSION", made_str(&world->made, "1.44.0"));
@@ -228,7 +239,8 @@ static void ddtrace(void **state)
 		assert_int_equal(class->span_id, 64);
 		assert_int_equal(class->span_type, 72);
 		assert_int_equal(class->trace_id, 80);
-		assert_int_equal(class->bytes, 88);
+		assert_int_equal(class->resource, 88);
+		assert_int_equal(class->bytes, 96);
 		class = class_of(&world, world.dd_context);
 		assert_non_null(class);
 		assert_int_equal(class->kind, CS_CLASS_DD_CONTEXT);
@@ -326,6 +338,7 @@ static void otel(void **state)
 		assert_int_equal(world.list.items[0].kind, CS_TRACER_OTEL);
 		assert_string_equal(world.list.items[0].version, "1.44.0");
 		assert_int_equal(world.list.row.vars[0].var, world.otel_var);
+		assert_int_equal(world.list.row.otel_server, world.otel_server);
 		/* no span has been made yet */
 		assert_null(class_of(&world, world.otel_span));
 		made_shared(&world, world.otel_span, span_attrs, ARRAY_SIZE(span_attrs));

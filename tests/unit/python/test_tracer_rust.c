@@ -17,6 +17,7 @@ enum {
 	TRACE_HI,
 	TYPE,
 	NAME,
+	RESOURCE,
 	ID,
 	PARENT_ID,
 	START,
@@ -147,6 +148,8 @@ static uint64_t new_span(struct world *world, uint64_t parent, const char *type)
 	put(world, at, TRACE_HI, world->slots ? 0 : 0x6b01c7b900000000);
 	put(world, at, TYPE, type ? made_str(made, type) : world->row.none);
 	put(world, at, NAME, made_str(made, parent ? "web" : "request"));
+	/* a name is the resource of what has no other, and a text among others */
+	put(world, at, RESOURCE, parent ? get(at, NAME) : made_str(made, "GET /users/{id}"));
 	put(world, at, START, (uint64_t)(now_ns() - S));
 	while (root && get(root, PARENT))
 		root = get(root, PARENT);
@@ -221,6 +224,7 @@ static void rust_context(void **state)
 		assert_int_equal(span.parent, 8 * PARENT);
 		assert_int_equal(span.parent_context, 8 * PARENT_CONTEXT);
 		assert_int_equal(span.span_type, 8 * TYPE);
+		assert_int_equal(span.resource, 8 * RESOURCE);
 		/* two that say the same: which of them is the root makes no difference as long as they do */
 		assert_int_equal(span.root, 8 * ROOT);
 		assert_int_equal(span.root_too, 8 * ENTRY);
