@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/args.h"
+#include "core/cleanup.h"
 
 enum {
 	KEY_THREAD = 0x200,
