@@ -14,7 +14,7 @@
 #include "proc/maps.h"
 #include "python/digest.h"
 #include "python/objects.h"
-#include "python/task_site.h"
+#include "python/probe_site.h"
 #include "python/work.h"
 
 /*

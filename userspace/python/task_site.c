@@ -13,20 +13,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "proc/elf.h"
-#include "proc/file.h"
+#include "python/probe_site.h"
 
-#define TASK_NAME   "_asyncio.Task"
-#define MAX_NAMES   4096 /* words before the right size that are looked up as names */
-#define MAX_SLOTS   64   /* CPython has fewer kinds */
-#define MAX_FILES   4096 /* of one folder */
-#define PY_TP_INIT  60   /* Include/typeslots.h: part of the stable ABI */
-#define PATH_BYTES  1024
-#define ENDBR_BYTES 4
+#define TASK_NAME  "_asyncio.Task"
+#define MAX_NAMES  4096 /* words before the right size that are looked up as names */
+#define MAX_SLOTS  64   /* CPython has fewer kinds */
+#define MAX_FILES  4096 /* of one folder */
+#define PY_TP_INIT 60   /* Include/typeslots.h: part of the stable ABI */
+#define PATH_BYTES 1024
 
 /*
  * What both shapes begin with: PyType_Spec (Include/object.h) and, from tp_name on, PyTypeObject
@@ -48,19 +45,6 @@ struct slot {
 	uint64_t func;
 };
 _Static_assert(sizeof(struct slot) == 16, "struct slot is CPython's PyType_Slot");
-
-int cs_probe_skip(const uint8_t insn[CS_PROBE_BYTES])
-{
-	static const uint8_t endbr64[ENDBR_BYTES] = {0xf3, 0x0f, 0x1e, 0xfa};
-	int skip = memcmp(insn, endbr64, sizeof(endbr64)) ? 0 : ENDBR_BYTES;
-	uint8_t op = insn[skip];
-
-	if ((op & 0xf8) == 0x50 || (op == 0x41 && (insn[skip + 1] & 0xf8) == 0x50))
-		return skip;
-	if (op == 0x90 || op == 0xe9 || op == 0xeb || op == 0xe8)
-		return skip;
-	return -1;
-}
 
 static bool is_task_name(struct cs_elf *elf, uint64_t addr)
 {
@@ -98,63 +82,33 @@ static uint64_t init_of(const struct cs_elf_data *data, const struct cs_py_offse
 		       : init;
 }
 
-/* The only function in the file that is tp_init of _asyncio.Task, with its first bytes. Returns 0 or -ENOENT. */
-static int find_init(struct cs_elf *elf, const struct cs_elf_data *data,
-		     const struct cs_py_offsets *off, uint8_t insn[CS_PROBE_BYTES],
-		     uint64_t *ret_offset)
+/* The only function in the file that is tp_init of _asyncio.Task. arg: struct cs_py_offsets. See cs_probe_site_fn. */
+static int find_init(struct cs_elf *elf, const void *arg, uint64_t *ret)
 {
+	_cleanup_elf_data_ struct cs_elf_data data = {0};
+	const struct cs_py_offsets *off = arg;
 	unsigned int nnames = 0, nfound = 0;
 	struct head head;
+	int err = cs_elf_data_load(elf, &data);
 
-	for (uint64_t at = 0; at + sizeof(head) <= data->size; at += sizeof(uint64_t)) {
-		uint64_t addr = data->start + at, init;
+	for (uint64_t at = 0; !err && at + sizeof(head) <= data.size; at += sizeof(uint64_t)) {
+		uint64_t addr = data.start + at, init, offset;
+		uint8_t insn;
 
-		memcpy(&head, data->bytes + at, sizeof(head));
+		memcpy(&head, data.bytes + at, sizeof(head));
 		if (head.basicsize != off->task_size || head.zero || !head.name)
 			continue;
 		if (++nnames > MAX_NAMES)
 			return -ENOENT;
 		if (!is_task_name(elf, head.name))
 			continue;
-		init = init_of(data, off, addr, &head);
-		if (init && !cs_elf_read_code(elf, init, insn, CS_PROBE_BYTES, ret_offset))
-			nfound++;
+		init = init_of(&data, off, addr, &head);
+		if (!init || cs_elf_read_code(elf, init, &insn, sizeof(insn), &offset))
+			continue;
+		*ret = init;
+		nfound++;
 	}
-	return nfound == 1 ? 0 : -ENOENT;
-}
-
-/* Look into one file, opened once so that what is said of it is said of one file. 0, -ENOENT, -EOPNOTSUPP or -ENOMEM. */
-static int find_in_file(const char *path, const struct cs_py_offsets *off,
-			struct cs_probe_site *ret)
-{
-	_cleanup_elf_data_ struct cs_elf_data data = {0};
-	_cleanup_(cs_elf_closep) struct cs_elf *elf = NULL;
-	_cleanup_close_ int fd = cs_open_regular(path);
-	uint8_t insn[CS_PROBE_BYTES];
-	char pinned[32];
-	uint64_t offset;
-	struct stat st;
-	int err, skip;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || strlen(path) >= sizeof(ret->path))
-		return -ENOENT;
-	snprintf(pinned, sizeof(pinned), "/proc/self/fd/%d", fd);
-	err = cs_elf_open(pinned, &elf);
-	if (err)
-		return err == -ENOMEM ? err : -ENOENT;
-	if ((err = cs_elf_data_load(elf, &data)) ||
-	    (err = find_init(elf, &data, off, insn, &offset)))
-		return err;
-	skip = cs_probe_skip(insn);
-	if (skip < 0)
-		return -EOPNOTSUPP;
-	*ret = (struct cs_probe_site){
-		.offset = offset + (uint64_t)skip,
-		.dev = st.st_dev,
-		.ino = st.st_ino,
-	};
-	memcpy(ret->path, path, strlen(path) + 1);
-	return 0;
+	return err ? err : nfound == 1 ? 0 : -ENOENT;
 }
 
 /* Free-threaded builds may be installed beside others: their names have a letter of their own. */
@@ -187,20 +141,6 @@ static int find_module(const struct cs_interp *interp, const char *folder, char 
 }
 
 /*
- * What to put before the interpreter's path to open it from here. The kernel names it from here if it can be seen from here (a
- * process in a chroot), else as its own mount namespace does.
- */
-static void find_root(const struct cs_interp *interp, char *dst, size_t size)
-{
-	struct stat st;
-
-	if (!stat(interp->binary, &st) && st.st_ino == interp->file.ino)
-		*dst = '\0';
-	else
-		snprintf(dst, size, "/proc/%d/root", interp->pid);
-}
-
-/*
  * Look for the module beside the interpreter: where an installation keeps its libraries, seen from the folder that
  * holds libpython (PREFIX/lib, PREFIX/lib64, Debian's PREFIX/lib/x86_64-linux-gnu) or the executable (PREFIX/bin).
  * Parents are told by name: "..", in the root of another process, may lead out of it.
@@ -214,7 +154,7 @@ int cs_task_module_find(const struct cs_interp *interp, char *dst, size_t size)
 	char root[32];
 	int err = -ENOENT;
 
-	find_root(interp, root, sizeof(root));
+	cs_interp_root(interp, root, sizeof(root));
 	for (size_t i = 0; err == -ENOENT && i < ARRAY_SIZE(places); i++) {
 		const char *end = interp->binary + strlen(interp->binary);
 		char folder[PATH_BYTES];
@@ -233,17 +173,14 @@ int cs_task_module_find(const struct cs_interp *interp, char *dst, size_t size)
 
 int cs_task_site_find(const struct cs_interp *interp, struct cs_probe_site *ret)
 {
-	char path[2 * PATH_BYTES], root[32];
+	char path[2 * PATH_BYTES];
 	int err = -ENOENT;
 
 	if (interp->state != CS_INTERP_READY)
 		return -ENOENT;
 	if (!cs_task_module_find(interp, path, sizeof(path)))
-		err = find_in_file(path, &interp->info.off, ret);
-	if (err == -ENOENT) {
-		find_root(interp, root, sizeof(root));
-		snprintf(path, sizeof(path), "%s%s", root, interp->binary);
-		err = find_in_file(path, &interp->info.off, ret);
-	}
+		err = cs_probe_site_in_file(path, find_init, &interp->info.off, ret);
+	if (err == -ENOENT && !cs_interp_path(interp, path, sizeof(path)))
+		err = cs_probe_site_in_file(path, find_init, &interp->info.off, ret);
 	return err;
 }

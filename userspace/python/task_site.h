@@ -11,15 +11,6 @@
 
 #include "python/interp.h"
 
-/* Bytes to look at to tell a function's first instruction: endbr64 and a push with a prefix. */
-#define CS_PROBE_BYTES 6
-
-/*
- * How many bytes behind a function's start a uprobe is cheap, or -1: the kernel emulates push, nop, jmp and
- * call (arch/x86/kernel/uprobes.c); everything else is single-stepped, 15 to 25 us in a virtual machine.
- */
-int cs_probe_skip(const uint8_t insn[CS_PROBE_BYTES]);
-
 /*
  * Find the file that has _asyncio for a READY interpreter, a shared object of its lib-dynload folder or else the
  * interpreter itself, and in it the file offset to attach a probe of Task.__init__ to: what cs_asyncio_find() says

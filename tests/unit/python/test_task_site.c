@@ -5,6 +5,8 @@
  */
 #include "python/task_site.h"
 
+#include "python/probe_site.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
