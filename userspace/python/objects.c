@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/cleanup.h"
+
 /* Class hierarchies are shallow; a torn or forged tp_base chain may be a cycle. */
 #define MAX_BASES 64
 
@@ -338,6 +340,34 @@ int cs_pyobj_long(const struct cs_pyobj_ctx *ctx, uint64_t obj, int64_t *ret)
 	if (value > INT64_MAX)
 		return -ERANGE;
 	*ret = negative ? -(int64_t)value : (int64_t)value;
+	return 0;
+}
+
+int cs_pyobj_unsigned(const struct cs_pyobj_ctx *ctx, uint64_t obj, uint64_t *ret_hi,
+		      uint64_t *ret_lo)
+{
+	const struct cs_py_offsets *off = &ctx->interp->info.off;
+	unsigned __int128 value = 0;
+	uint32_t digits[5];
+	uint64_t n;
+	int err;
+
+	if (!cs_pyobj_has_flag(ctx, obj, CS_PYTYPE_LONG))
+		return -EINVAL;
+	err = cs_mem_read_u64(ctx->mem, obj + off->long_tag, &n);
+	if (err)
+		return err;
+	if (ctx->interp->info.traits.long_tag_shift > 0)
+		n = n & 3 ? 0 : n >> ctx->interp->info.traits.long_tag_shift;
+	if (!n || n > ARRAY_SIZE(digits))
+		return -EINVAL;
+	err = cs_mem_read(ctx->mem, obj + off->long_digits, digits, n * sizeof(*digits));
+	if (err)
+		return err;
+	while (n--)
+		value = value << 30 | digits[n];
+	*ret_hi = (uint64_t)(value >> 64);
+	*ret_lo = (uint64_t)value;
 	return 0;
 }
 

@@ -78,6 +78,10 @@ bool cs_pyobj_str_equals(const struct cs_pyobj_ctx *ctx, uint64_t obj, const cha
 /* An int. -ERANGE if it does not fit. */
 int cs_pyobj_long(const struct cs_pyobj_ctx *ctx, uint64_t obj, int64_t *ret);
 
+/* A positive int of up to 128 bits, as ids are. -EINVAL for all others. */
+int cs_pyobj_unsigned(const struct cs_pyobj_ctx *ctx, uint64_t obj, uint64_t *ret_hi,
+		      uint64_t *ret_lo);
+
 /* Where the content of a bytes object lies, and its length. */
 int cs_pyobj_bytes(const struct cs_pyobj_ctx *ctx, uint64_t obj, uint64_t *ret_data,
 		   uint64_t *ret_len);

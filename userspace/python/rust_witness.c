@@ -12,6 +12,8 @@
 #define MAX_REFERENCES (1ull << 31)
 /* Two clocks that are one, read in turn. */
 #define CLOCK_SLACK_NS 1000000
+/* A span that lasts longer is not waited for. */
+#define WATCH_NS       1000000000ll
 
 /* SpanTypes of ddtrace/ext/__init__.py. */
 static const char *const span_types[] = {
@@ -87,30 +89,6 @@ static bool is_still_there(struct look *look)
 	       print_of(rust, words) == print_of(rust, look->now.words);
 }
 
-/* Positive ints of up to 128 bits, as ids are. */
-static bool read_number(const struct cs_pyobj_ctx *ctx, uint64_t obj, uint64_t *ret_hi,
-			uint64_t *ret_lo)
-{
-	const struct cs_py_offsets *off = &ctx->interp->info.off;
-	unsigned __int128 value = 0;
-	uint64_t n;
-	uint32_t digits[5];
-
-	if (!cs_pyobj_has_flag(ctx, obj, CS_PYTYPE_LONG) ||
-	    cs_mem_read_u64(ctx->mem, obj + off->long_tag, &n))
-		return false;
-	if (ctx->interp->info.traits.long_tag_shift > 0)
-		n = n & 3 ? 0 : n >> ctx->interp->info.traits.long_tag_shift;
-	if (!n || n > ARRAY_SIZE(digits) ||
-	    cs_mem_read(ctx->mem, obj + off->long_digits, digits, n * sizeof(*digits)))
-		return false;
-	while (n--)
-		value = value << 30 | digits[n];
-	*ret_hi = (uint64_t)(value >> 64);
-	*ret_lo = (uint64_t)value;
-	return true;
-}
-
 static bool read_ref(const struct cs_pyobj_ctx *ctx, uint64_t at, uint64_t offset, uint64_t *ret)
 {
 	return offset && !cs_mem_read_u64(ctx->mem, at + offset, ret) && *ret;
@@ -126,9 +104,9 @@ static bool slots_witness(const struct look *look, uint64_t context, uint64_t *r
 
 	if (cs_pyobj_type_addr(look->ctx, context, &type) || type != rust->context.type ||
 	    !read_ref(look->ctx, context, rust->context.span_id, &ref) ||
-	    !read_number(look->ctx, ref, &high, &id) || high ||
+	    cs_pyobj_unsigned(look->ctx, ref, &high, &id) || high ||
 	    !read_ref(look->ctx, context, rust->context.trace_id, &ref) ||
-	    !read_number(look->ctx, ref, &hi, &lo))
+	    cs_pyobj_unsigned(look->ctx, ref, &hi, &lo))
 		return false;
 	*ret_id = *ret_trace = 0;
 	for (unsigned int i = 2; i < rust->words; i++) {
@@ -140,11 +118,23 @@ static bool slots_witness(const struct look *look, uint64_t context, uint64_t *r
 }
 
 /* What the span and its Context, two Rust objects, have in common: kept in equal, for which all must be as the first ones said. */
+static uint64_t equal_words(const struct cs_rust *rust, uint64_t word, const uint64_t *other)
+{
+	uint64_t equal = 0;
+
+	if (word < MIN_RANDOM || word == UINT64_MAX)
+		return 0;
+	for (unsigned int j = 2; j < rust->context_words; j++)
+		equal |= (uint64_t)(word == other[j]) << j;
+	return equal;
+}
+
+/* A Context that has less in common with the span than three words, two ids, is one that it came with: it says nothing of this span's. */
 static bool words_witness(const struct look *look, uint64_t context)
 {
+	uint64_t other[CS_RUST_WORDS], equal[CS_RUST_WORDS] = {0}, tagged = 0;
 	struct cs_rust *rust = look->rust;
-	const uint64_t *words = look->now.words;
-	uint64_t other[CS_RUST_WORDS], equal, tagged = 0;
+	unsigned int n = 0;
 
 	if (!read_words(look->ctx, context, rust->context.type, other, rust->context_words))
 		return false;
@@ -152,15 +142,15 @@ static bool words_witness(const struct look *look, uint64_t context)
 		return false;
 	for (unsigned int j = 4; j + 1 < rust->context_words; j++)
 		tagged |= (uint64_t)(other[j - 2] == 1) << j;
-	rust->tagged &= tagged;
-	for (unsigned int i = 0; i < CS_RUST_WORDS; i++) {
-		equal = 0;
-		for (unsigned int j = 2; i >= 2 && j < rust->context_words; j++)
-			equal |= (uint64_t)(words[i] >= MIN_RANDOM && words[i] != UINT64_MAX &&
-					    words[i] == other[j])
-				 << j;
-		rust->equal[i] &= equal;
+	for (unsigned int i = 2; i < CS_RUST_WORDS; i++) {
+		equal[i] = equal_words(rust, look->now.words[i], other);
+		n += equal[i] != 0;
 	}
+	if (n < 3)
+		return false;
+	rust->tagged &= tagged;
+	for (unsigned int i = 0; i < CS_RUST_WORDS; i++)
+		rust->equal[i] &= equal[i];
 	return true;
 }
 
@@ -293,18 +283,32 @@ static void look_again(struct cs_rust *rust, const struct cs_pyobj_ctx *ctx)
 			continue;
 		}
 		now.real_ns = real_ns();
+		now.first_ns = watched->first_ns;
 		end_witness(rust, watched, &now);
 		*watched = now;
 	}
 }
 
+/*
+ * Watch this one too, if there is room: many spans begin while one goes on, and none would be seen to end if each took the place of another. One
+ * that lasts for long gives way.
+ */
 static void watch(struct cs_rust *rust, const struct cs_rust_look *look)
 {
+	struct cs_rust_look *place = NULL;
+
 	for (unsigned int i = 0; i < CS_RUST_WATCHED; i++) {
-		if (rust->watched[i].at == look->at)
+		struct cs_rust_look *watched = &rust->watched[i];
+
+		if (watched->at == look->at)
 			return;
+		if (!watched->at || look->real_ns - watched->first_ns > WATCH_NS)
+			place = watched;
 	}
-	rust->watched[rust->nwatched++ % CS_RUST_WATCHED] = *look;
+	if (!place)
+		return;
+	*place = *look;
+	place->first_ns = look->real_ns;
 }
 
 /* Which words are addresses of objects of this type? */

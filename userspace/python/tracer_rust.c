@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/param.h>
 
+#include "core/cleanup.h"
 #include "python/rust_private.h"
 
 /* After so many looks what is not certain stays so as long as spans can be read. */
@@ -71,19 +72,23 @@ uint64_t cs_rust_pause_ns(const struct cs_rust *rust, uint64_t type)
 	return pause < SELDOMEST_NS ? pause : SELDOMEST_NS;
 }
 
-/* Where the local root is told: in a slot, or in one or two fields that were never seen to be something else. */
+/*
+ * Where the local root is told: in a slot, or in up to three fields that were never seen to be something else: the root, the one that entered the
+ * service, and, as long as no trace was three deep, the parent. Where they say the same it makes no difference which it is.
+ */
 static void add_root(const struct cs_rust *rust, struct cs_span_class *class)
 {
+	__u16 *const fields[] = {&class->root, &class->root_too, &class->root_three};
 	uint64_t left = rust->root.left;
 
-	if (class->root || !cs_rust_certain(&rust->parent) || rust->root.witnesses < CS_RUST_ENOUGH)
+	if (class->root || rust->root.witnesses < CS_RUST_ENOUGH)
 		return;
-	left &= ~rust->parent.left;
-	if (__builtin_popcountll(left) != 1 && __builtin_popcountll(left) != 2)
+	if (cs_rust_certain(&rust->parent))
+		left &= ~rust->parent.left;
+	if (!left || (size_t)__builtin_popcountll(left) > ARRAY_SIZE(fields))
 		return;
-	class->root = cs_rust_offset(left);
-	left &= left - 1;
-	class->root_too = left ? cs_rust_offset(left) : 0;
+	for (size_t i = 0; left; i++, left &= left - 1)
+		*fields[i] = cs_rust_offset(left);
 }
 
 static void add_field(const struct cs_rust_field *field, __u16 *ret)

@@ -37,7 +37,8 @@ struct cs_rust_field {
 /* A span as it was at one time. */
 struct cs_rust_look {
 	uint64_t at;
-	int64_t real_ns; /* CLOCK_REALTIME, as spans' starts */
+	int64_t real_ns;  /* CLOCK_REALTIME, as spans' starts */
+	int64_t first_ns; /* of the first look at it */
 	uint64_t words[CS_RUST_WORDS];
 };
 
@@ -52,7 +53,7 @@ struct cs_rust {
 	uint64_t equal[CS_RUST_WORDS], tagged;
 	uint64_t prints[CS_RUST_PRINTS]; /* of spans that were witnesses of ids, the last ones */
 	struct cs_rust_look watched[CS_RUST_WATCHED];
-	unsigned int nprints, nwatched, nlooks, nwatches, nconflicts;
+	unsigned int nprints, nlooks, nwatches, nconflicts;
 };
 
 /* Begin with the class of spans, or go on if it is the same; likewise of Contexts. Slots must have been learned. */

@@ -376,6 +376,72 @@ static void contradictions(void **state)
 	}
 }
 
+/*
+ * Many spans begin while one goes on, faster than they are watched: it is still seen to end. Before, each took the place of another, and under load no
+ * end was ever seen.
+ */
+static void many_at_once(void **state)
+{
+	EACH(world, false)
+	{
+		uint64_t lasting[CS_RUST_ENOUGH];
+		struct cs_span_class span;
+
+		for (int i = 0; i < CS_RUST_ENOUGH; i++)
+			meet(&world, lasting[i] = new_span(&world, 0, "web"));
+		for (int i = 0; i < 3 * CS_RUST_WATCHED; i++)
+			meet(&world, new_span(&world, 0, "web"));
+		for (int i = 0; i < CS_RUST_ENOUGH; i++)
+			end(&world, lasting[i]);
+		assert_true(cs_rust_watch(&world.rust, &world.made.ctx));
+		assert_true(cs_rust_span(&world.rust, &span));
+	}
+}
+
+/* A root has the Context it came with until it makes its own: that says nothing of its ids, and spoils nothing. */
+static void foreign_context(void **state)
+{
+	EACH(world, false)
+	{
+		for (int i = 0; i < 2 * CS_RUST_ENOUGH; i++) {
+			uint64_t root = new_span(&world, 0, "web");
+
+			if (i % 2)
+				put(&world, root, OWN,
+				    new_context(&world, new_random(&world), get(root, TRACE),
+						get(root, TRACE_HI)));
+			meet(&world, root);
+			end(&world, root);
+			meet(&world, root);
+		}
+		check_readable(&world.rust, CS_RUST_ENDED_TAG);
+	}
+}
+
+/* Traces of two spans: root, entry of the service and parent are the same, so it makes no difference which is which. */
+static void roots_that_agree(void **state)
+{
+	EACH(world, false)
+	{
+		struct cs_span_class span;
+
+		for (int i = 0; i < 3 * CS_RUST_ENOUGH; i++) {
+			uint64_t root = new_span(&world, 0, "web");
+			uint64_t child = new_span(&world, root, NULL);
+
+			meet(&world, root);
+			meet(&world, child);
+			end(&world, child);
+			meet(&world, root);
+		}
+		assert_true(cs_rust_span(&world.rust, &span));
+		assert_int_equal(span.root, 8 * PARENT);
+		assert_int_equal(span.root_too, 8 * ROOT);
+		assert_int_equal(span.root_three, 8 * ENTRY);
+		assert_int_equal(span.parent, 0);
+	}
+}
+
 /* What is no span, or not there. */
 static void not_spans(void **state)
 {
@@ -388,7 +454,8 @@ static void not_spans(void **state)
 			meet(&world, nowhere[i]);
 		meet(&world, other);
 		assert_int_equal(world.rust.id.witnesses, 0);
-		assert_int_equal(world.rust.nwatched, 0);
+		for (size_t i = 0; i < CS_RUST_WATCHED; i++)
+			assert_int_equal(world.rust.watched[i].at, 0);
 	}
 }
 
@@ -398,7 +465,9 @@ int main(void)
 		cmocka_unit_test(rust_context),           cmocka_unit_test(context_with_slots),
 		cmocka_unit_test(one_span_is_not_enough), cmocka_unit_test(not_an_end),
 		cmocka_unit_test(contradictions),         cmocka_unit_test(not_spans),
-		cmocka_unit_test(ends_are_watched),       cmocka_unit_test(watching_ends),
+		cmocka_unit_test(many_at_once),           cmocka_unit_test(foreign_context),
+		cmocka_unit_test(roots_that_agree),       cmocka_unit_test(ends_are_watched),
+		cmocka_unit_test(watching_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
