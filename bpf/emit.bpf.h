@@ -31,11 +31,21 @@ static __always_inline void emit_resource(struct cs_walk *w)
 	bpf_ringbuf_output(&ring, &w->resource, sizeof(w->resource), BPF_RB_NO_WAKEUP);
 }
 
+/* Push what stood in the way of a span, or what user space wants to see more of. What is lost is met again. */
+static __always_inline void emit_met(const struct cs_walk *w, const struct cs_ev_hdr *hdr)
+{
+	struct cs_ev_type_met met = {.hdr = *hdr, .type = w->met_type, .object = w->met_object};
+
+	met.hdr.size = sizeof(met);
+	met.hdr.kind = CS_EV_TYPE_MET;
+	met.hdr.flags = 0;
+	bpf_ringbuf_output(&ring, &met, sizeof(met),
+			   w->met_wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
+
 /* Push the span that is active, or what stood in its way. */
 static __always_inline void emit_span(struct cs_walk *w)
 {
-	struct cs_ev_type_met met = {.type = w->met_type, .object = w->met_object};
-
 	if (w->span.span.span_id) {
 		w->span.hdr = w->ev.hdr;
 		w->span.hdr.size = sizeof(w->span);
@@ -48,15 +58,8 @@ static __always_inline void emit_span(struct cs_walk *w)
 	} else {
 		count(w->tgid, CS_COUNTER_SPANS_UNREADABLE);
 	}
-	if (!met.type)
-		return;
-	met.hdr = w->ev.hdr;
-	met.hdr.size = sizeof(met);
-	met.hdr.kind = CS_EV_TYPE_MET;
-	met.hdr.flags = 0;
-	/* what is lost is met again */
-	bpf_ringbuf_output(&ring, &met, sizeof(met),
-			   w->met_wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	if (w->met_type)
+		emit_met(w, &w->ev.hdr);
 }
 
 /* Push the walk's record with `nkernel_bytes` of kernel addresses behind its frames. 0 or an error. */

@@ -10,16 +10,17 @@
 #pragma once
 
 #include "py_resource.bpf.h"
+#include "py_span_change.bpf.h"
 #include "py_span_dd.bpf.h"
 #include "py_span_otel.bpf.h"
 
 /*
  * Each variable has the root of its tree, the levels, the objects on the way to its span, that one's local root, its numbers, and its end; one
- * has the entries of a Context's meta, and what follows from them, and a resource.
+ * has the entries of a Context's meta, and what follows from them, and a resource, or texts.
  */
 #define CS_SPAN_STEPS                                                                         \
 	(CS_MAX_TRACER_VARS * (1 + CS_HAMT_LEVELS + CS_SPAN_HOPS + 1 + CS_SPAN_NUMBERS + 1) + \
-	 CS_DICT_ENTRIES + 2)
+	 CS_DICT_ENTRIES + 3)
 
 /* Have w->span_at be the root of w->context's variables. Returns 0, or 1 if it cannot be read. */
 static __always_inline int py_context_root(struct cs_walk *w, struct task_struct *task)
@@ -82,14 +83,19 @@ static __always_inline void py_span_reset(struct cs_walk *w, __u8 kind)
 	w->span_number = 0;
 	w->span_type_at = 0;
 	w->span_resource_at = 0;
+	w->span_service_at = 0;
+	w->span_error_at = 0;
+	w->span_is_server = 0;
 	w->span_gives_way = 0;
 	w->span_is_root = 0;
 	w->span_found = 0;
 }
 
-/* The way ends here: read what was found, or turn to the variable of the next tracer. */
+/* The way ends here: read what was found, or turn to the variable of the next tracer. Returns 1 at the end of the search. */
 static __always_inline int py_span_stop(struct cs_walk *w)
 {
+	if (w->span_search && !w->span_found)
+		return 1;
 	w->span_next = w->span_found ? PY_SPAN_NUMBER : PY_SPAN_TREE;
 	w->span_var += !w->span_found;
 	w->span_stage = 0;
@@ -134,6 +140,10 @@ static __always_inline int py_span_end(struct cs_walk *w, const struct cs_tracer
 				       struct task_struct *task)
 {
 	if (py_span_finish(w, t, task)) {
+		if (w->span_search) {
+			w->span_next = PY_SPAN_TEXT;
+			return py_change_begin(w, t, task);
+		}
 		w->span_next = PY_SPAN_RESOURCE;
 		return !py_resource_wanted(w);
 	}
@@ -163,7 +173,7 @@ static __always_inline int py_span_step(struct cs_walk *w, struct task_struct *t
 		return py_meta_step(w, t, task) ? py_span_stop(w) : 0;
 	case PY_SPAN_NUMBER:
 		py_span_number_step(w, t, task);
-		if (w->span_number >= CS_SPAN_NUMBERS)
+		if (w->span_number >= (w->span_search ? PY_SPAN_CHANGED : PY_SPAN_SAMPLED))
 			w->span_next = PY_SPAN_END;
 		return 0;
 	case PY_SPAN_END:
@@ -171,6 +181,8 @@ static __always_inline int py_span_step(struct cs_walk *w, struct task_struct *t
 	case PY_SPAN_RESOURCE:
 		py_resource_read(w, t, task);
 		return 1;
+	case PY_SPAN_TEXT:
+		return py_change_text(w, t, task);
 	default:
 		return py_span_object(w, t, task);
 	}

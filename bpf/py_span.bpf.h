@@ -25,6 +25,7 @@ enum py_span_next {
 	PY_SPAN_NUMBER,   /* one of the numbers below */
 	PY_SPAN_END,      /* what was taken note of: is it a span? */
 	PY_SPAN_RESOURCE, /* of its local root, if that is of interest */
+	PY_SPAN_TEXT,     /* one of the texts of a span that begins or ends */
 };
 
 /* Have w->span_class be the number of this type's class. Returns 0, or 1 if there is none. */
@@ -72,6 +73,10 @@ enum py_span_number {
 	PY_SPAN_TRACE,
 	PY_SPAN_ROOT_ID,
 	PY_SPAN_PARENT_ID,
+	PY_SPAN_SAMPLED, /* so many are read of a sample's span; of one that begins or ends also: */
+	PY_SPAN_DURATION = PY_SPAN_SAMPLED,
+	PY_SPAN_START,
+	PY_SPAN_CHANGED,
 };
 
 static __always_inline void py_span_number_step(struct cs_walk *w, const struct cs_tracers *t,

@@ -51,7 +51,8 @@ static __always_inline void py_span_take_trace(struct cs_walk *w, const struct c
 static __always_inline void py_span_take_type(struct cs_walk *w, const struct cs_span_class *class)
 {
 	w->span_type_at = py_span_field(w, class->span_type);
-	w->span_resource_at = py_span_field(w, class->resource);
+	if (!w->span_search)
+		w->span_resource_at = py_span_field(w, class->resource);
 	if (class->rust && !w->span_type_at)
 		w->span.span.flags |= CS_SPANF_TYPE_UNREADABLE;
 }
@@ -61,6 +62,27 @@ static __always_inline void py_span_take_root(struct cs_walk *w, const struct cs
 {
 	w->span.span.flags |= CS_SPANF_ROOT;
 	py_span_take_type(w, class);
+}
+
+/* What is told of a span that begins or ends. */
+static __always_inline void py_span_take_change(struct cs_walk *w,
+						const struct cs_span_class *class)
+{
+	struct cs_span_number *duration = &w->span_numbers[PY_SPAN_DURATION];
+
+	if (w->span_ended)
+		w->span.span.flags |= CS_SPANF_ENDED;
+	if (w->span_ended && class->rust & CS_RUST_ENDED_TAG)
+		duration->lo = py_span_field(w, class->ended + 8u);
+	else if (w->span_ended && class->rust & CS_RUST_ENDED_MINUS)
+		duration->lo = py_span_field(w, class->ended);
+	else if (w->span_ended)
+		duration->at = py_span_field(w, class->ended);
+	w->span_numbers[PY_SPAN_START].at = py_span_field(w, class->start);
+	w->span_error_at = py_span_field(w, class->error);
+	w->span_numbers[PY_SPAN_PARENT_ID].at = py_span_field(w, class->parent_id);
+	w->span_resource_at = py_span_field(w, class->resource);
+	w->span_service_at = py_span_field(w, class->service);
 }
 
 /* The span at w->span_at is the local root of the one that is found. */
@@ -141,14 +163,19 @@ static __always_inline int py_span_dd(struct cs_walk *w, const struct cs_tracers
 	w->span_ended = py_span_ended(w, t, class);
 	if (w->span_ended > 1)
 		return py_span_fail(w);
-	if (w->span_ended)
+	if (w->span_search == CS_SPAN_SEARCH_ENDED && !w->span_ended)
+		return 1;
+	if (w->span_ended && w->span_search != CS_SPAN_SEARCH_ENDED)
 		return py_span_above(w, t, class);
+	if (w->span_search)
+		py_span_take_change(w, class);
 	w->span_found = 1;
 	py_span_take_id(w, class, PY_SPAN_ID);
 	py_span_take_trace(w, class);
 	w->span_root = py_span_ref(w, t, class, class->root);
 	if (!w->span_root ||
-	    (class->root_too && py_span_ref(w, t, class, class->root_too) != w->span_root))
+	    (class->root_too && py_span_ref(w, t, class, class->root_too) != w->span_root) ||
+	    (class->root_three && py_span_ref(w, t, class, class->root_three) != w->span_root))
 		return 1;
 	if (w->span_root != w->span_at && w->span_root != t->none) {
 		w->span_next = PY_SPAN_ROOT;
@@ -228,7 +255,8 @@ static __always_inline void py_meta_told(struct cs_walk *w, __u64 root)
 	w->span_is_root = !root;
 	if (propagated || root) {
 		w->span_type_at = w->meta_type;
-		w->span_resource_at = 0;
+		if (!w->span_search)
+			w->span_resource_at = 0;
 	}
 	span->flags &= (__u8) ~(CS_SPANF_ROOT | CS_SPANF_ROOT_DERIVED);
 	span->flags |=
@@ -301,6 +329,9 @@ static __always_inline int py_span_dd_context(struct cs_walk *w, const struct cs
 	const struct cs_span_class *class = py_span_class(w, t);
 	__u64 meta, ref;
 
+	/* it neither begins nor ends here */
+	if (w->span_search)
+		return 1;
 	if (py_span_fetch(w, task, w->span_at, class->bytes))
 		return py_span_fail(w);
 	py_span_teach(w, class);

@@ -99,7 +99,8 @@ static __always_inline void py_otel_root(struct cs_walk *w, const struct cs_trac
 	if (parent == t->none || items[2] == t->true_) {
 		span->flags |= CS_SPANF_ROOT;
 		w->span_is_root = 1;
-		if (t->otel_server && w->span_attrs[CS_OTEL_KIND] == t->otel_server)
+		if (!w->span_search && t->otel_server &&
+		    w->span_attrs[CS_OTEL_KIND] == t->otel_server)
 			w->span_resource_at = w->span_attrs[CS_OTEL_NAME];
 	} else {
 		w->span_numbers[PY_SPAN_PARENT_ID].at = items[1];
@@ -116,6 +117,11 @@ static __always_inline int py_span_otel(struct cs_walk *w, const struct cs_trace
 	if (py_span_attrs(w, t, task, class) ||
 	    py_otel_id(w, t, task, w->span_attrs[CS_OTEL_CONTEXT], items))
 		return py_span_fail(w);
+	if (w->span_search) {
+		w->span_numbers[PY_SPAN_START].at = w->span_attrs[CS_OTEL_START];
+		w->span_resource_at = w->span_attrs[CS_OTEL_NAME];
+		w->span_is_server = t->otel_server && w->span_attrs[CS_OTEL_KIND] == t->otel_server;
+	}
 	w->span_found = 1;
 	w->span_numbers[PY_SPAN_ID].at = items[1];
 	w->span_numbers[PY_SPAN_TRACE].at = items[0];

@@ -96,7 +96,15 @@ struct cs_span_number {
 	__u64 at;     /* of an int that has it; 0: it is here, or not known */
 	__u64 hi, lo; /* 0: not known */
 };
-#define CS_SPAN_NUMBERS 4
+#define CS_SPAN_NUMBERS 8
+
+/* What a search for a span is for. */
+enum cs_span_search {
+	CS_SPAN_SEARCH_ACTIVE = 0, /* the span that is active in a Context, of any tracer */
+	CS_SPAN_SEARCH_BEGUN = CS_SPAN_BEGUN, /* ... that a variable's new value leads to */
+	CS_SPAN_SEARCH_ENDED = CS_SPAN_ENDED, /* ... that a variable's value is, if it has ended */
+	CS_SPAN_SEARCH_LEFT = CS_SPAN_LEFT,   /* ... that it leads to, whether or not it has */
+};
 
 struct cs_walk {
 	/* copied from cs_proc_info, so that steps need no second lookup */
@@ -197,6 +205,7 @@ struct cs_walk {
 	__u32 meta_entries; /* and how many; 0: there is no meta to look at */
 	__u64 span_attrs[CS_OTEL_ATTR_MAX_];
 	__u32 traced;         /* spans are to be read */
+	__u32 span_search;    /* enum cs_span_search */
 	__u32 span_class;     /* number of the class that was looked up last */
 	__u32 span_gives_way; /* the span before has ended, and has no parent */
 	__u32 span_next;      /* enum py_span_next: what is looked at */
@@ -210,6 +219,12 @@ struct cs_walk {
 	__u64 roots_told
 		[CS_ROOTS_TOLD]; /* resources that were told not long ago: a digest of each */
 	struct cs_ev_resource resource; /* pushed before the record if it has a root */
+
+	/* a span that begins or ends (py_span_change.bpf.h) */
+	__u64 span_error_at, span_service_at; /* objects; 0: not known */
+	__u32 span_is_server;
+	__u32 span_text; /* which of its texts is next */
+	struct cs_ev_span_change change;
 
 	/* the record; kernel frames are put right behind the last Python frame */
 	struct cs_ev_stack ev;
@@ -314,6 +329,7 @@ static __always_inline void walk_start(struct cs_walk *w, const struct cs_proc_i
 	w->cycle_frame = 0;
 	w->root_index = CS_NO_INDEX;
 	w->work_item = 0;
+	w->span_search = CS_SPAN_SEARCH_ACTIVE;
 	w->nseen = 0;
 	w->window_at = 0;
 	w->window_bytes = 0;

@@ -42,6 +42,7 @@ enum cs_ev_kind {
 	CS_EV_NATIVE = 12,   /* struct cs_ev_native: stands before the stack that it belongs to */
 	CS_EV_WAKER = 13,    /* struct cs_ev_waker: stands before the stack that it belongs to */
 	CS_EV_RESOURCE = 14, /* struct cs_ev_resource: what a local root is about, as of now */
+	CS_EV_SPAN_CHANGE = 15, /* struct cs_ev_span_change: a span begins or ends */
 	/* from the collector */
 	CS_EV_CAPTURE = 16, /* struct cs_ev_capture: first record: how this capture was made */
 	CS_EV_PROCESS = 17, /* struct cs_ev_process */
@@ -202,6 +203,36 @@ struct cs_ev_resource {
 	char text[CS_RESOURCE_BYTES];
 };
 CS_ASSERT_SIZE(struct cs_ev_resource, 144);
+
+enum cs_span_change {
+	CS_SPAN_BEGUN =
+		1, /* it became active for the first time, or has been told so long ago that this was forgotten */
+	CS_SPAN_ENDED = 2,
+	CS_SPAN_LEFT = 3, /* it is not active any more, which is when it mostly ends */
+};
+
+enum cs_span_outcome { CS_SPAN_NOT_TOLD = 0, CS_SPAN_OK = 1, CS_SPAN_ERROR = 2 };
+
+enum cs_span_change_flags {
+	CS_SPAN_RESOURCE_CUT = 1 << 0,
+	CS_SPAN_SERVICE_CUT = 1 << 1,
+	CS_SPAN_SERVER = 1 << 2, /* OpenTelemetry: its kind is SERVER */
+};
+
+/* A tracer's ContextVar was set: of the span that is active from now on, or was until now. In the thread that set it. */
+struct cs_ev_span_change {
+	struct cs_ev_hdr hdr; /* flags: enum cs_span_change */
+	struct cs_active_span span;
+	__u64 duration_ns; /* CS_SPAN_ENDED; 0: not known */
+	__u64 start_ns;    /* CLOCK_REALTIME: when it began, as it says itself; 0: not known */
+	__u8 outcome;      /* enum cs_span_outcome; of CS_SPAN_ENDED */
+	__u8 flags;        /* enum cs_span_change_flags */
+	__u8 resource_bytes, service_bytes;
+	__u32 pad;
+	char resource[CS_RESOURCE_BYTES]; /* Latin-1, as the type */
+	char service[CS_SERVICE_BYTES];
+};
+CS_ASSERT_SIZE(struct cs_ev_span_change, 240);
 
 /* On the way to a span an object was met whose type the map `tracers` does not know. */
 struct cs_ev_type_met {

@@ -99,6 +99,10 @@
 #define CS_SPAN_TYPE_BYTES   16
 /* Bytes of a local root's resource that are told: "GET /users/{id}" and the like fit. */
 #define CS_RESOURCE_BYTES    96
+/* Bytes of a span's service that are told. */
+#define CS_SERVICE_BYTES     32
+/* Spans of which it is remembered that they were told, a power of two: what is forgotten is told again. */
+#define CS_SPANS_TOLD        16384
 /* Local roots of which a CPU remembers that it has told their resource, a power of two. */
 #define CS_ROOTS_TOLD        64
 /* Of an instance of a span's class, or of its values: the furthest field of any release that is known ends below it. */

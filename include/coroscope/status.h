@@ -104,7 +104,11 @@ enum cs_status {
 	X(OFF_UNREAD, 58, 1, "threads that were blocked to the end: this kernel cannot read them") \
 	X(WAKERS, 59, 0, "blocks with who ended them")                                             \
 	X(WAKERS_RING_FULL, 60, 1, "who ended a block lost: ring buffer full")                     \
-	X(NATIVE_REFUSED, 61, 0, "files whose unwind information is beyond a bound or the budget")
+	X(NATIVE_REFUSED, 61, 0, "files whose unwind information is beyond a bound or the budget") \
+	X(ACTIVATIONS, 62, 0, "times that a ContextVar was set, as the probe of spans saw")        \
+	X(SPAN_CHANGES, 63, 0, "spans seen to begin, or to end")                                   \
+	X(SPAN_CHANGES_RING_FULL, 64, 1, "spans that began or ended lost: ring buffer full")       \
+	X(SPAN_CHANGES_NESTED, 65, 1, "activations of spans lost: interrupted another one")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,

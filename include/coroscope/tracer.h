@@ -37,6 +37,7 @@ enum cs_otel_attr {
 	CS_OTEL_END_TIME,
 	CS_OTEL_NAME,
 	CS_OTEL_KIND,
+	CS_OTEL_START,
 	CS_OTEL_ATTR_MAX_
 };
 
@@ -69,12 +70,16 @@ struct cs_span_class {
 	/* OpenTelemetry: which of the instance's values, from 1 on; where values or dict are, as the version keeps them. */
 	__u16 attr[CS_OTEL_ATTR_MAX_];
 	__u16 attrs_at;
-	__u16 rust;     /* enum cs_rust_fields */
-	__u16 root_too; /* span: if not 0, the local root is known only where this says the same */
+	__u16 rust; /* enum cs_rust_fields */
+	/* span: if not 0, the local root is known only where these say the same */
+	__u16 root_too, root_three;
 	__u16 resource; /* span: a str, or a list whose first item is one */
-	__u64 keys;     /* of its instances' attributes, shared */
+	/* Of a span that is told when it begins and ends; not of Rust objects. */
+	__u16 service, error, parent_id, start;
+	__u16 pad[2];
+	__u64 keys; /* of its instances' attributes, shared */
 };
-CS_ASSERT_SIZE(struct cs_span_class, 56);
+CS_ASSERT_SIZE(struct cs_span_class, 72);
 
 struct cs_tracers {
 	__u32 nvars, nclasses;

@@ -14,7 +14,7 @@
 #define DICT_AT       16
 #define BEFORE        64
 #define VALUES_HEADER 8
-#define ATTRS         5 /* of OpenTelemetry's spans, not all of them of interest */
+#define ATTRS         6 /* of OpenTelemetry's spans, not all of them of interest */
 #define LOG2_INDICES  3
 
 /* Slots of ddtrace's classes; behind the head of any object. */
@@ -29,7 +29,11 @@ enum {
 	META = 64,
 	REACTIVATE = 72,
 	RESOURCE = 104,
-	SPAN_BYTES = 112,
+	SERVICE = 112,
+	ERROR = 120,
+	PARENT_ID = 128,
+	START = 136,
+	SPAN_BYTES = 144,
 	CONTEXT_BYTES = 80
 };
 
@@ -80,7 +84,11 @@ static void add_classes(struct made_spans *m)
 					      .parent_context = CONTEXT,
 					      .ended = ENDED,
 					      .span_type = TYPE,
-					      .resource = RESOURCE};
+					      .resource = RESOURCE,
+					      .service = SERVICE,
+					      .error = ERROR,
+					      .parent_id = PARENT_ID,
+					      .start = START};
 	const struct cs_span_class dd_context = {.type = new_type(m),
 						 .kind = CS_CLASS_DD_CONTEXT,
 						 .bytes = CONTEXT_BYTES,
@@ -94,7 +102,7 @@ static void add_classes(struct made_spans *m)
 	const struct cs_span_class otel_span = {.type = new_type(m),
 						.kind = CS_CLASS_OTEL_SPAN,
 						.bytes = 8 * ATTRS,
-						.attr = {2, 5, 3, 1, 4},
+						.attr = {2, 5, 3, 1, 4, 6},
 						.attrs_at = attrs_at,
 						.keys = made_alloc(m->py, 8)};
 	const struct cs_span_class otel_empty = {.type = new_type(m),
@@ -156,6 +164,7 @@ void made_spans(struct made_spans *m, struct made_python *py)
 	m->list.otel_names[CS_OTEL_END_TIME] = made_text(m, "_end_time");
 	m->list.otel_names[CS_OTEL_NAME] = made_text(m, "_name");
 	m->list.otel_names[CS_OTEL_KIND] = made_text(m, "_kind");
+	m->list.otel_names[CS_OTEL_START] = made_text(m, "_start_time");
 	add_classes(m);
 }
 
@@ -264,9 +273,13 @@ uint64_t made_dd_span(struct made_spans *m, const struct made_dd *span)
 	put(m, at + ROOT, or_none(m, span->root));
 	put(m, at + PARENT, or_none(m, span->parent));
 	put(m, at + CONTEXT, or_none(m, span->context));
-	put(m, at + ENDED, span->ended ? made_long(m, 0, 1000) : m->list.none);
+	put(m, at + ENDED, span->ended ? made_long(m, 0, MADE_DURATION) : m->list.none);
 	put(m, at + TYPE, span->type ? made_text(m, span->type) : m->list.none);
 	put(m, at + RESOURCE, or_none(m, span->resource));
+	put(m, at + SERVICE, or_none(m, span->service));
+	put(m, at + ERROR, or_none(m, span->error));
+	put(m, at + PARENT_ID, made_long(m, 0, MADE_PARENT));
+	put(m, at + START, made_long(m, 0, MADE_START));
 	return at;
 }
 
@@ -434,15 +447,21 @@ uint64_t made_otel_span(struct made_spans *m, uint64_t id, uint64_t parent, bool
 			bool own_dict)
 {
 	uint64_t end = ended ? made_long(m, 0, 5) : m->list.none;
-	const uint64_t values[ATTRS] = {m->list.none, id, end, m->list.none, or_none(m, parent)};
+	const uint64_t values[ATTRS] = {m->list.none,
+					id,
+					end,
+					m->list.none,
+					or_none(m, parent),
+					made_long(m, 0, MADE_START)};
 
 	return new_otel_span(m, values, own_dict);
 }
 
 uint64_t made_otel_server(struct made_spans *m, uint64_t id, const char *name, bool own_dict)
 {
-	const uint64_t values[ATTRS] = {made_text(m, name), id, m->list.none, m->list.otel_server,
-					m->list.none};
+	const uint64_t values[ATTRS] = {made_text(m, name), id,
+					m->list.none,       m->list.otel_server,
+					m->list.none,       made_long(m, 0, MADE_START)};
 
 	return new_otel_span(m, values, own_dict);
 }

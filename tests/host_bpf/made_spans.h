@@ -41,8 +41,11 @@ struct made_dd {
 	uint64_t id, root, parent, context;
 	bool ended;
 	const char *type;
-	uint64_t resource; /* an object; 0: None */
+	uint64_t resource, service, error; /* objects; 0: None */
 };
+#define MADE_DURATION 1000 /* of those that have ended */
+#define MADE_START    0x1234567890abcdefull
+#define MADE_PARENT   0x77ull
 uint64_t made_dd_span(struct made_spans *m, const struct made_dd *span);
 /* The same as a Rust object, and a Context that is one; numbers of their classes in the list. */
 #define MADE_NATIVE         6

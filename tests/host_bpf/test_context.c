@@ -20,7 +20,8 @@ struct fixture {
 	struct made_python *py;
 	struct cs_walk *w;
 	struct made_spans m;
-	bool used; /* by the loop below */
+	unsigned int fail; /* the number of a read that fails while a change is told; 0: none */
+	bool used;         /* by the loop below */
 };
 
 static struct fixture setup(int minor)
@@ -382,6 +383,155 @@ static void test_otel_server(void **state)
 	}
 }
 
+/* What the program does when a tracer sets its variable: tell_old and tell_new of bpf/span_events.bpf.c. Returns what is told, or NULL. */
+static const struct cs_ev_span_change *change(struct fixture *f, enum cs_span_search search,
+					      enum cs_tracer_kind kind, uint64_t value)
+{
+	struct task_struct *task = (struct task_struct *)f->py;
+	struct cs_walk *w = f->w;
+
+	walk(f);
+	w->change.hdr.flags = 0;
+	w->span_search = search;
+	w->span_failed = 0;
+	w->span_stage = 0;
+	w->span_var = kind == CS_TRACER_OTEL;
+	w->span_next = PY_SPAN_TREE;
+	if (search == CS_SPAN_SEARCH_BEGUN) {
+		py_span_reset(w, (__u8)kind);
+		w->span_next = PY_SPAN_OBJECT;
+		w->span_at = value;
+	}
+	f->py->reads = 0;
+	f->py->fail_at = f->fail;
+	CS_REPEAT(CS_SPAN_STEPS, py_span_step(w, task));
+	f->py->fail_at = 0;
+	assert_true(!w->change.hdr.flags || w->change.hdr.flags == search);
+	return w->change.hdr.flags ? &w->change : NULL;
+}
+
+static void test_begun(void **state)
+{
+	EACH(f)
+	{
+		uint64_t root = root_span(&f), child;
+		const struct cs_ev_span_change *told;
+		struct made_dd span = {.id = ID, .root = root, .parent = root};
+
+		span.resource = made_text(&f.m, "SELECT 1");
+		span.service = made_text(&f.m, "a service of more than 32 letters");
+		child = made_dd_span(&f.m, &span);
+		made_activate(&f.m, CS_TRACER_DDTRACE, root);
+		told = change(&f, CS_SPAN_SEARCH_BEGUN, CS_TRACER_DDTRACE, child);
+		assert_non_null(told);
+		assert_int_equal(told->span.span_id, ID);
+		assert_int_equal(told->span.root_id, ROOT);
+		assert_int_equal(told->span.parent_id, MADE_PARENT);
+		assert_int_equal(told->start_ns, MADE_START);
+		assert_int_equal(told->duration_ns, 0);
+		assert_int_equal(told->outcome, CS_SPAN_NOT_TOLD);
+		assert_int_equal(told->resource_bytes, 8);
+		assert_memory_equal(told->resource, "SELECT 1\0", 9);
+		assert_int_equal(told->service_bytes, CS_SERVICE_BYTES);
+		assert_memory_equal(told->service, "a service of more than 32 letter", 32);
+		assert_int_equal(told->flags, CS_SPAN_SERVICE_CUT);
+		/* one that has ended gives way to what goes on, and a Context of another thread begins nothing */
+		span.ended = true;
+		told = change(&f, CS_SPAN_SEARCH_BEGUN, CS_TRACER_DDTRACE,
+			      made_dd_span(&f.m, &span));
+		assert_non_null(told);
+		assert_int_equal(told->span.span_id, ROOT);
+		assert_null(change(&f, CS_SPAN_SEARCH_BEGUN, CS_TRACER_DDTRACE,
+				   made_dd_context(&f.m, ID, NULL, NULL, true)));
+		assert_null(change(&f, CS_SPAN_SEARCH_BEGUN, CS_TRACER_DDTRACE, f.m.list.none));
+		assert_null(change(&f, CS_SPAN_SEARCH_BEGUN, CS_TRACER_DDTRACE, 0x10));
+	}
+}
+
+static void test_ended(void **state)
+{
+	EACH(f)
+	{
+		const struct {
+			uint64_t error;
+			enum cs_span_outcome outcome;
+		} cases[] = {
+			{made_long(&f.m, 0, 0), CS_SPAN_OK},
+			{made_long(&f.m, 0, 1), CS_SPAN_ERROR},
+			{f.m.list.true_, CS_SPAN_ERROR},
+			{made_text(&f.m, "1"), CS_SPAN_NOT_TOLD},
+			{0x10, CS_SPAN_NOT_TOLD},
+		};
+		const struct cs_ev_span_change *told;
+		struct made_dd span = {.id = ID, .type = "web"};
+
+		made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_span(&f.m, &span));
+		assert_null(change(&f, CS_SPAN_SEARCH_ENDED, CS_TRACER_DDTRACE, 0));
+		for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+			span.ended = true;
+			span.parent = root_span(&f);
+			span.error = cases[i].error;
+			made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_span(&f.m, &span));
+			told = change(&f, CS_SPAN_SEARCH_ENDED, CS_TRACER_DDTRACE, 0);
+			assert_non_null(told);
+			assert_int_equal(told->span.span_id, ID);
+			assert_int_equal(told->span.flags & CS_SPANF_ENDED, CS_SPANF_ENDED);
+			assert_int_equal(told->duration_ns, MADE_DURATION);
+			assert_int_equal(told->outcome, cases[i].outcome);
+		}
+		/* nothing of the other tracer's variable is told for it */
+		assert_null(change(&f, CS_SPAN_SEARCH_LEFT, CS_TRACER_OTEL, 0));
+	}
+}
+
+static void test_otel_scope(void **state)
+{
+	EACH(f)
+	{
+		uint64_t span =
+			made_otel_server(&f.m, made_otel_id(&f.m, 5, 6, ID, false), "GET /", false);
+		uint64_t context = made_otel_context(&f.m, span);
+		const struct cs_ev_span_change *told;
+
+		made_activate(&f.m, CS_TRACER_OTEL, context);
+		told = change(&f, CS_SPAN_SEARCH_BEGUN, CS_TRACER_OTEL, context);
+		assert_non_null(told);
+		assert_int_equal(told->span.span_id, ID);
+		assert_int_equal(told->span.root_id, ID);
+		assert_int_equal(told->start_ns, MADE_START);
+		assert_int_equal(told->flags, CS_SPAN_SERVER);
+		assert_int_equal(told->resource_bytes, 5);
+		assert_memory_equal(told->resource, "GET /\0", 6);
+		told = change(&f, CS_SPAN_SEARCH_LEFT, CS_TRACER_OTEL, 0);
+		assert_non_null(told);
+		assert_int_equal(told->span.span_id, ID);
+		assert_int_equal(told->outcome, CS_SPAN_NOT_TOLD);
+	}
+}
+
+/* Whatever cannot be read is not told, or not that part of it. */
+static void test_change_reads_fail(void **state)
+{
+	EACH(f)
+	{
+		struct made_dd span = {.id = ID, .type = "web", .ended = true};
+		unsigned int reads;
+
+		span.resource = made_text(&f.m, "GET /");
+		span.error = made_long(&f.m, 0, 1);
+		made_activate(&f.m, CS_TRACER_DDTRACE, made_dd_span(&f.m, &span));
+		assert_non_null(change(&f, CS_SPAN_SEARCH_ENDED, CS_TRACER_DDTRACE, 0));
+		reads = f.py->reads;
+		for (f.fail = 1; f.fail <= reads; f.fail++) {
+			const struct cs_ev_span_change *told;
+
+			told = change(&f, CS_SPAN_SEARCH_ENDED, CS_TRACER_DDTRACE, 0);
+			assert_true(!told || told->span.span_id == ID);
+			assert_true(!told || told->outcome != CS_SPAN_OK);
+		}
+	}
+}
+
 /* Ids of one to three digits, at the end of their memory. */
 static void test_small_ids(void **state)
 {
@@ -678,6 +828,10 @@ int main(void)
 		cmocka_unit_test(test_rust_context),
 		cmocka_unit_test(test_type_texts),
 		cmocka_unit_test(test_resource),
+		cmocka_unit_test(test_begun),
+		cmocka_unit_test(test_ended),
+		cmocka_unit_test(test_otel_scope),
+		cmocka_unit_test(test_change_reads_fail),
 		cmocka_unit_test(test_no_resource),
 		cmocka_unit_test(test_otel_server),
 		cmocka_unit_test(test_small_ids),

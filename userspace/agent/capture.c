@@ -73,6 +73,7 @@ static int load(struct cs_capture *capture, const struct cs_config *config)
 		.no_idle = config->no_idle || config->only_gil,
 		.only_gil = config->only_gil,
 		.async = config->async,
+		.span_events = config->span_events,
 		.selection = config->selection,
 		.native = config->native,
 		.command = "coroscope agent",

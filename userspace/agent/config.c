@@ -115,6 +115,14 @@ SETTER(async)
 	return async < 0 ? cs_refuse(why, "'%s' is not off, running or all", text) : 0;
 }
 
+SETTER(span_events)
+{
+	int events = cs_span_events_by_name(text);
+
+	config->span_events = events < 0 ? CS_SPAN_EVENTS_OFF : (enum cs_span_events)events;
+	return events < 0 ? cs_refuse(why, "'%s' is not off, auto or on", text) : 0;
+}
+
 SETTER(gil)
 {
 	return parse_switch(text, &config->only_gil, why);
@@ -366,6 +374,9 @@ const struct cs_option cs_options[] = {
 	 .set = set_no_idle},
 	{"async", 0, "off|running|all", "asyncio's tasks: none; those that run; suspended ones too",
 	 "all", CAPTURE, .set = set_async},
+	{"span-events", 0, "off|auto|on",
+	 "when each span begins and ends, by a probe: not; as long as it costs a process no more than 1% of a CPU; always",
+	 "off", CAPTURE, .set = set_span_events},
 	{"gil", 'g', NULL, "only threads that hold the interpreter's lock", "false", CAPTURE,
 	 .set = set_gil},
 	{"native", 0, "off|on", "whole native stacks of what runs without Python frames", "off",

@@ -10,6 +10,7 @@
 #define HASH_NONFATAL_OOM 1 /* (element)->hh.tbl is NULL after an addition that failed */
 #include <uthash.h>
 
+#include "cli/durations.h"
 #include "core/cleanup.h"
 
 /* One of what is counted in a group. No padding: the bytes are the key. */
@@ -26,6 +27,7 @@ struct member {
 struct group {
 	char *name; /* owned */
 	uint64_t cpu_ns, wall_ns, samples, members;
+	struct cs_durations ended; /* of its spans */
 	UT_hash_handle hh;
 };
 
@@ -36,6 +38,9 @@ struct cs_by {
 	/* Append the group's name, nothing if it has none, and tell which one of it this is. Returns 0 or -ENOMEM. */
 	int (*place)(const struct cs_profile *profile, const struct cs_sample *sample,
 		     struct cs_buf *name, uint64_t id[2]);
+	/* The same of a span that was seen to end, of those whose durations are of interest. NULL: of none. */
+	int (*place_span)(const struct cs_profile *profile, const struct cs_traced *span,
+			  struct cs_buf *name);
 };
 
 struct table {
@@ -45,6 +50,7 @@ struct table {
 	struct member *members;
 	struct group none, sum; /* without names */
 	struct cs_buf name;     /* scratch */
+	bool tells_spans;       /* how long they took */
 };
 
 /* What a sample belongs to */
@@ -139,26 +145,78 @@ static int place_endpoint(const struct cs_profile *profile, const struct cs_samp
 }
 
 /* As --service has it: the program's name where nobody has named a service. */
+static int append_service(const struct cs_profile *profile, uint32_t owner, struct cs_buf *name)
+{
+	const struct cs_owner *of = cs_profile_get_owner(profile, owner);
+	uint32_t service = of->facts[CS_FACT_SERVICE];
+
+	return append_string(profile, service ? service : of->facts[CS_FACT_PROGRAM], name);
+}
+
 static int place_service(const struct cs_profile *profile, const struct cs_sample *sample,
 			 struct cs_buf *name, uint64_t id[2])
 {
-	const struct cs_owner *owner = cs_profile_get_owner(profile, sample->labels.owner);
-	uint32_t service = owner->facts[CS_FACT_SERVICE];
-
 	id[0] = sample->labels.process_id;
-	return append_string(profile, service ? service : owner->facts[CS_FACT_PROGRAM], name);
+	return append_service(profile, sample->labels.owner, name);
+}
+
+/* What a span belongs to */
+
+static bool is_local_root(const struct cs_traced *span)
+{
+	return span->root_span_id == span->span_id;
+}
+
+static int place_span_id(const struct cs_profile *profile, const struct cs_traced *span,
+			 struct cs_buf *name)
+{
+	(void)profile;
+	return append_id(name, span->span_id);
+}
+
+static int place_span_root(const struct cs_profile *profile, const struct cs_traced *span,
+			   struct cs_buf *name)
+{
+	(void)profile;
+	return is_local_root(span) ? append_id(name, span->span_id) : 0;
+}
+
+static int place_span_trace(const struct cs_profile *profile, const struct cs_traced *span,
+			    struct cs_buf *name)
+{
+	return is_local_root(span) ? append_string(profile, span->trace_id, name) : 0;
+}
+
+static int place_span_type(const struct cs_profile *profile, const struct cs_traced *span,
+			   struct cs_buf *name)
+{
+	return is_local_root(span) ? append_string(profile, span->type, name) : 0;
+}
+
+static int place_span_endpoint(const struct cs_profile *profile, const struct cs_traced *span,
+			       struct cs_buf *name)
+{
+	bool web = is_local_root(span) && !strcmp(cs_profile_str(profile, span->type), "web");
+
+	return web ? append_string(profile, span->resource, name) : 0;
+}
+
+static int place_span_service(const struct cs_profile *profile, const struct cs_traced *span,
+			      struct cs_buf *name)
+{
+	return is_local_root(span) ? append_service(profile, span->owner, name) : 0;
 }
 
 static const struct cs_by all[] = {
-	{"process", "processes", "(no process)", place_process},
-	{"thread", "threads", "(thread without a name)", place_thread},
-	{"task", "tasks", "(no task)", place_task},
-	{"span", "spans", "(no span)", place_span},
-	{"root", "spans", "(no local root)", place_root},
-	{"trace", "spans", "(no trace)", place_trace},
-	{"type", "roots", "(no type)", place_type},
-	{"endpoint", "roots", "(no endpoint)", place_endpoint},
-	{"service", "processes", "(no service)", place_service},
+	{"process", "processes", "(no process)", place_process, NULL},
+	{"thread", "threads", "(thread without a name)", place_thread, NULL},
+	{"task", "tasks", "(no task)", place_task, NULL},
+	{"span", "spans", "(no span)", place_span, place_span_id},
+	{"root", "spans", "(no local root)", place_root, place_span_root},
+	{"trace", "spans", "(no trace)", place_trace, place_span_trace},
+	{"type", "roots", "(no type)", place_type, place_span_type},
+	{"endpoint", "roots", "(no endpoint)", place_endpoint, place_span_endpoint},
+	{"service", "processes", "(no service)", place_service, place_span_service},
 };
 const char cs_by_names[] =
 	"process, thread, task, span, root (the local root span), trace, type, endpoint or service";
@@ -185,9 +243,11 @@ static void table_free(struct table *table)
 	}
 	HASH_ITER (hh, table->groups, group, next_group) {
 		HASH_DEL(table->groups, group);
+		cs_durations_free(&group->ended);
 		free(group->name);
 		free(group);
 	}
+	cs_durations_free(&table->sum.ended);
 	cs_buf_free(&table->name);
 }
 
@@ -260,6 +320,45 @@ static int add_sample(struct table *table, const struct cs_sample *sample)
 	return 0;
 }
 
+static void count_outcome(struct cs_durations *ended, enum cs_outcome outcome)
+{
+	ended->told += outcome != CS_OUTCOME_UNKNOWN;
+	ended->errors += outcome == CS_OUTCOME_ERROR;
+}
+
+/* A span that began before the capture, or had not ended with it, took nobody knows how long. */
+static int add_span(struct table *table, const struct cs_traced *span)
+{
+	uint64_t ns = span->to_ns - span->from_ns;
+	struct group *group;
+
+	table->name.len = 0;
+	if (!span->from_ns || span->to_ns < span->from_ns)
+		return 0;
+	if (table->by->place_span(table->profile, span, &table->name))
+		return -ENOMEM;
+	if (!table->name.len)
+		return 0;
+	group = find_group(table);
+	if (!group || cs_durations_add(&group->ended, ns) ||
+	    cs_durations_add(&table->sum.ended, ns))
+		return -ENOMEM;
+	count_outcome(&group->ended, span->outcome);
+	count_outcome(&table->sum.ended, span->outcome);
+	return 0;
+}
+
+static int add_spans(struct table *table)
+{
+	const struct cs_profile *profile = table->profile;
+	int err = 0;
+
+	table->tells_spans = table->by->place_span && cs_profile_ntraced(profile);
+	for (size_t i = 0; table->tells_spans && !err && i < cs_profile_ntraced(profile); i++)
+		err = add_span(table, cs_profile_get_traced(profile, i));
+	return err;
+}
+
 /* Text */
 
 static int compare_groups(struct group *a, struct group *b)
@@ -269,8 +368,29 @@ static int compare_groups(struct group *a, struct group *b)
 	return strcmp(a->name, b->name);
 }
 
-static int put_group(struct table *table, const struct group *group, const char *name,
-		     struct cs_buf *out)
+/* How many of its spans were seen from begin to end, in error, and how long they took. */
+static int put_spans(const struct table *table, struct group *group, struct cs_buf *out)
+{
+	static const unsigned int percents[] = {50, 95, 99};
+	int err;
+
+	if (!table->tells_spans)
+		return 0;
+	if (!group->ended.n)
+		return cs_buf_printf(out, "%10s%10s%13s%13s%13s", "-", "-", "-", "-", "-");
+	err = cs_buf_printf(out, "%10zu", group->ended.n);
+	if (!err && group->ended.told)
+		err = cs_buf_printf(out, "%10zu", group->ended.errors);
+	else if (!err)
+		err = cs_buf_printf(out, "%10s", "-");
+	for (size_t i = 0; !err && i < ARRAY_SIZE(percents); i++)
+		err = cs_buf_printf(out, "%10.3f ms",
+				    (double)cs_durations_percentile(&group->ended, percents[i]) /
+					    1e6);
+	return err;
+}
+
+static int put_group(struct table *table, struct group *group, const char *name, struct cs_buf *out)
 {
 	const struct cs_profile_meta *meta = cs_profile_meta(table->profile);
 	int err = cs_buf_printf(out, "%12.3f s",
@@ -283,7 +403,11 @@ static int put_group(struct table *table, const struct group *group, const char 
 	else if (!err)
 		err = cs_buf_printf(out, "%12" PRIu64, group->members);
 	if (!err)
-		err = cs_buf_printf(out, "%12" PRIu64 "  ", group->samples);
+		err = cs_buf_printf(out, "%12" PRIu64, group->samples);
+	if (!err)
+		err = put_spans(table, group, out);
+	if (!err)
+		err = cs_buf_append_str(out, "  ");
 	if (!err)
 		err = cs_buf_append_escaped(out, name, strlen(name), "");
 	return err ? err : cs_buf_append_str(out, "\n");
@@ -292,9 +416,12 @@ static int put_group(struct table *table, const struct group *group, const char 
 static int put_table(struct table *table, struct cs_buf *out)
 {
 	const struct cs_profile_meta *meta = cs_profile_meta(table->profile);
-	int err = cs_buf_printf(out, "%14s%s%12s%12s  %s\n", meta->off_cpu ? "off cpu" : "cpu",
-				meta->wall ? "          wall" : "", table->by->plural, "samples",
-				table->by->name);
+	int err = cs_buf_printf(
+		out, "%14s%s%12s%12s%s  %s\n", meta->off_cpu ? "off cpu" : "cpu",
+		meta->wall ? "          wall" : "", table->by->plural, "samples",
+		table->tells_spans ? "     ended    errors          p50          p95          p99"
+				   : "",
+		table->by->name);
 
 	HASH_SORT(table->groups, compare_groups);
 	for (struct group *it = table->groups; it && !err; it = it->hh.next)
@@ -312,5 +439,7 @@ int cs_by_table(const struct cs_by *by, const struct cs_profile *profile, struct
 		if (add_sample(&table, cs_profile_sample(profile, i)))
 			return -ENOMEM;
 	}
+	if (add_spans(&table))
+		return -ENOMEM;
 	return put_table(&table, out);
 }

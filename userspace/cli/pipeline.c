@@ -262,6 +262,8 @@ static int feed(struct cs_pipeline *p, const struct cs_event *event)
 	cs_known_samples_heed(p->known, event);
 	if (!err)
 		err = cs_spans_feed(p->spans, event);
+	if (!err && event->kind == CS_EV_SPAN_CHANGE)
+		err = cs_span_labels_change(p->profile, p->spans, event);
 	if (!err && p->waiting)
 		err = cs_waiting_feed(p->waiting, event);
 	if (!err)

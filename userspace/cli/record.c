@@ -160,6 +160,7 @@ static int run_session(const struct cs_record_options *options, struct cs_spool 
 		.no_idle = options->no_idle || options->only_gil,
 		.only_gil = options->only_gil,
 		.async = options->async,
+		.span_events = options->span_events,
 		.selection = options->selection,
 		.no_iterator = options->no_iterator,
 		.native = options->native,

@@ -30,6 +30,7 @@ enum {
 	KEY_IDLE,
 	KEY_NO_IDLE,
 	KEY_ASYNC,
+	KEY_SPAN_EVENTS,
 	KEY_NATIVE,
 	KEY_OFF_MIN,
 	KEY_OFF_BUDGET,
@@ -59,6 +60,9 @@ static const struct argp_option argp_options[] = {
 	{"no-idle", KEY_NO_IDLE, NULL, 0, "only what runs or waits for a CPU", 2},
 	{"async", KEY_ASYNC, "off|running|all", 0,
 	 "asyncio's tasks: none; those that run; suspended ones too (default)", 2},
+	{"span-events", KEY_SPAN_EVENTS, "off|auto|on", 0,
+	 "when each span begins and ends, by a probe: not; as long as it costs a process no more than 1% of a CPU (default); always",
+	 2},
 	{"gil", 'g', NULL, 0, "only threads that hold the interpreter's lock", 2},
 	{"native", KEY_NATIVE, "off|on", 0,
 	 "whole native stacks of what runs without Python frames (default off)", 2},
@@ -107,6 +111,15 @@ static enum cs_async parse_async(const char *arg)
 			return (enum cs_async)i;
 	}
 	cs_usage_error("no '--async %s': off, running or all", arg);
+}
+
+static enum cs_span_events parse_span_events(const char *arg)
+{
+	int events = cs_span_events_by_name(arg);
+
+	if (events < 0)
+		cs_usage_error("no '--span-events %s': off, auto or on", arg);
+	return (enum cs_span_events)events;
 }
 
 static uint64_t parse_budget(const char *arg)
@@ -245,6 +258,9 @@ static bool parse_sampling(struct cs_record_options *options, int key, char *arg
 	case KEY_ASYNC:
 		options->async = parse_async(arg);
 		return true;
+	case KEY_SPAN_EVENTS:
+		options->span_events = parse_span_events(arg);
+		return true;
 	case 'g':
 		options->only_gil = true;
 		return true;
@@ -344,6 +360,7 @@ void cs_record_options_parse(struct cs_record_options *ret, int argc, char **arg
 	*ret = (struct cs_record_options){
 		.mode = CS_MODE_WALL,
 		.rate_hz = DEFAULT_RATE_HZ,
+		.span_events = CS_SPAN_EVENTS_AUTO,
 		.ring_bytes = DEFAULT_RING,
 	};
 	argv[0] = (char *)"coroscope record";

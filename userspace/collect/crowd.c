@@ -80,6 +80,7 @@ static int add_target(struct cs_crowd *crowd, pid_t pid, bool python_only, bool 
 		return err;
 	target->asked_for = asked_for;
 	target->no_asyncio = crowd->no_asyncio;
+	target->span_events = crowd->span_events;
 	err = refresh_target(crowd, target, cs_now_ns());
 	if (err)
 		return err;
@@ -400,6 +401,7 @@ int cs_crowd_refresh(struct cs_crowd *crowd)
 		if (refresh_target(crowd, target, now) == -ESRCH)
 			target->exited = true;
 		cs_target_set_checks(target, crowd->probes, now);
+		cs_target_check_spans(target, crowd->probes, now);
 		if (!target->described && !target->exited)
 			err = cs_target_describe(target, now, &crowd->ahead);
 		if (err)

@@ -28,6 +28,7 @@ struct cs_crowd {
 	struct cs_target *targets;  /* owned; a uthash table by pid */
 	bool all_processes, subprocesses;
 	bool no_asyncio; /* tasks are not asked for */
+	enum cs_span_events span_events;
 	struct cs_selection selection;
 	struct cs_buf
 		ahead; /* records that must stand before this turn's: who came, accounts of who went */

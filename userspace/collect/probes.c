@@ -33,6 +33,7 @@ struct cs_probe_link {
 	struct probe_place {
 		uint64_t dev, ino, offset;
 		int64_t pid;
+		uint64_t kind; /* enum cs_probe_kind */
 	} place;
 	UT_hash_handle hh;
 };
@@ -415,10 +416,22 @@ unsigned int cs_probes_attached(const struct cs_probes *probes)
 	return HASH_COUNT(probes->links);
 }
 
-int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid,
-			       const struct cs_probe_site *site, struct cs_probe_link **ret)
+static const struct bpf_program *program_of(const struct cs_probes *probes, enum cs_probe_kind kind)
 {
-	const struct probe_place place = {site->dev, site->ino, site->offset, pid};
+	switch (kind) {
+	case CS_PROBE_SPAN_SET:
+		return probes->skel->progs.span_set;
+	case CS_PROBE_SPAN_RESET:
+		return probes->skel->progs.span_reset;
+	default:
+		return probes->skel->progs.task_init;
+	}
+}
+
+int cs_probes_attach(struct cs_probes *probes, enum cs_probe_kind kind, pid_t pid,
+		     const struct cs_probe_site *site, struct cs_probe_link **ret)
+{
+	const struct probe_place place = {site->dev, site->ino, site->offset, pid, kind};
 	_cleanup_free_ struct cs_probe_link *link = NULL;
 	_cleanup_close_ int fd = -1;
 	char path[32];
@@ -438,7 +451,7 @@ int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid,
 	link->users = 1;
 	link->place = place;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	link->link = bpf_program__attach_uprobe(probes->skel->progs.task_init, false, pid, path,
+	link->link = bpf_program__attach_uprobe(program_of(probes, kind), false, pid, path,
 						site->offset);
 	if (!link->link)
 		return -errno;
@@ -457,6 +470,12 @@ static void link_free(struct cs_probe_link *link)
 void cs_probes_detach(struct cs_probe_link *link)
 {
 	if (link && --link->users == 0 && HASH_COUNT(link->probes->links) > MAX_LINKS)
+		link_free(link);
+}
+
+void cs_probes_detach_now(struct cs_probe_link *link)
+{
+	if (link && --link->users == 0)
 		link_free(link);
 }
 

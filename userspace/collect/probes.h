@@ -102,13 +102,21 @@ void cs_probes_drop_process(struct cs_probes *probes, pid_t pid);
 /* Has the kernel marked the process's row: it called exec since the row was made? */
 bool cs_probes_is_stale(const struct cs_probes *probes, pid_t pid);
 
+enum cs_probe_kind {
+	CS_PROBE_TASK_INIT,  /* tasks that are created */
+	CS_PROBE_SPAN_SET,   /* ContextVars that are set, in which a tracer keeps the active span */
+	CS_PROBE_SPAN_RESET, /* ... and reset */
+};
+
 /*
- * Attach the task-creation probe; pid -1: for every process that maps the file. Links must be given back before the probes
+ * Attach a probe to a function; pid -1: for every process that maps the file. Links must be given back before the probes
  * are freed. Returns 0, -ESTALE (another file is there now) or -errno; *ret is then NULL.
  */
-int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid,
-			       const struct cs_probe_site *site, struct cs_probe_link **ret);
+int cs_probes_attach(struct cs_probes *probes, enum cs_probe_kind kind, pid_t pid,
+		     const struct cs_probe_site *site, struct cs_probe_link **ret);
 void cs_probes_detach(struct cs_probe_link *link); /* gives it back; NULL is fine */
+/* The same of one that costs the process too much, or that nobody else can use: it goes at once if it has no other user. */
+void cs_probes_detach_now(struct cs_probe_link *link);
 
 /*
  * In a capture without an end, once a minute or so: of what nobody has used since several calls, detach one (see below), as a hole in the capture

@@ -119,6 +119,7 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 	session->crowd.subprocesses = options->subprocesses;
 	session->crowd.selection = options->selection;
 	session->crowd.no_asyncio = options->async == CS_ASYNC_OFF;
+	session->crowd.span_events = options->span_events;
 	err = cs_names_new(&session->names);
 	if (!err)
 		err = begin_book(session);

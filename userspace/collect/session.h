@@ -15,6 +15,7 @@
 
 #include "collect/probes.h"
 #include "collect/selection.h"
+#include "collect/span_probes.h"
 #include "collect/spool.h"
 #include "whose/book.h"
 
@@ -35,6 +36,7 @@ struct cs_session_options {
 	bool subprocesses; /* children of the processes that are added are watched too */
 	bool no_idle;      /* wall mode without sleeping threads and suspended tasks */
 	enum cs_async async;
+	enum cs_span_events span_events; /* when spans begin and end */
 	bool native;                     /* native frames of what runs */
 	bool only_gil;                   /* only samples of threads that hold the GIL */
 	bool off_wakers;                 /* CS_MODE_OFF_CPU: who ended a block, too */

@@ -99,6 +99,7 @@ int cs_target_fork(const struct cs_target *parent, pid_t pid, uint64_t now_ns,
 	target->asked_for = false;
 	target->tracers = parent->tracers;
 	target->no_asyncio = parent->no_asyncio;
+	target->span_events = parent->span_events;
 	target->fresh = true;
 	*ret = TAKE_PTR(target);
 	return 0;
@@ -137,6 +138,7 @@ void cs_target_free(struct cs_target *target)
 	if (target->pidfd >= 0)
 		close(target->pidfd);
 	cs_probes_detach(target->probe);
+	cs_span_probes_end(&target->span_probes);
 	cs_tasks_free(target->tasks);
 	cs_span_walk_free(target->span_walk);
 	cs_sleepers_free(target->sleepers);
@@ -152,6 +154,7 @@ void cs_target_free(struct cs_target *target)
 void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 {
 	cs_probes_detach(TAKE_PTR(target->probe));
+	cs_span_probes_end(&target->span_probes);
 	cs_tasks_free(TAKE_PTR(target->tasks));
 	cs_span_walk_free(TAKE_PTR(target->span_walk));
 	cs_sleepers_free(TAKE_PTR(target->sleepers));
@@ -180,7 +183,7 @@ static void attach_probe(struct cs_target *target, struct cs_probes *probes, pid
 {
 	if (!*site->path || target->probe)
 		return;
-	if (cs_probes_attach_task_init(probes, probe_pid, site, &target->probe))
+	if (cs_probes_attach(probes, CS_PROBE_TASK_INIT, probe_pid, site, &target->probe))
 		snprintf(target->asyncio.probe_reason, sizeof(target->asyncio.probe_reason),
 			 "the task-creation probe could not be attached");
 	else
@@ -267,15 +270,22 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 static int tell_tracers(struct cs_target *target, struct cs_probes *probes)
 {
 	uint32_t flags = target->interp.info.flags & ~(uint32_t)CS_PROC_TRACED;
+	int err = 0;
 
 	target->told_tracers = true;
 	if (target->tracers.row.nvars &&
 	    !cs_probes_set_tracers(probes, target->pid, &target->tracers.row))
 		flags |= CS_PROC_TRACED;
-	if (flags == target->interp.info.flags)
-		return 0;
-	target->interp.info.flags = flags;
-	return tell_row(target, probes);
+	if (flags != target->interp.info.flags) {
+		target->interp.info.flags = flags;
+		err = tell_row(target, probes);
+	}
+	if (!err && flags & CS_PROC_TRACED && target->span_events != CS_SPAN_EVENTS_OFF)
+		cs_span_probes_attach(&target->span_probes, probes, &target->interp,
+				      &target->tracers.row);
+	if (*target->span_probes.note)
+		target->described = false;
+	return err;
 }
 
 /* Tracers are imported at any time; what is looked for in vain costs a pass over all that is imported. */
@@ -518,10 +528,27 @@ void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, ui
 	tell_row(target, probes);
 }
 
+void cs_target_check_spans(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns)
+{
+	if (target->span_events == CS_SPAN_EVENTS_AUTO &&
+	    cs_span_probes_check(&target->span_probes, probes, target->pid, now_ns))
+		target->described = false;
+}
+
+/* What a user should know of an interpreter that is sampled. Returns text, or what is in it. */
+static const char *describe_probes(const struct cs_target *target, char *text, size_t size)
+{
+	const char *asyncio = target->asyncio.probe_reason, *spans = target->span_probes.note;
+
+	snprintf(text, size, "%s%s%s", asyncio, *asyncio && *spans ? "; " : "", spans);
+	return text;
+}
+
 int cs_target_describe(struct cs_target *target, uint64_t ts_ns, struct cs_buf *out)
 {
 	const struct cs_interp *interp = &target->interp;
-	const char *note = target->asyncio.probe_reason;
+	char text[320];
+	const char *note = describe_probes(target, text, sizeof(text));
 	struct cs_ev_process known = {
 		.py_major = (uint8_t)interp->major,
 		.py_minor = (uint8_t)interp->minor,

@@ -14,6 +14,7 @@
 #include "collect/owners.h"
 #include "collect/probes.h"
 #include "collect/sleepers.h"
+#include "collect/span_probes.h"
 #include "collect/thread_names.h"
 #include "collect/walk_user.h"
 #include "core/buf.h"
@@ -51,6 +52,7 @@ struct cs_target {
 		resources; /* records of what these spans' local roots are about, of the pass at hand */
 	struct cs_sleepers *sleepers; /* NULL where the kernel visits them */
 	struct cs_probe_link *probe;
+	struct cs_span_probes span_probes;
 	struct cs_code_seen *codes;
 	struct cs_code_seen *wanted; /* those to be looked at in this turn */
 	uint64_t reused_ns; /* when memory of its code objects was last seen to be another one's */
@@ -60,12 +62,13 @@ struct cs_target {
 	uint64_t told_ns; /* when */
 	struct cs_thread_names thread_names;
 	struct cs_target_owner owner;
-	uint64_t since_ns;    /* when this program was first looked at */
-	uint64_t known_ns;    /* what is known of its interpreter is of the program that ran then */
-	bool asked_for;       /* by pid, not met by chance */
-	bool no_asyncio;      /* its tasks are not asked for */
-	bool fresh;           /* it began while we watched: an exec */
-	unsigned int stretch; /* how many times more seldom it is looked at than usual; 0: 1 */
+	uint64_t since_ns; /* when this program was first looked at */
+	uint64_t known_ns; /* what is known of its interpreter is of the program that ran then */
+	bool asked_for;    /* by pid, not met by chance */
+	bool no_asyncio;   /* its tasks are not asked for */
+	enum cs_span_events span_events;
+	bool fresh;             /* it began while we watched: an exec */
+	unsigned int stretch;   /* how many times more seldom it is looked at than usual; 0: 1 */
 	uint64_t modules_mark;  /* see cs_asyncio_mark: when asyncio was looked for last */
 	uint64_t looked_ns;     /* then */
 	uint64_t imported_ns;   /* when that mark was new */
@@ -101,6 +104,9 @@ void cs_target_poke(struct cs_target *target, uint64_t now_ns);
 int cs_target_tell_threads(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns);
 
 void cs_target_untell_threads(struct cs_target *target, struct cs_probes *probes);
+
+/* Once a turn: do its spans' probes cost more than they may? */
+void cs_target_check_spans(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns);
 
 /* Say in its row whether every frame is to be checked, if that has changed. */
 void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns);

@@ -227,13 +227,24 @@ static int decode_origin(struct record *rec, struct cs_event *ret)
 	return wire->waiter.task ? decode_running(rec, &wire->waiter, &ret->origin) : -EBADMSG;
 }
 
+/* Latin-1 as UTF-8, and a mark if that is not all of it. */
+static int take_latin1(struct record *rec, const char *text, size_t len, bool cut,
+		       struct cs_text *ret)
+{
+	struct cs_buf *out = scratch_text(rec->decoder);
+	int err = append_unicode(out, (const uint8_t *)text, len, 1);
+
+	if (!err && cut)
+		err = cs_buf_append_str(out, "...");
+	*ret = (struct cs_text){out->len ? out->data : "", out->len};
+	return err;
+}
+
 static int take_span(struct record *rec, const struct cs_active_span *wire,
 		     struct cs_event_span *ret)
 {
 	const unsigned int flags = CS_SPANF_ROOT | CS_SPANF_ROOT_DERIVED | CS_SPANF_PROPAGATED |
 				   CS_SPANF_ENDED | CS_SPANF_TYPE_CUT | CS_SPANF_TYPE_UNREADABLE;
-	struct cs_buf *out = scratch_text(rec->decoder);
-	int err;
 
 	if (!wire->span_id || wire->kind < CS_TRACER_DDTRACE || wire->kind > CS_TRACER_OTEL ||
 	    wire->type_bytes > sizeof(wire->type))
@@ -246,14 +257,9 @@ static int take_span(struct record *rec, const struct cs_active_span *wire,
 		.trace_lo = wire->trace_lo,
 		.kind = wire->kind,
 		.flags = wire->flags & flags,
-		.type = {"", 0},
 	};
-	err = append_unicode(out, (const uint8_t *)wire->type, wire->type_bytes, 1);
-	if (!err && wire->flags & CS_SPANF_TYPE_CUT)
-		err = cs_buf_append_str(out, "...");
-	if (!err && out->len)
-		ret->type = (struct cs_text){out->data, out->len};
-	return err;
+	return take_latin1(rec, wire->type, wire->type_bytes, wire->flags & CS_SPANF_TYPE_CUT,
+			   &ret->type);
 }
 
 static int decode_span(struct record *rec, struct cs_event *ret)
@@ -264,19 +270,36 @@ static int decode_span(struct record *rec, struct cs_event *ret)
 static int decode_resource(struct record *rec, struct cs_event *ret)
 {
 	const struct cs_ev_resource *wire = rec->fixed;
-	struct cs_buf *out = scratch_text(rec->decoder);
-	int err;
 
 	if (!wire->root_id || wire->bytes > sizeof(wire->text))
 		return -EBADMSG;
-	err = append_unicode(out, (const uint8_t *)wire->text, wire->bytes, 1);
-	if (!err && wire->cut)
-		err = cs_buf_append_str(out, "...");
-	ret->resource = (struct cs_event_resource){
-		.root_id = wire->root_id,
-		.trace_lo = wire->trace_lo,
-		.text = {out->len ? out->data : "", out->len},
-	};
+	ret->resource.root_id = wire->root_id;
+	ret->resource.trace_lo = wire->trace_lo;
+	return take_latin1(rec, wire->text, wire->bytes, wire->cut, &ret->resource.text);
+}
+
+static int decode_span_change(struct record *rec, struct cs_event *ret)
+{
+	const struct cs_ev_span_change *wire = rec->fixed;
+	struct cs_event_span_change *change = &ret->span_change;
+	int err;
+
+	if (wire->hdr.flags < CS_SPAN_BEGUN || wire->hdr.flags > CS_SPAN_LEFT ||
+	    wire->outcome > CS_SPAN_ERROR || wire->resource_bytes > sizeof(wire->resource) ||
+	    wire->service_bytes > sizeof(wire->service))
+		return -EBADMSG;
+	change->change = wire->hdr.flags;
+	change->duration_ns = wire->duration_ns;
+	change->start_ns = wire->start_ns;
+	change->outcome = wire->outcome;
+	change->server = wire->flags & CS_SPAN_SERVER;
+	err = take_span(rec, &wire->span, &change->span);
+	if (!err)
+		err = take_latin1(rec, wire->resource, wire->resource_bytes,
+				  wire->flags & CS_SPAN_RESOURCE_CUT, &change->resource);
+	if (!err)
+		err = take_latin1(rec, wire->service, wire->service_bytes,
+				  wire->flags & CS_SPAN_SERVICE_CUT, &change->service);
 	return err;
 }
 
@@ -547,6 +570,7 @@ static const struct {
 	[CS_EV_ORIGIN] = {sizeof(struct cs_ev_origin), decode_origin},
 	[CS_EV_SPAN] = {sizeof(struct cs_ev_span), decode_span},
 	[CS_EV_RESOURCE] = {sizeof(struct cs_ev_resource), decode_resource},
+	[CS_EV_SPAN_CHANGE] = {sizeof(struct cs_ev_span_change), decode_span_change},
 	[CS_EV_TASK_CREATED] = {sizeof(struct cs_ev_stack), decode_stack},
 	[CS_EV_EXEC] = {sizeof(struct cs_ev_hdr), NULL},
 	[CS_EV_EXIT] = {sizeof(struct cs_ev_hdr), NULL},

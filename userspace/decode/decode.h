@@ -99,6 +99,17 @@ struct cs_event_resource {
 	struct cs_text text;
 };
 
+/* A span that begins or ends in this thread. */
+struct cs_event_span_change {
+	enum cs_span_change change;
+	struct cs_event_span span;
+	uint64_t duration_ns; /* 0: not known */
+	uint64_t start_ns;    /* CLOCK_REALTIME, as the tracer says; 0: not known */
+	enum cs_span_outcome outcome;
+	bool server; /* OpenTelemetry: it answers a request */
+	struct cs_text resource, service;
+};
+
 struct cs_event_task {
 	uint64_t task, coro, waiter, loop;
 	enum cs_task_state state;
@@ -170,6 +181,7 @@ struct cs_event {
 		struct cs_event_running origin;
 		struct cs_event_span span;
 		struct cs_event_resource resource;
+		struct cs_event_span_change span_change;
 		struct cs_event_capture capture;
 		struct cs_event_process process;
 		struct cs_event_whose whose;

@@ -3,6 +3,7 @@
 #include "link/link.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -11,6 +12,9 @@
 
 /* A machine's spans of a minute; what a program says they are costs us some 30 MB at most. */
 #define MAX_SPANS (1u << 18)
+
+/* Between a span's begin and the moment at which it is active. */
+#define LATE_NS 20000000ull
 
 /* Spans one above another. */
 #define MAX_DEPTH 64
@@ -23,6 +27,7 @@ struct key {
 struct seen {
 	struct key key;
 	uint64_t root_id, parent_id; /* 0: not known, or none */
+	uint64_t begun_ns;           /* 0: not told */
 	char *endpoint;              /* of a local root; owned, NULL: not known */
 	unsigned int period;         /* that saw it last */
 	UT_hash_handle hh;
@@ -32,6 +37,8 @@ struct cs_spans {
 	struct seen *items;
 	unsigned int period;
 	uint64_t left_out;
+	uint64_t realtime_ns,
+		capture_ns; /* one moment by two clocks: CLOCK_REALTIME and the capture's; 0: not known */
 };
 
 int cs_spans_new(struct cs_spans **ret)
@@ -108,25 +115,53 @@ static int see_span(struct cs_spans *spans, uint32_t pid, const struct cs_event_
 	return 0;
 }
 
-static int see_resource(struct cs_spans *spans, uint32_t pid,
-			const struct cs_event_resource *resource)
+static int see_endpoint(struct cs_spans *spans, uint32_t pid, uint64_t root_id, uint64_t trace_lo,
+			struct cs_text endpoint)
 {
 	struct seen *it;
-	int err = meet(spans, pid, resource->root_id, resource->trace_lo, &it);
+	int err = meet(spans, pid, root_id, trace_lo, &it);
 	char *text;
 
 	if (err || !it)
 		return err;
-	it->root_id = resource->root_id;
-	if (it->endpoint && strlen(it->endpoint) == resource->text.len &&
-	    !memcmp(it->endpoint, resource->text.str, resource->text.len))
+	it->root_id = root_id;
+	if (it->endpoint && strlen(it->endpoint) == endpoint.len &&
+	    !memcmp(it->endpoint, endpoint.str, endpoint.len))
 		return 0;
-	text = strndup(resource->text.str, resource->text.len);
+	text = strndup(endpoint.str, endpoint.len);
 	if (!text)
 		return -ENOMEM;
 	free(it->endpoint);
 	it->endpoint = text;
 	return 0;
+}
+
+/* A span may be active long before it is seen to be: it says itself when it began, by a clock that may have been set since. */
+static bool is_new(const struct cs_spans *spans, uint64_t ts_ns, uint64_t start_ns)
+{
+	uint64_t real_ns = spans->realtime_ns + (ts_ns - spans->capture_ns);
+
+	return !start_ns || !spans->realtime_ns || start_ns + LATE_NS > real_ns;
+}
+
+static int see_change(struct cs_spans *spans, uint32_t pid, uint64_t ts_ns,
+		      const struct cs_event_span_change *change)
+{
+	const struct cs_event_span *span = &change->span;
+	bool web = change->server || (span->type.len == 3 && !memcmp(span->type.str, "web", 3));
+	int err = see_span(spans, pid, span);
+	struct seen *it;
+
+	if (err)
+		return err;
+	it = find(spans, pid, span->span_id, span->trace_lo);
+	if (it && change->change == CS_SPAN_BEGUN && !it->begun_ns &&
+	    is_new(spans, ts_ns, change->start_ns))
+		it->begun_ns = ts_ns;
+	if (!web || span->root_id != span->span_id || span->flags & CS_SPANF_PROPAGATED ||
+	    !change->resource.len)
+		return 0;
+	return see_endpoint(spans, pid, span->span_id, span->trace_lo, change->resource);
 }
 
 int cs_spans_feed(struct cs_spans *spans, const struct cs_event *event)
@@ -137,7 +172,14 @@ int cs_spans_feed(struct cs_spans *spans, const struct cs_event *event)
 	case CS_EV_TASK:
 		return see_span(spans, event->pid, &event->task.span);
 	case CS_EV_RESOURCE:
-		return see_resource(spans, event->pid, &event->resource);
+		return see_endpoint(spans, event->pid, event->resource.root_id,
+				    event->resource.trace_lo, event->resource.text);
+	case CS_EV_CAPTURE:
+		spans->realtime_ns = event->capture.realtime_ns;
+		spans->capture_ns = event->ts_ns;
+		return 0;
+	case CS_EV_SPAN_CHANGE:
+		return see_change(spans, event->pid, event->ts_ns, &event->span_change);
 	default:
 		return 0;
 	}
@@ -182,6 +224,14 @@ const char *cs_spans_endpoint(struct cs_spans *spans, uint32_t pid, uint64_t roo
 		return NULL;
 	it->period = spans->period;
 	return it->endpoint;
+}
+
+uint64_t cs_spans_begun_ns(const struct cs_spans *spans, uint32_t pid, uint64_t span_id,
+			   uint64_t trace_lo)
+{
+	const struct seen *it = find(spans, pid, span_id, trace_lo);
+
+	return it ? it->begun_ns : 0;
 }
 
 void cs_spans_begin(struct cs_spans *spans)

@@ -34,6 +34,10 @@ uint64_t cs_spans_root_of(struct cs_spans *spans, uint32_t pid, uint64_t span_id
 const char *cs_spans_endpoint(struct cs_spans *spans, uint32_t pid, uint64_t root_id,
 			      uint64_t trace_lo);
 
+/* When this span was told to have begun; 0: that was not told, or it had begun before the probe could see it. */
+uint64_t cs_spans_begun_ns(const struct cs_spans *spans, uint32_t pid, uint64_t span_id,
+			   uint64_t trace_lo);
+
 /* A new period begins: what was neither seen nor asked for in the last one is forgotten. */
 void cs_spans_begin(struct cs_spans *spans);
 

@@ -44,6 +44,10 @@ static const struct slot slots[] = {
 	{CS_CLASS_DD_SPAN, "span_type", FIELD(span_type), true},
 	{CS_CLASS_DD_SPAN, "resource", FIELD(resource), false},
 	{CS_CLASS_DD_SPAN, "_resource", FIELD(resource), false}, /* 2.x: a list of one */
+	{CS_CLASS_DD_SPAN, "service", FIELD(service), false},
+	{CS_CLASS_DD_SPAN, "error", FIELD(error), false},
+	{CS_CLASS_DD_SPAN, "parent_id", FIELD(parent_id), false},
+	{CS_CLASS_DD_SPAN, "start_ns", FIELD(start), false},
 	{CS_CLASS_DD_SPAN, "context", FIELD(meta), false},
 	{CS_CLASS_DD_SPAN, "_context", FIELD(meta), false}, /* 4.14 and later */
 	{CS_CLASS_DD_CONTEXT, "span_id", FIELD(span_id), true},
@@ -146,7 +150,7 @@ static int learn_attrs(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *t
 	static const char *const attrs[] = {
 		[CS_OTEL_CONTEXT] = "_context",   [CS_OTEL_PARENT] = "_parent",
 		[CS_OTEL_END_TIME] = "_end_time", [CS_OTEL_NAME] = "_name",
-		[CS_OTEL_KIND] = "_kind",
+		[CS_OTEL_KIND] = "_kind",         [CS_OTEL_START] = "_start_time",
 	};
 	struct cs_attr_place place;
 	int err = learn_attrs_at(ctx, type, class);

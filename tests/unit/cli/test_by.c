@@ -102,6 +102,52 @@ static void test_without_a_task_and_for_one(void **state)
 	      "       0.030 s           1           3  in sum\n");
 }
 
+/* Spans that were seen from begin to end tell how long they took, those of an endpoint if they are local roots. */
+static void test_durations(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(true);
+	struct cs_traced span = {
+		.process_id = 7,
+		.type = string(profile, "web"),
+		.resource = string(profile, "GET /"),
+		.outcome = CS_OUTCOME_OK,
+	};
+
+	for (uint64_t i = 1; i <= 100; i++) {
+		span.span_id = span.root_span_id = i;
+		span.from_ns = 1000 * MS;
+		span.to_ns = span.from_ns + i * MS;
+		span.outcome = i % 10 ? CS_OUTCOME_OK : CS_OUTCOME_ERROR;
+		assert_int_equal(cs_profile_add_traced(profile, &span), 0);
+	}
+	span.span_id = 101; /* below the last one */
+	assert_int_equal(cs_profile_add_traced(profile, &span), 0);
+	span.span_id = span.root_span_id = 102;
+	span.to_ns = 0;
+	assert_int_equal(cs_profile_add_traced(profile, &span), 0);
+	check(profile, "endpoint",
+	      "           cpu          wall       roots     samples     ended    errors          p50          p95          p99  endpoint\n"
+	      "       0.000 s       0.000 s           0           0       100        10    50.000 ms    95.000 ms    99.000 ms  GET /\n"
+	      "       0.000 s       0.000 s           0           0       100        10    50.000 ms    95.000 ms    99.000 ms  in sum\n");
+	check(profile, "thread",
+	      "           cpu          wall     threads     samples  thread\n"
+	      "       0.000 s       0.000 s           0           0  in sum\n");
+}
+
+/* How they ended may not be known. */
+static void test_no_outcome(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	const struct cs_traced span = {
+		.process_id = 7, .span_id = 5, .root_span_id = 5, .from_ns = MS, .to_ns = 3 * MS};
+
+	assert_int_equal(cs_profile_add_traced(profile, &span), 0);
+	check(profile, "span",
+	      "           cpu       spans     samples     ended    errors          p50          p95          p99  span\n"
+	      "       0.000 s           0           0         1         -     2.000 ms     2.000 ms     2.000 ms  0000000000000005\n"
+	      "       0.000 s           0           0         1         -     2.000 ms     2.000 ms     2.000 ms  in sum\n");
+}
+
 static void test_threads_and_processes(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_profile(true);
@@ -187,6 +233,8 @@ int main(void)
 		cmocka_unit_test(test_tasks),
 		cmocka_unit_test(test_without_a_task_and_for_one),
 		cmocka_unit_test(test_threads_and_processes),
+		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_no_outcome),
 		cmocka_unit_test(test_spans),
 		cmocka_unit_test(test_texts_are_escaped),
 		cmocka_unit_test(test_names),

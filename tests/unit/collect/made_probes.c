@@ -81,14 +81,19 @@ void cs_probes_forget_tstate(struct cs_probes *probes, const struct cs_tstate_ke
 			probes->tstates[i] = probes->tstates[--probes->ntstates];
 }
 
-int cs_probes_attach_task_init(struct cs_probes *probes, pid_t pid,
-			       const struct cs_probe_site *site, struct cs_probe_link **ret)
+int cs_probes_attach(struct cs_probes *probes, enum cs_probe_kind kind, pid_t pid,
+		     const struct cs_probe_site *site, struct cs_probe_link **ret)
 {
 	*ret = NULL;
 	return -EPERM;
 }
 
 void cs_probes_detach(struct cs_probe_link *link)
+{
+	assert_null(link);
+}
+
+void cs_probes_detach_now(struct cs_probe_link *link)
 {
 	assert_null(link);
 }

@@ -424,6 +424,52 @@ static void test_resource(void **state)
 	check_bad(&wire_buf);
 }
 
+static void test_span_change(void **state)
+{
+	_cleanup_free_ void *bytes = NULL;
+	struct cs_event event;
+	RECORD(cs_ev_span_change, wire, CS_EV_SPAN_CHANGE);
+
+	wire->hdr.flags = CS_SPAN_ENDED;
+	wire->span = (struct cs_active_span){.span_id = 7, .kind = CS_TRACER_OTEL};
+	wire->duration_ns = 8;
+	wire->start_ns = 9;
+	wire->outcome = CS_SPAN_ERROR;
+	wire->flags = CS_SPAN_RESOURCE_CUT | CS_SPAN_SERVER;
+	wire->resource_bytes = 6;
+	wire->service_bytes = 2;
+	memcpy(wire->resource, "GET /\xe9", 6);
+	memcpy(wire->service, "ab", 2);
+	check_good(&wire_buf);
+	assert_int_equal(event.kind, CS_EV_SPAN_CHANGE);
+	assert_int_equal(event.span_change.change, CS_SPAN_ENDED);
+	assert_int_equal(event.span_change.span.span_id, 7);
+	assert_int_equal(event.span_change.duration_ns, 8);
+	assert_int_equal(event.span_change.start_ns, 9);
+	assert_int_equal(event.span_change.outcome, CS_SPAN_ERROR);
+	assert_true(event.span_change.server);
+	check_text(event.span_change.resource, "GET /\xc3\xa9...");
+	check_text(event.span_change.service, "ab");
+	check_cuts(&wire_buf);
+	wire->resource_bytes = CS_RESOURCE_BYTES + 1;
+	check_bad(&wire_buf);
+	wire->resource_bytes = CS_RESOURCE_BYTES;
+	check_good(&wire_buf);
+	wire->service_bytes = CS_SERVICE_BYTES + 1;
+	check_bad(&wire_buf);
+	wire->service_bytes = 0;
+	wire->outcome = CS_SPAN_ERROR + 1;
+	check_bad(&wire_buf);
+	wire->outcome = 0;
+	wire->hdr.flags = CS_SPAN_LEFT + 1;
+	check_bad(&wire_buf);
+	wire->hdr.flags = 0;
+	check_bad(&wire_buf);
+	wire->hdr.flags = CS_SPAN_LEFT;
+	wire->span.span_id = 0;
+	check_bad(&wire_buf);
+}
+
 static void test_origin(void **state)
 {
 	_cleanup_free_ void *bytes = NULL;
@@ -990,6 +1036,7 @@ int main(void)
 		cmocka_unit_test(test_native_and_symbol),
 		cmocka_unit_test(test_span),
 		cmocka_unit_test(test_resource),
+		cmocka_unit_test(test_span_change),
 		cmocka_unit_test(test_running_root_was_cut),
 		cmocka_unit_test(test_small_kinds),
 		cmocka_unit_test(test_capture),

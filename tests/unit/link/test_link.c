@@ -133,6 +133,48 @@ static void test_root_found_later(void **state)
 	assert_int_equal(cs_spans_root_of(spans, PID, 3, TRACE + 1), 0);
 }
 
+static void begin(struct cs_spans *spans, struct cs_event_span span, uint64_t ts_ns,
+		  uint64_t start_ns, const char *resource)
+{
+	struct cs_event event = {.kind = CS_EV_SPAN_CHANGE, .pid = PID, .ts_ns = ts_ns};
+
+	event.span_change = (struct cs_event_span_change){
+		.change = CS_SPAN_BEGUN,
+		.span = span,
+		.start_ns = start_ns,
+		.resource = {resource, strlen(resource)},
+	};
+	assert_int_equal(cs_spans_feed(spans, &event), 0);
+}
+
+/* Spans that are told to begin are seen, too; a root of type web tells its endpoint. */
+static void test_changes(void **state)
+{
+#define S 1000000000ull
+	_cleanup_(cs_spans_freep) struct cs_spans *spans = NULL;
+	struct cs_event capture = {.kind = CS_EV_CAPTURE, .ts_ns = 5 * S};
+	struct cs_event_span web = made_span(1, 0, 1);
+
+	capture.capture.realtime_ns = 1005 * S;
+	web.type = (struct cs_text){"web", 3};
+	assert_int_equal(cs_spans_new(&spans), 0);
+	assert_int_equal(cs_spans_feed(spans, &capture), 0);
+	begin(spans, web, 6 * S, 1006 * S, "GET /");
+	begin(spans, made_span(2, 1, 0), 7 * S, 0, "step");
+	begin(spans, made_span(3, 2, 0), 8 * S, 1002 * S, "older");
+	assert_string_equal(cs_spans_endpoint(spans, PID, 1, TRACE), "GET /");
+	assert_null(cs_spans_endpoint(spans, PID, 2, TRACE));
+	assert_int_equal(cs_spans_root_of(spans, PID, 3, TRACE), 1);
+	assert_int_equal(cs_spans_begun_ns(spans, PID, 1, TRACE), 6 * S);
+	assert_int_equal(cs_spans_begun_ns(spans, PID, 2, TRACE), 7 * S);
+	/* what has begun long before it was seen to be active */
+	assert_int_equal(cs_spans_begun_ns(spans, PID, 3, TRACE), 0);
+	assert_int_equal(cs_spans_begun_ns(spans, PID, 4, TRACE), 0);
+	/* again active: it began when it did */
+	begin(spans, web, 9 * S, 1006 * S, "GET /");
+	assert_int_equal(cs_spans_begun_ns(spans, PID, 1, TRACE), 6 * S);
+}
+
 /* What nobody has seen or asked for in a whole period is gone. */
 static void test_periods(void **state)
 {
@@ -156,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_others),           cmocka_unit_test(test_cycle),
 		cmocka_unit_test(test_only_spans),       cmocka_unit_test(test_endpoint),
 		cmocka_unit_test(test_root_found_later), cmocka_unit_test(test_periods),
+		cmocka_unit_test(test_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Probes of one process's spans, and their budget. */
+#include "collect/span_probes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "core/log.h"
+#include "python/probe_site.h"
+
+#define SECOND_NS     1000000000ull
+/* What each time that a ContextVar is set costs the process at most (tools/bench/spans), and what all of them may in a second: 1% of a CPU. */
+#define ACTIVATION_NS 1500
+#define BUDGET_NS     (SECOND_NS / 100)
+
+int cs_span_events_by_name(const char *name)
+{
+	static const char *const names[] = {
+		[CS_SPAN_EVENTS_OFF] = "off",
+		[CS_SPAN_EVENTS_AUTO] = "auto",
+		[CS_SPAN_EVENTS_ON] = "on",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(name, names[i]))
+			return (int)i;
+	}
+	return -1;
+}
+
+static void note(struct cs_span_probes *span_probes, const char *function, int err)
+{
+	snprintf(span_probes->note, sizeof(span_probes->note),
+		 "when spans begin and end is not told: %s %s", function,
+		 err == -EOPNOTSUPP ? "would be single-stepped" : "cannot be probed");
+}
+
+static struct cs_probe_link *attach(struct cs_span_probes *span_probes, struct cs_probes *probes,
+				    const struct cs_interp *interp, enum cs_probe_kind kind,
+				    const char *function)
+{
+	struct cs_probe_link *link = NULL;
+	struct cs_probe_site site;
+	int err = cs_probe_site_exported(interp, function, &site);
+
+	if (!err)
+		err = cs_probes_attach(probes, kind, interp->pid, &site, &link);
+	if (err)
+		note(span_probes, function, err);
+	return link;
+}
+
+void cs_span_probes_attach(struct cs_span_probes *span_probes, struct cs_probes *probes,
+			   const struct cs_interp *interp, const struct cs_tracers *tracers)
+{
+	bool resets = false;
+
+	if (span_probes->tried || !tracers->nvars)
+		return;
+	span_probes->tried = true;
+	for (unsigned int i = 0; i < tracers->nvars; i++)
+		resets |= tracers->vars[i].kind == CS_TRACER_OTEL;
+	span_probes->set =
+		attach(span_probes, probes, interp, CS_PROBE_SPAN_SET, "PyContextVar_Set");
+	if (resets && span_probes->set)
+		span_probes->reset = attach(span_probes, probes, interp, CS_PROBE_SPAN_RESET,
+					    "PyContextVar_Reset");
+	cs_debug("process %d: probes of its spans: %s", interp->pid,
+		 *span_probes->note ? span_probes->note : "attached");
+}
+
+bool cs_span_probes_check(struct cs_span_probes *span_probes, struct cs_probes *probes, pid_t pid,
+			  uint64_t now_ns)
+{
+	uint64_t counters[CS_COUNTER_MAX_], since_ns = now_ns - span_probes->seen_ns, n;
+	bool first = !span_probes->seen_ns;
+
+	if (!span_probes->set || since_ns < SECOND_NS || cs_probes_counters(probes, pid, counters))
+		return false;
+	n = counters[CS_COUNTER_ACTIVATIONS] - span_probes->seen;
+	span_probes->seen = counters[CS_COUNTER_ACTIVATIONS];
+	span_probes->seen_ns = now_ns;
+	if (first || n * ACTIVATION_NS <= since_ns / (SECOND_NS / BUDGET_NS))
+		return false;
+	cs_probes_detach_now(TAKE_PTR(span_probes->set));
+	cs_probes_detach_now(TAKE_PTR(span_probes->reset));
+	snprintf(span_probes->note, sizeof(span_probes->note),
+		 "when spans begin and end is not told any more: %llu a second cost too much",
+		 (unsigned long long)(n * SECOND_NS / since_ns));
+	return true;
+}
+
+void cs_span_probes_end(struct cs_span_probes *span_probes)
+{
+	cs_probes_detach_now(TAKE_PTR(span_probes->set));
+	cs_probes_detach_now(TAKE_PTR(span_probes->reset));
+	*span_probes = (struct cs_span_probes){0};
+}
