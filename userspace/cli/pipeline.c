@@ -104,7 +104,7 @@ static int see_sample(struct cs_pipeline *p, const struct cs_stitched *sample)
 	uint64_t looks =
 		sample->tasks && sample->count > sample->tasks ? sample->count / sample->tasks : 1;
 	struct cs_seen seen = {
-		.span = {sample->ts_ns - weight_ns, sample->ts_ns},
+		.span = {sample->ts_ns - weight_ns, sample->ts_ns, sample->on_cpu},
 		.suspended = sample->suspended,
 	};
 

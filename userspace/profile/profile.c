@@ -346,7 +346,8 @@ int cs_profile_see(struct cs_profile *profile, enum cs_tree tree, uint32_t sampl
 		if (seen->waited_ns > s->longest_ns)
 			s->longest_ns = seen->waited_ns;
 	}
-	if (last && seen->span.from_ns <= last->to_ns + slack_ns &&
+	if (last && last->on_cpu == seen->span.on_cpu &&
+	    seen->span.from_ns <= last->to_ns + slack_ns &&
 	    last->from_ns <= seen->span.to_ns + slack_ns) {
 		if (seen->span.from_ns < last->from_ns)
 			last->from_ns = seen->span.from_ns;

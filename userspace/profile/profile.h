@@ -97,7 +97,8 @@ enum cs_value {
 };
 
 struct cs_span {
-	uint64_t from_ns, to_ns;
+	uint64_t from_ns, to_ns; /* CLOCK_MONOTONIC */
+	bool on_cpu;             /* it ran, else it waited */
 };
 
 struct cs_sample {

@@ -150,6 +150,38 @@ static void test_added_values(void **state)
 	assert_int_equal(cs_profile_sample(profile, first)->values[CS_VALUE_SLOW_NS], INT64_MAX);
 }
 
+static void see(struct cs_profile *profile, uint64_t from_ns, uint64_t to_ns, bool on_cpu)
+{
+	const struct cs_seen seen = {.span = {from_ns, to_ns, on_cpu}};
+
+	assert_int_equal(cs_profile_see(profile, CS_TREE_AWAIT, cs_profile_last(profile), &seen),
+			 0);
+}
+
+/* Moments that nearly meet are one; but one stack that ran and then waited is told as both. */
+static void test_moments(void **state)
+{
+	const uint64_t values[CS_VALUE_MAX_] = {1, 20, 300};
+	struct cs_profile *profile = *state;
+	const struct cs_sample *sample;
+
+	cs_profile_meta_mut(profile)->interval_ns = 10;
+	assert_int_equal(
+		cs_profile_add(profile, (uint32_t[]){0}, 0, &(struct cs_labels){0}, values), 0);
+	see(profile, 100, 110, true);
+	see(profile, 113, 120, true);
+	see(profile, 120, 130, false);
+	see(profile, 140, 150, false);
+	sample = cs_profile_sample(profile, 0);
+	assert_int_equal(sample->nspans, 3);
+	assert_int_equal(sample->spans[0].from_ns, 100);
+	assert_int_equal(sample->spans[0].to_ns, 120);
+	assert_true(sample->spans[0].on_cpu);
+	assert_int_equal(sample->spans[1].to_ns, 130);
+	assert_false(sample->spans[1].on_cpu);
+	assert_int_equal(sample->spans[2].from_ns, 140);
+}
+
 static void test_meta_and_notes(void **state)
 {
 	struct cs_profile *profile = *state;
@@ -177,6 +209,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_samples, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sums_stop, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_added_values, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_moments, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_meta_and_notes, set_up, tear_down),
 	};
 
