@@ -22,10 +22,10 @@ void cs_frame_tree_free(struct cs_frame_tree *tree)
 	struct cs_frame_node *node, *next_node;
 
 	for (int i = 0; i < CS_TREE_MAX_; i++)
-		free_list(tree->roots[i].seen);
+		free_list(tree->roots[i].ends);
 	HASH_ITER (hh, tree->nodes, node, next_node) {
 		HASH_DEL(tree->nodes, node);
-		free_list(node->seen);
+		free_list(node->ends);
 		free(node);
 	}
 	HASH_ITER (hh, tree->frames, frame, next_frame) {
@@ -125,21 +125,14 @@ static void add_clamped(uint64_t *sum, uint64_t value)
 		*sum = UINT64_MAX;
 }
 
-/* What it was told about when the sample was seen, if anything. */
-static int add_seen(struct cs_frame_node *node, const struct cs_sample *sample)
+static int add_end(struct cs_frame_node *node, const struct cs_sample *sample)
 {
-	struct cs_sample_list *item;
+	struct cs_sample_list *item = malloc(sizeof(*item));
 
-	add_clamped(&node->waiting_ns, sample->waiting_ns);
-	if (sample->longest_ns > node->longest_ns)
-		node->longest_ns = sample->longest_ns;
-	if (!sample->nspans)
-		return 0;
-	item = malloc(sizeof(*item));
 	if (!item)
 		return -ENOMEM;
-	*item = (struct cs_sample_list){sample, node->seen};
-	node->seen = item;
+	*item = (struct cs_sample_list){sample, node->ends};
+	node->ends = item;
 	return 0;
 }
 
@@ -158,7 +151,7 @@ static int tree_add(struct cs_frame_tree *tree, struct cs_frame_node *node,
 	}
 	add_clamped(&node->self_ns, sample->values[value]);
 	add_clamped(&node->self_samples, sample->values[CS_VALUE_SAMPLES]);
-	return add_seen(node, sample);
+	return add_end(node, sample);
 }
 
 static int compare_shown(const struct cs_tree_frame *a, const struct cs_tree_frame *b)

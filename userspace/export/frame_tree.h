@@ -35,8 +35,7 @@ struct cs_frame_node {
 	struct cs_frame_node *next_of_frame, *first_child, *next_sibling;
 	uint64_t self_ns; /* of wall time in wall mode, else of CPU time */
 	uint64_t self_samples;
-	uint64_t waiting_ns, longest_ns; /* of suspended tasks, as in struct cs_sample */
-	struct cs_sample_list *seen;     /* samples with spans that end here; owned by the tree */
+	struct cs_sample_list *ends; /* samples that end here; owned by the tree */
 	uint32_t index; /* in preorder, siblings in the order of their frames; the root has 0 */
 	UT_hash_handle hh;
 };

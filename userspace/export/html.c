@@ -28,8 +28,10 @@
 PAGE_PART(page_html, "page.html");
 PAGE_PART(page_css, "page.css");
 PAGE_PART(tree_js, "tree.js");
+PAGE_PART(spans_js, "spans.js");
 PAGE_PART(graph_js, "graph.js");
 PAGE_PART(tables_js, "tables.js");
+PAGE_PART(timeline_js, "timeline.js");
 PAGE_PART(page_js, "page.js");
 
 /*
@@ -122,8 +124,10 @@ static int html_write(const struct cs_profile *profile, struct cs_buf *out)
 	cs_json_raw(&json, "}\n");
 	rest = put_until(&json, rest, "@JS@");
 	cs_json_bytes(&json, tree_js, (size_t)(tree_js_end - tree_js));
+	cs_json_bytes(&json, spans_js, (size_t)(spans_js_end - spans_js));
 	cs_json_bytes(&json, graph_js, (size_t)(graph_js_end - graph_js));
 	cs_json_bytes(&json, tables_js, (size_t)(tables_js_end - tables_js));
+	cs_json_bytes(&json, timeline_js, (size_t)(timeline_js_end - timeline_js));
 	cs_json_bytes(&json, page_js, (size_t)(page_js_end - page_js));
 	cs_json_bytes(&json, rest, (size_t)(page_html_end - rest));
 	return err ? err : json.err;

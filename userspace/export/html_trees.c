@@ -8,6 +8,7 @@
 
 #include "core/cleanup.h"
 #include "export/frame_tree.h"
+#include "export/html_spans.h"
 
 static const char *const names[CS_TREE_MAX_] = {
 	[CS_TREE_AWAIT] = "await",
@@ -98,56 +99,143 @@ static void put_column(struct cs_json *json, struct cs_frame_node *root, const c
 	cs_json_raw(json, "],\n");
 }
 
-static void put_waits(struct cs_json *json, struct cs_frame_node *root)
-{
-	const char *separator = "";
+/* ---- samples that end in a node ---- */
 
-	cs_json_raw(json, "\"waits\":[");
-	for (struct cs_frame_node *node = root; node && !json->err;
-	     node = cs_frame_tree_next(node)) {
-		if (!node->waiting_ns)
-			continue;
-		json->err = cs_buf_printf(json->out, "%s%u,%" PRIu64 ",%" PRIu64, separator,
-					  node->index, node->waiting_ns, node->longest_ns);
-		separator = ",";
-	}
-	cs_json_raw(json, "],\n");
+struct end {
+	uint32_t labels;
+	const struct cs_sample *sample;
+};
+
+struct ends {
+	struct cs_json *json;
+	const struct cs_html_spans *spans;
+	enum cs_value value;
+	uint64_t origin_ns;
+	struct cs_buf of_node; /* struct end, scratch */
+	struct cs_buf moments; /* struct cs_span, scratch */
+	const char *separator;
+};
+
+static int compare_ends(const void *a, const void *b)
+{
+	const struct end *x = a, *y = b;
+
+	return (x->labels > y->labels) - (x->labels < y->labels);
 }
 
-static int compare_spans(const void *a, const void *b)
+/* The samples of a node, by their labels. */
+static int gather_ends(struct ends *ends, const struct cs_frame_node *node)
+{
+	ends->of_node.len = 0;
+	for (const struct cs_sample_list *item = node->ends; item; item = item->next) {
+		const struct end end = {cs_html_spans_labels(ends->spans, item->sample),
+					item->sample};
+
+		if (cs_buf_append(&ends->of_node, &end, sizeof(end)))
+			return -ENOMEM;
+	}
+	if (ends->of_node.len)
+		qsort(ends->of_node.data, ends->of_node.len / sizeof(struct end),
+		      sizeof(struct end), compare_ends);
+	return 0;
+}
+
+/* Writes what some samples of a node have in common, all of those with one kind of labels. */
+typedef int put_ends_fn(struct ends *ends, uint32_t node, const struct end *end, size_t n);
+
+static int put_of_node(struct ends *ends, const struct cs_frame_node *node, put_ends_fn *put)
+{
+	const struct end *all;
+	size_t n, upto;
+	int err = gather_ends(ends, node);
+
+	all = (const struct end *)ends->of_node.data;
+	n = ends->of_node.len / sizeof(*all);
+	for (size_t i = 0; !err && i < n; i = upto) {
+		for (upto = i + 1; upto < n && all[upto].labels == all[i].labels; upto++)
+			;
+		err = put(ends, node->index, &all[i], upto - i);
+	}
+	return err;
+}
+
+static int put_member(struct ends *ends, struct cs_frame_node *root, const char *name,
+		      put_ends_fn *put)
+{
+	int err = 0;
+
+	cs_json_str(ends->json, name);
+	cs_json_raw(ends->json, ":[");
+	ends->separator = "";
+	for (struct cs_frame_node *node = root; node && !err && !ends->json->err;
+	     node = cs_frame_tree_next(node))
+		err = put_of_node(ends, node, put);
+	cs_json_raw(ends->json, "]");
+	return err;
+}
+
+static void put_four(struct ends *ends, uint32_t node, uint32_t labels, uint64_t a, uint64_t b)
+{
+	if (!ends->json->err)
+		ends->json->err = cs_buf_printf(ends->json->out, "%s%u,%u,%" PRIu64 ",%" PRIu64,
+						ends->separator, node, labels, a, b);
+	ends->separator = ",";
+}
+
+static void add_clamped(uint64_t *sum, uint64_t value)
+{
+	if (__builtin_add_overflow(*sum, value, sum))
+		*sum = UINT64_MAX;
+}
+
+static int put_part(struct ends *ends, uint32_t node, const struct end *end, size_t n)
+{
+	uint64_t self = 0, samples = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		add_clamped(&self, end[i].sample->values[ends->value]);
+		add_clamped(&samples, end[i].sample->values[CS_VALUE_SAMPLES]);
+	}
+	put_four(ends, node, end->labels, self, samples);
+	return 0;
+}
+
+static int put_wait(struct ends *ends, uint32_t node, const struct end *end, size_t n)
+{
+	uint64_t waiting_ns = 0, longest_ns = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		add_clamped(&waiting_ns, end[i].sample->waiting_ns);
+		if (end[i].sample->longest_ns > longest_ns)
+			longest_ns = end[i].sample->longest_ns;
+	}
+	if (waiting_ns)
+		put_four(ends, node, end->labels, waiting_ns, longest_ns);
+	return 0;
+}
+
+/* ---- when they were seen ---- */
+
+static int compare_moments(const void *a, const void *b)
 {
 	const struct cs_span *x = a, *y = b;
 
+	if (x->on_cpu != y->on_cpu)
+		return x->on_cpu - y->on_cpu;
 	return x->from_ns != y->from_ns ? (x->from_ns > y->from_ns) - (x->from_ns < y->from_ns)
 					: (x->to_ns > y->to_ns) - (x->to_ns < y->to_ns);
 }
 
-/* All spans of a node into buf, by their begin. Returns how many, or -ENOMEM. */
-static int64_t gather_spans(const struct cs_frame_node *node, struct cs_buf *buf)
-{
-	size_t n;
-
-	buf->len = 0;
-	for (const struct cs_sample_list *item = node->seen; item; item = item->next) {
-		if (cs_buf_append(buf, item->sample->spans,
-				  item->sample->nspans * sizeof(*item->sample->spans)))
-			return -ENOMEM;
-	}
-	n = buf->len / sizeof(struct cs_span);
-	if (n)
-		qsort(buf->data, n, sizeof(struct cs_span), compare_spans);
-	return (int64_t)n;
-}
-
-/* Where they overlap or touch they are one. at_ns: where the last number ended. */
-static void put_spans(struct cs_json *json, const struct cs_span *spans, size_t n, uint64_t at_ns)
+/* Moments of one kind by their begin: where they overlap or touch they are one. at_ns: where the last number ended. */
+static void put_moments(struct cs_json *json, const struct cs_span *moments, size_t n,
+			uint64_t at_ns)
 {
 	for (size_t i = 0; i < n && !json->err;) {
-		uint64_t from_ns = spans[i].from_ns, to_ns = spans[i].to_ns;
+		uint64_t from_ns = moments[i].from_ns, to_ns = moments[i].to_ns;
 
-		for (i++; i < n && spans[i].from_ns <= to_ns; i++) {
-			if (spans[i].to_ns > to_ns)
-				to_ns = spans[i].to_ns;
+		for (i++; i < n && moments[i].from_ns <= to_ns; i++) {
+			if (moments[i].to_ns > to_ns)
+				to_ns = moments[i].to_ns;
 		}
 		/* rounded at both ends, so that errors do not add up */
 		json->err =
@@ -157,40 +245,53 @@ static void put_spans(struct cs_json *json, const struct cs_span *spans, size_t 
 	}
 }
 
-static int put_seen(struct cs_json *json, struct cs_frame_node *root, uint64_t origin_ns)
+static int put_seen(struct ends *ends, uint32_t node, const struct end *end, size_t n)
 {
-	_cleanup_buf_ struct cs_buf spans = {0};
-	const char *separator = "";
+	const struct cs_span *moments;
+	size_t nmoments, upto;
 
-	cs_json_raw(json, "\"seen\":[");
-	for (struct cs_frame_node *node = root; node && !json->err;
-	     node = cs_frame_tree_next(node)) {
-		int64_t n = gather_spans(node, &spans);
-
-		if (n < 0)
+	ends->moments.len = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (cs_buf_append(&ends->moments, end[i].sample->spans,
+				  end[i].sample->nspans * sizeof(*end[i].sample->spans)))
 			return -ENOMEM;
-		if (!n)
-			continue;
-		json->err = cs_buf_printf(json->out, "%s[%u", separator, node->index);
-		put_spans(json, (const struct cs_span *)spans.data, (size_t)n, origin_ns);
-		cs_json_raw(json, "]");
-		separator = ",\n";
 	}
-	cs_json_raw(json, "]");
+	moments = (const struct cs_span *)ends->moments.data;
+	nmoments = ends->moments.len / sizeof(*moments);
+	if (nmoments)
+		qsort(ends->moments.data, nmoments, sizeof(*moments), compare_moments);
+	for (size_t i = 0; i < nmoments && !ends->json->err; i = upto) {
+		for (upto = i + 1; upto < nmoments && moments[upto].on_cpu == moments[i].on_cpu;
+		     upto++)
+			;
+		ends->json->err = cs_buf_printf(ends->json->out, "%s[%u,%u,%d", ends->separator,
+						node, end->labels, moments[i].on_cpu);
+		put_moments(ends->json, &moments[i], upto - i, ends->origin_ns);
+		cs_json_raw(ends->json, "]");
+		ends->separator = ",\n";
+	}
 	return 0;
 }
 
-static int put_tree(struct cs_json *json, struct cs_frame_node *root, uint64_t origin_ns)
+static int put_tree(struct ends *ends, struct cs_frame_node *root)
 {
-	int err;
+	struct cs_json *json = ends->json;
+	int err = 0;
 
 	cs_json_raw(json, "{");
 	put_column(json, root, "parent", COLUMN_PARENT);
 	put_column(json, root, "frame", COLUMN_FRAME);
 	put_column(json, root, "self", COLUMN_SELF);
 	put_column(json, root, "samples", COLUMN_SAMPLES);
-	put_waits(json, root);
-	err = put_seen(json, root, origin_ns);
+	if (cs_html_spans_nlabels(ends->spans) > 1) {
+		err = put_member(ends, root, "parts", put_part);
+		cs_json_raw(json, ",\n");
+	}
+	if (!err)
+		err = put_member(ends, root, "waits", put_wait);
+	cs_json_raw(json, ",\n");
+	if (!err)
+		err = put_member(ends, root, "seen", put_seen);
 	cs_json_raw(json, "}");
 	return err;
 }
@@ -226,19 +327,27 @@ static uint64_t first_ns(const struct cs_profile *profile, unsigned int trees)
 			}
 		}
 	}
+	/* without a moment of any sample that of a span */
+	for (size_t i = 0; first == UINT64_MAX && i < cs_profile_ntraced(profile); i++)
+		first = cs_profile_get_traced(profile, i)->from_ns
+				? cs_profile_get_traced(profile, i)->from_ns
+				: first;
 	return first;
 }
 
-int cs_html_trees(struct cs_json *json, const struct cs_profile *profile)
+static void free_ends(struct ends *ends)
 {
-	_cleanup_(cs_frame_tree_free) struct cs_frame_tree tree = {0};
-	unsigned int trees = worth_showing(profile);
-	uint64_t origin_ns = first_ns(profile, trees);
-	const char *separator = "";
-	int err = cs_frame_tree_build(&tree, profile, trees);
+	cs_buf_free(&ends->of_node);
+	cs_buf_free(&ends->moments);
+}
 
-	if (!err)
-		err = put_frames(json, profile, &tree);
+static int put_trees(struct ends *ends, const struct cs_profile *profile,
+		     struct cs_frame_tree *tree, unsigned int trees)
+{
+	struct cs_json *json = ends->json;
+	const char *separator = "";
+	int err = put_frames(json, profile, tree);
+
 	cs_json_raw(json, "\"tree\":");
 	cs_json_str(json, names[cs_profile_meta(profile)->tree]);
 	cs_json_raw(json, ",\n\"trees\":{");
@@ -248,9 +357,28 @@ int cs_html_trees(struct cs_json *json, const struct cs_profile *profile)
 		cs_json_raw(json, separator);
 		cs_json_str(json, names[i]);
 		cs_json_raw(json, ":");
-		err = put_tree(json, &tree.roots[i], origin_ns);
+		err = put_tree(ends, &tree->roots[i]);
 		separator = ",\n";
 	}
 	cs_json_raw(json, "}");
 	return err;
+}
+
+int cs_html_trees(struct cs_json *json, const struct cs_profile *profile)
+{
+	_cleanup_(cs_html_spans_freep) struct cs_html_spans *spans = NULL;
+	_cleanup_(cs_frame_tree_free) struct cs_frame_tree tree = {0};
+	_cleanup_(free_ends) struct ends ends = {.json = json};
+	unsigned int trees = worth_showing(profile);
+	int err = cs_frame_tree_build(&tree, profile, trees);
+
+	if (!err)
+		err = cs_html_spans_new(profile, trees, &spans);
+	if (err)
+		return err;
+	ends.spans = spans;
+	ends.value = cs_profile_main_value(cs_profile_meta(profile));
+	ends.origin_ns = first_ns(profile, trees);
+	err = cs_html_spans_write(spans, json, ends.origin_ns);
+	return err ? err : put_trees(&ends, profile, &tree, trees);
 }

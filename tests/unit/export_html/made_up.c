@@ -253,6 +253,43 @@ static int add_hostile_tasks(struct cs_profile *profile)
 	return err;
 }
 
+/* Of one that began and of one that only a sample tells of. */
+static int add_hostile_spans(struct cs_profile *profile)
+{
+	static const char text[] = MADE_UP_HOSTILE;
+	int64_t name = cs_profile_string(profile, text, strlen(text));
+	uint32_t string = (uint32_t)name, frame = 0;
+	const struct cs_labels labels = {.thread_name = string,
+					 .task_name = string,
+					 .trace_type = string,
+					 .trace_id = string,
+					 .trace_endpoint = string,
+					 .span_id = 1,
+					 .root_span_id = UINT64_MAX};
+	/* each is the other's parent */
+	const struct cs_traced traced[] = {
+		{.trace_id = string,
+		 .span_id = 2,
+		 .parent_span_id = 3,
+		 .name = string,
+		 .resource = string,
+		 .service = string,
+		 .type = string,
+		 .task_name = string,
+		 .from_ns = UINT64_MAX,
+		 .to_ns = 1,
+		 .outcome = CS_OUTCOME_ERROR},
+		{.trace_id = string, .span_id = 3, .parent_span_id = 2, .root_span_id = 3},
+	};
+	int err = name < 0 ? -ENOMEM : 0;
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(traced); i++)
+		err = cs_profile_add_traced(profile, &traced[i]);
+	return err ? err
+		   : cs_profile_add(profile, &frame, 1, &labels,
+				    (uint64_t[CS_VALUE_MAX_]){1, 1, 1});
+}
+
 int made_up_hostile(struct cs_profile **ret)
 {
 	static const char text[] = MADE_UP_HOSTILE;
@@ -270,6 +307,8 @@ int made_up_hostile(struct cs_profile **ret)
 	}
 	if (!err)
 		err = add_hostile_tasks(profile);
+	if (!err)
+		err = add_hostile_spans(profile);
 	if (!err)
 		err = cs_profile_set_text(profile, text, strlen(text), text, strlen(text));
 	if (!err)

@@ -28,6 +28,13 @@ int made_up_large(struct cs_profile **ret, uint32_t nnodes);
  * one task of each mark.
  */
 int made_up_tasks(struct cs_profile **ret, uint32_t nfetches);
+/*
+ * Two services with spans: a request with two queries of which one failed, one that was seen neither to begin nor to end, one
+ * that only samples tell of. backwards: the same, told in another order.
+ */
+int made_up_spans(struct cs_profile **ret, bool backwards);
+/* This many spans, four a trace, of which every second was met by a sample and every tenth failed. */
+int made_up_many_spans(struct cs_profile **ret, uint32_t n);
 /* Every text is MADE_UP_HOSTILE. */
 int made_up_hostile(struct cs_profile **ret);
 

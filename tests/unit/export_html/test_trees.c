@@ -173,7 +173,7 @@ static void test_when_samples_were_seen(void **state)
 			 0);
 	see(profile, 1005, 1030, 0);
 	json = json_of(profile);
-	assert_member(json, "await", "seen", "[[1,0,30,10,10,50,10]]");
+	assert_member(json, "await", "seen", "[[1,0,0,0,30,10,10,50,10]]");
 	assert_member(json, "await", "waits", "[]");
 	json_decref(json);
 }
@@ -192,7 +192,27 @@ static void test_waits(void **state)
 	add_in(profile, CS_TREE_AWAIT, task(profile, "<task B>", 2, 0));
 	see(profile, 0, 10, 0); /* it ran */
 	json = json_of(profile);
-	assert_member(json, "await", "waits", "[1,30000,50000]");
+	assert_member(json, "await", "waits", "[1,0,30000,50000]");
+	json_decref(json);
+}
+
+/* One box, seen running and seen waiting: the one is not drawn as the other. */
+static void test_running_and_waiting(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = NULL;
+	const struct cs_seen moments[] = {{.span = {50000, 60000, false}},
+					  {.span = {10000, 20000, true}},
+					  {.span = {20000, 30000, false}},
+					  {.span = {60000, 70000, true}}};
+	json_t *json;
+
+	assert_int_equal(cs_profile_new(&profile), 0);
+	add_in(profile, CS_TREE_AWAIT,
+	       (uint32_t)made_up_frame(profile, CS_FRAME_PYTHON, "f", "", 1));
+	for (size_t i = 0; i < ARRAY_SIZE(moments); i++)
+		assert_int_equal(cs_profile_see(profile, CS_TREE_AWAIT, 0, &moments[i]), 0);
+	json = json_of(profile);
+	assert_member(json, "await", "seen", "[[1,0,0,10,10,20,10],[1,0,1,0,10,40,10]]");
 	json_decref(json);
 }
 
@@ -228,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_tasks_of_one_name),
 		cmocka_unit_test(test_when_samples_were_seen),
 		cmocka_unit_test(test_waits),
+		cmocka_unit_test(test_running_and_waiting),
 		cmocka_unit_test(test_bytes_do_not_depend_on_the_order),
 	};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Second part of the page's script: the graph on the canvas, its pointer and its keys. It draws what `state`
+// Third part of the page's script: the graph on the canvas, its pointer and its keys. It draws what `state`
 // and `tree` (page.js) say; boxes narrower than MIN_PX are skipped with all that hangs below them, so a frame
 // costs what is seen, not what the profile holds.
 /* ---- drawing ---- */
@@ -93,7 +93,7 @@ function topOf(depth, height) {
 
 function draw() {
 	pending = 0;
-	if (isTable())
+	if (!isGraph())
 		return;
 	const { width, height } = sizeCanvas(), scale = width / (view.to - view.from || 1);
 	const slivers = [];
@@ -288,16 +288,21 @@ function detailsOf(i) {
 }
 
 function showTip(event) {
-	const tip = $("tip"), table = element("table");
-	tip.hidden = hovered < 0;
 	if (hovered < 0)
-		return;
-	for (const row of numbersOf(hovered)) {
+		$("tip").hidden = true;
+	else
+		showTipOf(event, labelOf(hovered), detailsOf(hovered), numbersOf(hovered));
+}
+
+// A title, lines and a table, beside the pointer.
+function showTipOf(event, title, lines, rows) {
+	const tip = $("tip"), table = element("table");
+	for (const row of rows) {
 		const tr = table.appendChild(element("tr"));
 		tr.append(...row.map((text) => element("td", text)));
 	}
-	tip.replaceChildren(element("strong", labelOf(hovered)),
-		...detailsOf(hovered).map((line) => element("em", line)), table);
+	tip.hidden = false;
+	tip.replaceChildren(element("strong", title), ...lines.map((line) => element("em", line)), table);
 	const x = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
 	const under = event.clientY + 18, over = event.clientY - tip.offsetHeight - 10;
 	tip.style.left = Math.max(4, x) + "px";
@@ -309,7 +314,7 @@ function showStatus() {
 	const numbers = numbersOf(i).map(([what, ns, ...rest]) => `${what} ${ns}` + (rest.length ? ` (${rest.join(", ")})` : ""));
 	const text = [labelOf(i), place(f), ...(f < 0 ? [] : detailsOf(i).slice(1)), ...numbers];
 	if (tree.size === 1)
-		text.splice(0, text.length, "There are no samples in this tree.");
+		text.splice(0, text.length, isFiltered(state) ? "Nothing in this tree matches the filter." : "There are no samples in this tree.");
 	if (tree.cut)
 		text.unshift(`Callers beyond ${count(MAX_INVERTED)} boxes are left out of this view`);
 	$("status").textContent = text.filter(Boolean).join("  \u00b7  ");
@@ -319,7 +324,7 @@ function showPath() {
 	const path = [];
 	for (let i = state.zoom; i >= 0; i = tree.parent[i])
 		path.unshift(i);
-	$("path").hidden = isTable();
+	$("path").hidden = !isGraph();
 	$("path").replaceChildren();
 	for (const i of path) {
 		const b = element("button", labelOf(i), { type: "button" });
@@ -383,5 +388,5 @@ function graphKey(event) {
 function reset() {
 	selected = -1;
 	$("search").value = "";
-	change({ zoom: 0, query: "" });
+	change({ ...NO_FILTER, zoom: 0, query: "", from: 0, to: 0 });
 }

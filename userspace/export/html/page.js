@@ -4,11 +4,13 @@
 
 /* ---- state and URL ---- */
 
-const state = { view: "icicle", tree: profile.tree, zoom: 0, query: "", merge: false, group: false, sort: "" };
+const GRAPHS = ["icicle", "flame", "inverted"];
+// from and to: of the timeline, in microseconds; both 0: all of it.
+const state = { view: "icicle", tree: profile.tree, zoom: 0, query: "", merge: false, group: false, sort: "", ...NO_FILTER, order: "", align: false, from: 0, to: 0 };
 let tree = treeOf(state, false);
 let selected = -1, hovered = -1, found = { nodes: [], at: -1 };
 let tableRows = TABLE_STEP;
-const isTable = () => state.view in TABLES;
+const isTable = () => state.view in TABLES, isGraph = () => GRAPHS.includes(state.view);
 
 function hashOf() {
 	const p = new URLSearchParams();
@@ -19,6 +21,10 @@ function hashOf() {
 	if (state.zoom) p.set("zoom", state.zoom);
 	if (state.query) p.set("q", state.query);
 	if (state.sort) p.set("sort", state.sort);
+	for (const name of [...Object.keys(FILTERS), "order"])
+		if (state[name]) p.set(name, state[name]);
+	if (state.align) p.set("align", "1");
+	if (state.to) p.set("from", state.from), p.set("to", state.to);
 	return p.toString() && "#" + p;
 }
 
@@ -33,23 +39,28 @@ function useTree() {
 function readHash() {
 	const p = new URLSearchParams(location.hash.slice(1));
 	const view = p.get("view"), sort = p.get("sort") ?? "";
-	state.view = ["flame", "inverted", ...Object.keys(TABLES)].includes(view) ? view : "icicle";
+	state.view = [...GRAPHS, ...Object.keys(TABLES), "timeline"].includes(view) ? view : "icicle";
 	state.tree = Object.hasOwn(bases, p.get("tree") ?? "") ? p.get("tree") : profile.tree;
 	state.merge = p.get("merge") === "1";
 	state.group = p.get("group") === "1";
 	state.query = p.get("q") ?? "";
 	state.sort = Object.values(TABLES).some((t) => t.columns.some((c) => c.id === sort.replace("-", ""))) ? sort : "";
+	for (const name of Object.keys(FILTERS))
+		state[name] = p.get(name) ?? "";
+	state.order = p.get("order") in ORDERS ? p.get("order") : "";
+	state.align = p.get("align") === "1";
+	[state.from, state.to] = Number(p.get("from")) < Number(p.get("to")) ? [Number(p.get("from")), Number(p.get("to"))] : [0, 0];
 	useTree();
 	const zoom = Number(p.get("zoom"));
 	state.zoom = Number.isInteger(zoom) && zoom > 0 && zoom < tree.size ? zoom : 0;
 }
 
-// Change the state, show it, and put it into the URL: zooms as history entries, the rest in place.
-function change(patch) {
+// Change the state, show it, and put it into the URL: zooms and jumps as history entries, the rest in place.
+function change(patch, jump) {
 	const before = { ...state };
 	Object.assign(state, patch);
 	useTree();
-	if (state.zoom !== before.zoom)
+	if (state.zoom !== before.zoom || jump)
 		location.hash = hashOf();
 	else
 		history.replaceState(null, "", hashOf() || "#");
@@ -65,17 +76,24 @@ function show(viewChanged) {
 	$("group").checked = state.group;
 	if ($("search").value.trim() !== state.query)
 		$("search").value = state.query;
-	$("scroll").hidden = isTable();
+	$("scroll").hidden = !isGraph();
 	$("table").hidden = !isTable();
-	$("reset").disabled = !state.zoom && !state.query;
+	$("merge").parentNode.hidden = state.view === "timeline";
+	$("timeline").hidden = state.view !== "timeline";
+	$("reset").disabled = !state.zoom && !state.query && !isFiltered(state) && !state.to;
 	$("tip").hidden = true;
 	search();
+	showFilters();
+	showAccounts();
 	showFacts();
 	showWidths();
+	showLegend();
 	showPath();
 	showStatus();
 	if (isTable())
 		return showTable();
+	if (state.view === "timeline")
+		return showTimeline();
 	fit();
 	if (viewChanged)
 		$("scroll").scrollTop = state.view === "flame" ? $("scroll").scrollHeight : 0;
@@ -127,7 +145,7 @@ function search() {
 
 function nextMatch(step) {
 	const n = found.nodes.length;
-	if (!n || isTable())
+	if (!n || !isGraph())
 		return;
 	found.at = found.at < 0 ? (step > 0 ? 0 : n - 1) : (found.at + step + n) % n;
 	reveal(found.nodes[found.at], 3);
@@ -168,6 +186,8 @@ function showAccounts() {
 	$("due").replaceChildren(...lines);
 	if (other.length)
 		$("due").append(element("div", other.map(([, c]) => c.text).join(" \u00b7 "), { class: "loss" }));
+	if (isFiltered(state))
+		$("due").append(element("div", "These accounts are of the whole capture, not of what matches the filter."));
 	if (!meta.counters)
 		$("due").textContent = "This capture holds no accounts: how much it lost is not known.";
 	$("accounts").hidden = !counters.size;
@@ -191,8 +211,8 @@ function showFacts() {
 			["Rate requested", meta.interval_ns ? hz(1e9 / meta.interval_ns) : "unknown"],
 			["Rate achieved", perCpu > 0 && isFinite(perCpu) ? `${hz(perCpu)} on ${count(meta.ncpu)} CPUs` : "unknown"],
 		]),
-		[meta.off_cpu ? "Blocks" : "Samples", count(bases[state.tree].hits[0])],
-		[meta.off_cpu ? "Blocked time" : !meta.wall ? "CPU time" : state.tree === "threads" ? "Sum of thread time" : "Sum of task time", time(bases[state.tree].total[0])],
+		[meta.off_cpu ? "Blocks" : "Samples", count(baseOf(state).hits[0])],
+		[meta.off_cpu ? "Blocked time" : !meta.wall ? "CPU time" : state.tree === "threads" ? "Sum of thread time" : "Sum of task time", time(baseOf(state).total[0])],
 	];
 	const wall = wallOf(tree, 0);
 	if (wall !== undefined)
@@ -212,14 +232,50 @@ function showHeader() {
 	$("title").replaceChildren(command, element("span", "  \u00b7  coroscope"));
 	$("title").title = command;
 	$("partial").hidden = !meta.partial;
-	showAccounts();
 	$("notes").hidden = !meta.notes.length;
 	$("notes").open = meta.notes.length < 4;
 	$("notes-summary").textContent = `Notes (${meta.notes.length})`;
 	$("note-list").replaceChildren(...meta.notes.map((note) => element("li", note)));
 }
 
+/* ---- filters ---- */
+
+const MAX_COMPLETIONS = 500;
+
+function makeFilters() {
+	for (const [name, { text, hint, values }] of Object.entries(FILTERS)) {
+		const label = element("label", text + " ", { class: "check", title: `${hint}. A part of it will do, or /regex/` });
+		const input = label.appendChild(element("input", "", { type: "search", id: "filter-" + name, placeholder: "any", list: "all-" + name, spellcheck: "false", autocomplete: "off" }));
+		const list = label.appendChild(element("datalist", "", { id: "all-" + name }));
+		list.append(...[...values].sort().slice(0, MAX_COMPLETIONS).map((value) => element("option", "", { value })));
+		let typing = 0;
+		input.oninput = () => {
+			clearTimeout(typing);
+			typing = setTimeout(() => change({ [name]: input.value.trim() }), 120);
+		};
+		$("share").before(label);
+	}
+}
+
+// One value tells nothing apart, except an endpoint from all that is none.
+function showFilters() {
+	const least = { service: 2 };
+	for (const [name, { values }] of Object.entries(FILTERS)) {
+		const input = $("filter-" + name);
+		input.parentNode.hidden = values.size < (least[name] ?? 1) && !state[name];
+		input.setAttribute("aria-invalid", !isPattern(state[name]));
+		if (input.value.trim() !== state[name])
+			input.value = state[name];
+	}
+	$("filters").hidden = [...$("filters").querySelectorAll("label")].every((label) => label.hidden);
+	const whole = bases[state.tree].total[0], part = baseOf(state).total[0];
+	const wrong = Object.keys(FILTERS).some((name) => !isPattern(state[name]));
+	$("share").textContent = wrong ? "Not a valid pattern" : isFiltered(state) ? `${time(part)} of ${time(whole)} (${percent(part, whole)})` : "";
+}
+
 function showWidths() {
+	if (state.view === "timeline")
+		return $("widths").replaceChildren(LANE_TEXT);
 	const task = "every suspended task that waits for no other counts its whole interval, as does every thread";
 	const widths = meta.off_cpu ? "the time that threads were off the CPU, summed over all of them" :
 		!meta.wall ? "CPU time, summed over all threads" :
@@ -234,10 +290,16 @@ function showLegend() {
 	const warmth = [22, 48].map((hue) => `hsl(${hue} ${colours.sat}% ${colours.light}%)`).join();
 	const item = (text, background, style) => {
 		const li = element("li"), swatch = li.appendChild(element("i", "", { class: style ?? "" }));
-		swatch.style.background = background;
+		if (background)
+			swatch.style.background = background;
 		li.append(text);
 		items.push(li);
 	};
+	if (state.view === "timeline") {
+		for (const [text, look] of LANE_LOOKS)
+			item(text, "", "lane-" + look);
+		return $("legend").replaceChildren(...items);
+	}
 	if (used.has(0) || used.has(1))
 		item("Process, thread", colours.neutral);
 	const marks = new Set(frames.map((f) => f[MARK]));
@@ -284,6 +346,9 @@ function listen() {
 		const b = $("trees").appendChild(element("button", TREES[name], { type: "button", "data-tree": name }));
 		b.onclick = () => change({ tree: name });
 	}
+	$("views").querySelector("[data-view=timeline]").hidden = !spans.length;
+	makeFilters();
+	listenToTimeline();
 	$("trees").hidden = Object.keys(bases).length < 2;
 	$("grouping").hidden = !frames.some((f) => f[KIND] === TASK);
 	$("group").onchange = () => change({ group: $("group").checked });
@@ -317,9 +382,9 @@ function listen() {
 	listenToPrinter();
 }
 
-// The keys that work anywhere but in the search field; Escape works there too.
+// The keys that work anywhere but in a field; Escape works there too.
 function pageKey(event) {
-	const typed = event.target === $("search") || event.ctrlKey || event.metaKey || event.altKey;
+	const typed = event.target.matches("input:not([type=checkbox]), select") || event.ctrlKey || event.metaKey || event.altKey;
 	if (event.key === "Escape") {
 		reset();
 	} else if (typed) {
@@ -328,6 +393,10 @@ function pageKey(event) {
 		event.preventDefault();
 		$("search").focus();
 		$("search").select();
+	} else if (event.key === "l" && spans.length) {
+		change({ view: state.view === "timeline" ? "icicle" : "timeline" });
+	} else if (state.view === "timeline" && timelineKey(event)) {
+		event.preventDefault();
 	} else if (event.key === "g" && !$("grouping").hidden) {
 		change({ group: !state.group });
 	} else if (event.key === "t") {

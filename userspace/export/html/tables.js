@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Third part of the page's script: the views that are tables. Functions with their time, and the longest waits of tasks.
+// Fourth part of the page's script: the views that are tables. Functions with their time, and the longest waits of tasks.
 
 /* ---- functions ---- */
 
@@ -70,10 +70,10 @@ function nodeOf(r) {
 
 // One row for the same task (or group) in the same place.
 function waits() {
-	const base = bases[state.tree], groups = groupsOf(state.merge, state.group), rows = new Map();
+	const base = baseOf(state), groups = groupsOf(state.merge, state.group), rows = new Map();
 	const { waits: list = [] } = base, stands = (f) => f < 0 ? f : groups[f];
-	for (let k = 0; k < list.length; k += 3) {
-		const [node, sum, longest] = list.slice(k, k + 3), task = nearest(base, node, TASK);
+	for (let k = 0; k < list.length; k += 4) {
+		const [node, , sum, longest] = list.slice(k, k + 4), task = nearest(base, node, TASK);
 		const frame = stands(task), leaf = stands(base.frame[node]), python = stands(nearest(base, node, PYTHON));
 		const process = nearest(base, node, 0), key = [process, frame, leaf, python].join();
 		const r = rows.get(key) ?? { frame, leaf, python, process, node, most: sum, sum: 0, longest: 0, tasks: new Set() };
@@ -97,10 +97,10 @@ const TABLES = {
 	},
 	waits: {
 		columns: WAIT_COLUMNS, sort: "sum", rows: waits,
-		caption: () => bases[state.tree].waits?.length ?
+		caption: () => baseOf(state).waits?.length ?
 			"places where tasks wait. A task that waits for another task is counted at that other one. " +
 			"Longest is what one task was seen to wait without a break, at most." :
-			"places where tasks wait: this tree has no suspended tasks.",
+			`places where tasks wait: ${isFiltered(state) ? "what matches the filter" : "this tree"} has no suspended tasks.`,
 	},
 };
 

@@ -189,43 +189,94 @@ const sameCoroutine = (() => {
 /* ---- the tree that is shown ---- */
 
 const bases = Object.fromEntries(Object.entries(profile.trees).map(([name, nodes]) => [name, finishTree(nodes)]));
-const trees = {};
+let filtered = { key: "", ok: null, bases: {}, trees: {} }; // of the filter that was asked for last
+
+// Only samples of these labels (ok[labels]), and the boxes that they need.
+function filterTree({ size, parent, frame, self, samples, parts, waits = [], seen = [] }, ok) {
+	const kept = { self: new Float64Array(size), samples: new Float64Array(size) }, needed = new Uint8Array(size);
+	parts ??= self.flatMap((ns, i) => ns || samples[i] ? [i, 0, ns, samples[i]] : []);
+	for (let k = 0; k < parts.length; k += 4)
+		if (ok[parts[k + 1]]) {
+			kept.self[parts[k]] += parts[k + 2];
+			kept.samples[parts[k]] += parts[k + 3];
+			needed[parts[k]] = 1;
+		}
+	for (let i = size - 1; i > 0; i--)
+		if (needed[i])
+			needed[parent[i]] = 1;
+	const order = [], index = new Int32Array(size).fill(-1);
+	for (let i = 0; i < size; i++)
+		if (needed[i] || !i)
+			index[i] = order.push(i) - 1;
+	const fours = (list) => Array.from({ length: list.length / 4 }, (_, k) => list.slice(4 * k, 4 * k + 4));
+	return finishTree({
+		parent: order.map((i) => i ? index[parent[i]] : -1), frame: order.map((i) => frame[i]),
+		self: order.map((i) => kept.self[i]), samples: order.map((i) => kept.samples[i]),
+		waits: fours(waits).filter(([, of]) => ok[of]).flatMap(([node, ...rest]) => [index[node], ...rest]),
+		seen: seen.filter(([, of]) => ok[of]).map(([node, ...rest]) => [index[node], ...rest]),
+	});
+}
+
+// Without regrouping; of the whole profile, or of what passes the filter.
+function baseOf({ tree: name, ...wanted }) {
+	const key = filterKey(wanted);
+	if (key !== filtered.key)
+		filtered = { key, ok: labelsPassing(wanted), bases: {}, trees: {} };
+	return filtered.bases[name] ??= filtered.ok ? filterTree(bases[name], filtered.ok) : bases[name];
+}
 
 // frame -> the frame that stands for it.
 function groupsOf(merge, group) {
 	return sameName.map((same, i) => kindOf(i) === TASK ? (group ? sameCoroutine : sameName)[i] : merge ? functionOf[i] : i);
 }
 
-function treeOf({ tree: name, merge, group }, inverted) {
-	return trees[`${name},${merge},${group},${inverted}`] ??= (() => {
+function treeOf(wanted, inverted) {
+	const base = baseOf(wanted), { tree: name, merge, group } = wanted;
+	return filtered.trees[`${name},${merge},${group},${inverted}`] ??= (() => {
 		const groups = groupsOf(merge, group);
 		const asItIs = !inverted && groups.every((to, f) => to === f);
-		return asItIs ? { ...bases[name], base: bases[name] } : regroup(bases[name], groups, inverted);
+		return asItIs ? { ...base, base } : regroup(base, groups, inverted);
 	})();
 }
 
 /* ---- the clock ---- */
 
-// Nanoseconds during which at least one sample at or above node i existed; undefined if the profile does not tell. The
-// numbers of a leaf are in microseconds: its node, then from, length, gap, length and so on.
+// What "seen" says after a node, its labels and whether it ran: from, length, gap, length and so on, as [from, to].
+function moments(numbers) {
+	const spans = [];
+	for (let k = 0, now = 0; k < numbers.length; k += 2) {
+		const from = now + numbers[k];
+		now = from + numbers[k + 1];
+		spans.push([from, now]);
+	}
+	return spans;
+}
+
+// Moments that overlap or touch as one, in the order of time.
+function union(spans) {
+	const all = [];
+	for (const [from, to] of spans.sort((a, b) => a[0] - b[0])) {
+		const last = all.at(-1);
+		if (last && from <= last[1])
+			last[1] = Math.max(last[1], to);
+		else
+			all.push([from, to]);
+	}
+	return all;
+}
+
+const lengthOf = (spans) => spans.reduce((sum, [from, to]) => sum + to - from, 0);
+
+// Nanoseconds during which at least one sample at or above node i existed; undefined if the profile does not tell.
 function wallOf(t, i) {
 	if (t.walls.has(i))
 		return t.walls.get(i);
 	const spans = [];
-	for (const [node, ...numbers] of t.base.seen ?? []) {
+	for (const [node, , , ...numbers] of t.base.seen ?? []) {
 		const at = t.place ? t.place[node] : node;
-		for (let k = 0, now = 0; at >= i && at < t.end[i] && k < numbers.length; k += 2) {
-			const from = now + numbers[k];
-			now = from + numbers[k + 1];
-			spans.push([from, now]);
-		}
+		if (at >= i && at < t.end[i])
+			spans.push(...moments(numbers));
 	}
-	spans.sort((a, b) => a[0] - b[0]);
-	let wall = 0, until = 0;
-	for (const [from, to] of spans) {
-		wall += Math.max(0, to - Math.max(from, until));
-		until = Math.max(until, to);
-	}
-	t.walls.set(i, spans.length ? wall * 1e3 : undefined);
+	t.walls.set(i, spans.length ? lengthOf(union(spans)) * 1e3 : undefined);
 	return t.walls.get(i);
 }
