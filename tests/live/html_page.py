@@ -20,7 +20,8 @@ import time
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-sync", "--disable-component-update", "--hide-scrollbars", "--remote-debugging-pipe"]
-KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "ArrowDown": (40, ""), "ArrowRight": (39, ""), "/": (191, "/")}
+KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "ArrowDown": (40, ""), "ArrowRight": (39, ""), "/": (191, "/"),
+        "+": (187, "+")}
 
 
 class Browser:
@@ -106,6 +107,12 @@ class Browser:
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         for kind in ("mousePressed", "mouseReleased") if click else ():
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def drag(self, x, y, to_x):
+        self.call("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button="left", buttons=1, clickCount=1)
+        for part in (0.5, 1):
+            self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + (to_x - x) * part, y=y, button="left", buttons=1)
+        self.call("Input.dispatchMouseEvent", type="mouseReleased", x=to_x, y=y, button="left", clickCount=1)
 
     def screenshot(self, path):
         data = self.call("Page.captureScreenshot", format="png")["data"]
@@ -374,8 +381,170 @@ def test_many(browser, url, shots):
     check("no problem", not browser.problems(), browser.problems())
 
 
+def type_into(browser, element, value):
+    browser.eval(f"document.getElementById('{element}').select()")
+    browser.call("Input.insertText", text=value)
+    browser.until(f"document.getElementById('{element}').value.trim() === (new URLSearchParams(location.hash.slice(1)).get('{element.split('-')[-1]}') ?? '')")
+
+
+def numbers(browser):
+    """What is shown: samples, sum of task time, wall of the tree, and the leaves of the graph."""
+    leaves = browser.eval("[...Array(tree.size).keys()].filter((i) => i && tree.end[i] === i + 1).map(labelOf)")
+    return fact(browser, "Samples"), fact(browser, "Sum of task time"), fact(browser, "Wall of the tree"), leaves
+
+
+def test_filters(browser, url, shots):
+    browser.open(url)
+    whole = numbers(browser)
+    check("without a filter all is shown", whole[:3] == ("146", "1.46 s", "500 ms") and len(whole[3]) == 7, whole)
+    offered = browser.eval("[...document.querySelectorAll('#all-endpoint option')].map((o) => o.value)")
+    check("endpoints are offered", offered == ["GET /cart", "GET /items"], offered)
+    browser.key("f")
+    check("f goes to the filters", browser.eval("document.activeElement.id") == "filter-endpoint", browser.eval("document.activeElement.id"))
+    type_into(browser, "filter-endpoint", "GET /items")
+    seen = numbers(browser)
+    check("by endpoint the totals are its own", seen == ("36", "360 ms", "200 ms", ["gather", "parse", "query", "render"]), seen)
+    check("and its share is said", text(browser, "share").replace("\u202f", " ") == "360 ms of 1.46 s (24.7 %)", text(browser, "share"))
+    check("accounts are said to be of all", "whole capture" in text(browser, "due"), text(browser, "due"))
+    shots(browser, "spans-endpoint")
+    browser.eval("window.old = 1; location.reload()")
+    browser.until("!window.old && document.readyState === 'complete'")
+    check("a reload shows the same", numbers(browser) == seen, numbers(browser))
+    browser.eval("change({ view: 'waits' })")
+    check("waits are its own", [row[1:5] for row in cells(browser)] == [["gather", "", "160 ms", "160 ms"], ["query", "", "140 ms", "90.0 ms"]], cells(browser))
+    browser.eval("change({ view: 'inverted', merge: true })")
+    check("and bottom-up", "Total 360 ms" in text(browser, "status").replace("\u202f", " "), text(browser, "status"))
+    browser.key("Escape")
+    browser.eval("document.activeElement.blur()")
+    browser.key("Escape")
+    check("Escape shows all again", numbers(browser)[:3] == whole[:3] and not browser.eval("document.getElementById('filter-endpoint').value"), numbers(browser))
+    for filters, expected in (("service=jobs", ("20", "200 ms", "200 ms", ["work"])),
+                              ("service=shop", ("126", "1.26 s", "500 ms", ["gather", "idle", "parse", "price", "query", "render"])),
+                              ("trace=000000000000000000000000000000bb", ("40", "400 ms", "400 ms", ["price", "render"])),
+                              ("trace=bb", ("40", "400 ms", "400 ms", ["price", "render"])),
+                              ("span=00000000000000a1", ("36", "360 ms", "200 ms", ["gather", "parse", "query", "render"])),
+                              ("span=00000000000000a3", ("11", "110 ms", "110 ms", ["parse", "query"])),
+                              ("endpoint=/items|cart/", ("76", "760 ms", "400 ms", ["gather", "parse", "price", "query", "render"])),
+                              ("endpoint=GET /items&span=b1", ("0", "0 ns", None, []))):
+        browser.open(f"{url}#{filters}")
+        check(f"{filters}", numbers(browser) == expected, numbers(browser))
+    check("that nothing matches is said", "matches the filter" in text(browser, "status"), text(browser, "status"))
+    browser.open(url + "#endpoint=/(/")
+    check("a wrong pattern is said, and filters nothing", text(browser, "share") == "Not a valid pattern" and numbers(browser) == whole, text(browser, "share"))
+    browser.open(url + "#span=00000000000000a3&q=query")
+    check("a search is of what matches", "1 match \u00b7 81.8" in text(browser, "matches"), text(browser, "matches"))
+    check("no problem", not browser.problems(), browser.problems())
+
+
+def lanes(browser):
+    """Of each lane its text, its depth, and what its bar looks like."""
+    return browser.eval("""[...document.querySelectorAll('#lanes .lane')].map((li) => [
+        li.querySelector('.what').textContent, parseInt(li.querySelector('.what').style.paddingLeft) / 14,
+        li.querySelector('.length').textContent.replace(/\u202f/g, ' '), li.querySelector('.bar')?.className ?? ''])""")
+
+
+def centre(browser, selector, part=0.5):
+    return browser.eval(f"(({{x, y, width, height}}) => [x + width * {part}, y + height / 2])(document.querySelector({json.dumps(selector)}).getBoundingClientRect())")
+
+
+def test_timeline(browser, url, shots):
+    browser.open(url)
+    browser.key("l")
+    check("l shows the timeline", browser.eval("location.hash") == "#view=timeline", browser.eval("location.hash"))
+    seen = lanes(browser)
+    check("a lane for each span, below its parent", [lane[:3] for lane in seen] == [
+        ["GET /items Task-1", 0, "210 ms"], ["SELECT eu query-eu", 1, "60.0 ms"], ["\u2715 error SELECT us query-us", 1, "120 ms"],
+        ["GET price", 2, "2.00 ms"], ["GET /cart", 0, "\u2265 390 ms"], ["span 00000000000000c1 thread MainThread", 0, "\u2265 190 ms"]], seen)
+    check("of two siblings the failed one looks different", seen[1][3] == "bar" and seen[2][3] == "bar error", seen)
+    check("and open ends look open", seen[4][3] == seen[5][3] == "bar open-from open-to", seen)
+    edges = browser.eval("[...document.querySelectorAll('#lanes .bar')].map((b) => getComputedStyle(b).borderTopColor)")
+    check("in colour too", edges[1] != edges[2] and edges[0] == edges[1], edges)
+    doers = browser.eval("[...document.querySelectorAll('#lanes .doer')].map((d) => d.textContent)")
+    check("several tasks of a span are named", doers == ["Task-2", "Task-3"], doers)
+    pieces = browser.eval("""[...document.querySelectorAll('[data-span="0"] .track i')].map((i) => [i.className, Math.round(parseFloat(i.style.width) / parseFloat(document.querySelector('[data-span="0"] .bar').style.width) * 210)])""")
+    check("what ran and what waited is drawn", pieces == [["bar", 210], ["waited", 160], ["ran", 40]], pieces)
+    check("how many there are is said", text(browser, "lanes-caption").startswith("6 of 6 spans of 3 traces."), text(browser, "lanes-caption"))
+    shots(browser, "timeline")
+    browser.mouse(*centre(browser, "[data-span='2'] .bar"))
+    tip = text(browser, "tip").replace("\u202f", " ")
+    check("a lane tells all when pointed at", all(part in tip for part in (
+        "SELECT us", "Outcomeerror", "Length120 ms", "postgres.query", "EndpointGET /items", "Tasksquery-us", "00000000000000a3", "Seen running20.0 ms", "Seen waiting90.0 ms")), tip)
+    shots(browser, "timeline-tip")
+    for _ in range(3):
+        browser.key("ArrowDown")
+    check("keys move through lanes", browser.eval("document.activeElement.dataset.span") == "2", browser.eval("document.activeElement.outerHTML"))
+    check("and tell all in the status line", "Outcome error" in text(browser, "status"), text(browser, "status"))
+    browser.key("Enter")
+    browser.until("state.view === 'icicle'")
+    check("a lane leads to its flame graph", numbers(browser)[1:] == ("110 ms", "110 ms", ["parse", "query"]), numbers(browser))
+    browser.eval("history.back()")
+    browser.until("state.view === 'timeline' && !state.span")
+    browser.mouse(*centre(browser, "[data-span='0'] .bar"), click=True)
+    browser.until("state.view === 'icicle'")
+    check("a click too, with what is below it", numbers(browser)[1] == "360 ms", numbers(browser))
+    browser.key("l")
+    check("the other lanes of its trace stay in sight", [lane[0][:4] for lane in lanes(browser)] == ["GET ", "SELE", "\u2715 er", "GET "], lanes(browser))
+    browser.open(url + "#view=timeline&span=00000000000000a3")
+    check("but stand back", browser.eval("[...document.querySelectorAll('#lanes .lane')].map((l) => l.classList.contains('other'))") == [True, True, False, False])
+    browser.open(url + "#view=timeline&order=errors")
+    browser.mouse(*centre(browser, ".trace:nth-child(6) button"), click=True)
+    browser.until("state.trace")
+    check("a trace's head leads to the trace", len(lanes(browser)) == 1 and "GET /cart" in lanes(browser)[0][0], lanes(browser))
+    browser.open(url + "#view=timeline&endpoint=GET /items&q=eu")
+    check("search and filter narrow the lanes", len(lanes(browser)) == 4 and text(browser, "matches") == "1 trace", text(browser, "matches"))
+    browser.open(url + "#view=timeline&align=1", theme="dark")
+    starts = browser.eval("[0, 4, 5].map((i) => document.querySelector(`[data-span='${i}'] .bar`).style.left)")
+    check("aligned traces begin together", len(set(starts)) == 1, starts)
+    shots(browser, "timeline-aligned-dark")
+    check("no problem", not browser.problems(), browser.problems())
+
+
+def test_timeline_zoom(browser, url, shots):
+    browser.open(url + "#view=timeline")
+    (left, y), (right, _) = centre(browser, "#axis", 0), centre(browser, "#axis", 1)
+    whole = browser.eval("clock")
+    browser.drag(left + (right - left) * 0.25, y + 120, left + (right - left) * 0.5)
+    browser.until("state.to")
+    shown, length = browser.eval("clock"), whole["to"] - whole["from"]
+    check("dragging chooses a part of the time", abs(shown["from"] - whole["from"] - length / 4) < length / 100 and
+          abs(shown["to"] - whole["from"] - length / 2) < length / 100, (whole, shown))
+    check("and follows no link", browser.eval("state.view") == "timeline" and not browser.eval("state.span"))
+    check("traces outside of it are left out, and counted", "Outside of this part of the time: 1 trace." in text(browser, "lanes-caption"), text(browser, "lanes-caption"))
+    shots(browser, "timeline-zoomed")
+    browser.eval("window.old = 1; location.reload()")
+    browser.until("!window.old && document.readyState === 'complete'")
+    check("a reload shows the same part", browser.eval("clock") == shown, browser.eval("clock"))
+    browser.key("ArrowDown")
+    browser.key("+")
+    nearer = browser.eval("clock")
+    check("+ zooms further, and the lane keeps the focus", nearer["to"] - nearer["from"] < (shown["to"] - shown["from"]) * 0.6 and
+          browser.eval("document.activeElement.dataset.span") == "0", nearer)
+    browser.key("ArrowRight")
+    check("arrows move in time", browser.eval("clock.from") > nearer["from"], browser.eval("clock"))
+    browser.key("0")
+    check("0 shows all", browser.eval("clock") == whole and browser.eval("location.hash") == "#view=timeline", browser.eval("clock"))
+    check("no problem", not browser.problems(), browser.problems())
+
+
+def test_many_spans(browser, url, shots):
+    for options in ("", "#view=timeline", "#view=timeline&order=errors&align=1", "#endpoint=GET /odd"):
+        began = time.monotonic()
+        browser.open(url + options)
+        took = time.monotonic() - began
+        check(f"25,000 spans open quickly {options}", took < 6, took)
+        print(f"     {took:.2f} s")
+    check("an endpoint's samples are all there, spans or no", fact(browser, "Samples") == "12,500", fact(browser, "Samples"))
+    browser.open(url + "#view=timeline")
+    caption = text(browser, "lanes-caption").replace("\u202f", " ")
+    check("what is left out is said", "200 of 20,000 spans" in caption and "5,000 more spans found no room in this page (0 ns" in caption, caption)
+    browser.eval("document.getElementById('more-lanes').click()")
+    check("more are shown on demand", len(lanes(browser)) == 400, len(lanes(browser)))
+    shots(browser, "timeline-many")
+    check("no problem", not browser.problems(), browser.problems())
+
+
 def test_hostile(browser, url, shots):
-    for view in ("icicle", "table", "waits", "icicle&group=1", "waits&group=1"):
+    for view in ("icicle", "table", "waits", "icicle&group=1", "waits&group=1", "timeline", "timeline&align=1", "icicle&span=1", "timeline&endpoint=script"):
         browser.open(f"{url}#view={view}&q=script")
         check(f"{view}: names stay text", browser.eval("window.broken === undefined"))
         check(f"{view}: no element came from a name", browser.eval("document.scripts.length") == 2)
@@ -395,7 +564,8 @@ def main():
         browser = Browser(chromium, os.path.join(scratch, "chromium"))
         try:
             for name, test in (("service", test_service), ("large", test_large), ("hostile", test_hostile), ("tasks", test_trees),
-                               ("tasks", test_groups), ("tasks", test_marks_look_different), ("tasks", test_waits), ("many", test_many)):
+                               ("tasks", test_groups), ("tasks", test_marks_look_different), ("tasks", test_waits), ("many", test_many),
+                               ("spans", test_filters), ("spans", test_timeline), ("spans", test_timeline_zoom), ("manyspans", test_many_spans)):
                 page = pathlib.Path(scratch, name + ".html")
                 page.write_bytes(subprocess.run([make_page, name], check=True, stdout=subprocess.PIPE).stdout)
                 test(browser, page.as_uri(), lambda b, shot: shot_dir and b.screenshot(shot_dir / f"{shot}.png"))

@@ -18,6 +18,7 @@ _Static_assert(sizeof(struct key) == 24, "padding would be part of the key");
 
 struct labels {
 	struct key key;
+	uint64_t first_ns; /* at which one of their samples was seen; 0: none tells */
 	uint32_t index;
 	UT_hash_handle hh;
 };
@@ -79,22 +80,33 @@ static struct labels *find(const struct cs_html_spans *spans, const struct key *
 	return labels;
 }
 
-static int add_labels(struct cs_html_spans *spans, const struct cs_sample *sample)
+static struct labels *intern(struct cs_html_spans *spans, const struct key *key)
 {
-	const struct key key = key_of(spans, sample);
-	struct labels *labels;
+	struct labels *labels = find(spans, key);
 
-	if (find(spans, &key))
-		return 0;
+	if (labels)
+		return labels;
 	labels = calloc(1, sizeof(*labels));
 	if (!labels)
-		return -ENOMEM;
-	labels->key = key;
+		return NULL;
+	labels->key = *key;
 	HASH_ADD(hh, spans->by_key, key, sizeof(labels->key), labels);
 	if (!labels->hh.tbl) {
 		free(labels);
-		return -ENOMEM;
+		return NULL;
 	}
+	return labels;
+}
+
+static int add_labels(struct cs_html_spans *spans, const struct cs_sample *sample)
+{
+	const struct key key = key_of(spans, sample);
+	struct labels *labels = intern(spans, &key);
+
+	if (!labels)
+		return -ENOMEM;
+	if (sample->first_ns && (!labels->first_ns || sample->first_ns < labels->first_ns))
+		labels->first_ns = sample->first_ns;
 	return 0;
 }
 
@@ -304,10 +316,12 @@ static void put_labels(struct writer *w)
 		const struct key *key = &w->spans->at[i]->key;
 
 		w->json->err =
-			cs_buf_printf(w->json->out, "%s[%u,%u,%" PRId64 ",%u,%u]", i ? "," : "",
+			cs_buf_printf(w->json->out, "%s[%u,%u,%" PRId64 ",%u,%u", i ? "," : "",
 				      w->places[key->service], w->places[key->endpoint],
 				      key->span ? (int64_t)key->span->row : -1,
 				      w->places[key->task], w->places[key->thread]);
+		put_time(w, w->spans->at[i]->first_ns);
+		cs_json_raw(w->json, "]");
 	}
 	cs_json_raw(w->json, "],\n");
 }

@@ -2,7 +2,7 @@
 /*
  * Spans in the page's JSON, and whose each sample is. "spans" is {"texts", "rows", "labels", "left"}. A row is [id, root, parent,
  * trace, pid, service, endpoint, name, resource, its own service, type, thread, task, outcome, from, to]; labels are [service, endpoint,
- * span, task, thread], which samples have in common that need not be told apart. Texts are indices of "texts", spans those of rows, -1
+ * span, task, thread, first], which samples have in common that need not be told apart; first is when one of them was first seen. Texts are indices of "texts", spans those of rows, -1
  * if there is none; a root or parent without a row is its id. Ids are hexadecimal; times are in microseconds since the origin, null if
  * not known. "left" is [spans without a row, the time of their samples, spans for which the profile had no room].
  */

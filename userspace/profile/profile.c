@@ -332,6 +332,13 @@ int cs_profile_add(struct cs_profile *profile, const uint32_t *frames, uint32_t 
 	return cs_profile_add_in(profile, profile->meta.tree, frames, n, labels, values);
 }
 
+/* 0: not known */
+static void earliest(uint64_t *known, uint64_t told)
+{
+	if (told && (!*known || told < *known))
+		*known = told;
+}
+
 int cs_profile_see(struct cs_profile *profile, enum cs_tree tree, uint32_t sample,
 		   const struct cs_seen *seen)
 {
@@ -341,6 +348,7 @@ int cs_profile_see(struct cs_profile *profile, enum cs_tree tree, uint32_t sampl
 	struct cs_span *last = s->nspans ? &s->spans[s->nspans - 1] : NULL;
 	uint32_t cap = s->spans_cap ? s->spans_cap * 2 : 1;
 
+	earliest(&s->first_ns, seen->span.to_ns);
 	if (seen->suspended) {
 		add_clamped(&s->waiting_ns, seen->span.to_ns - seen->span.from_ns);
 		if (seen->waited_ns > s->longest_ns)
@@ -373,6 +381,7 @@ int cs_profile_see_as(struct cs_profile *profile, enum cs_tree tree, uint32_t sa
 	size_t n = (size_t)s->nspans + other->nspans;
 	struct cs_span *spans;
 
+	earliest(&s->first_ns, other->first_ns);
 	add_clamped(&s->waiting_ns, other->waiting_ns);
 	if (other->longest_ns > s->longest_ns)
 		s->longest_ns = other->longest_ns;

@@ -108,6 +108,8 @@ struct cs_sample {
 	/* Only what cs_profile_see was told. */
 	struct cs_span *spans; /* nspans; when it was seen, in the order in which that was told */
 	uint32_t nspans, spans_cap;
+	uint64_t
+		first_ns; /* the moment itself at which it was first seen: a span begins before it */
 	uint64_t waiting_ns; /* of a suspended task: its time in sum, */
 	uint64_t longest_ns; /* and the longest that it was seen to wait without a break */
 };

@@ -59,11 +59,6 @@ static void add_work(struct maker *m, const struct work *work)
 		.trace_id = work->trace ? string(m, work->trace) : 0,
 		.trace_endpoint = work->endpoint ? string(m, work->endpoint) : 0,
 	};
-	const struct cs_seen seen = {
-		.span = {work->from_ms * MS, work->to_ms * MS, work->ran},
-		.suspended = work->task && !work->ran,
-		.waited_ns = ns,
-	};
 	const uint32_t frames[] = {
 		frame(m, CS_FRAME_PROCESS, work->pid == SHOP ? "shop (4711)" : "jobs (4712)"),
 		frame(m, CS_FRAME_THREAD, "MainThread"),
@@ -72,9 +67,16 @@ static void add_work(struct maker *m, const struct work *work)
 
 	if (!m->err)
 		m->err = cs_profile_add(m->profile, frames, ARRAY_SIZE(frames), &labels, values);
-	if (!m->err)
+	for (uint32_t at_ms = work->from_ms; !m->err && at_ms < work->to_ms; at_ms += 10) {
+		const struct cs_seen seen = {
+			.span = {at_ms * MS, (at_ms + 10) * MS, work->ran},
+			.suspended = work->task && !work->ran,
+			.waited_ns = (at_ms + 10 - work->from_ms) * MS,
+		};
+
 		m->err = cs_profile_see(m->profile, CS_TREE_AWAIT, cs_profile_last(m->profile),
 					&seen);
+	}
 }
 
 /* A span of the shop, whole or in part. */
@@ -195,6 +197,7 @@ int made_up_many_spans(struct cs_profile **ret, uint32_t n)
 		return m.err;
 	m.profile = profile;
 	set_meta(cs_profile_meta_mut(profile));
+	cs_profile_meta_mut(profile)->duration_ns = n * MS;
 	for (uint32_t i = 0; i < n; i++) {
 		const char *endpoint = i % 2 ? "GET /odd" : "GET /even";
 		uint64_t root = 1 + 4ull * (i / 4);

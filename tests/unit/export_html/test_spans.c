@@ -125,9 +125,10 @@ static void test_parts(void **state)
 	assert_int_equal(items, (40 + 160 + 50 + 90 + 20) * 1000000);
 	/* without a span and with the first service in the order of text; then the spans in their order */
 	assert_int_equal(json_array_size(member(json, "labels")), 7);
-	assert_row(json, "labels", 0, "abde", "[\"shop\",\"\",-1,\"\",\"\"]");
-	assert_row(json, "labels", 3, "abde", "[\"shop\",\"GET /items\",2,\"query-us\",\"\"]");
-	assert_row(json, "labels", 6, "abde", "[\"jobs\",\"\",5,\"\",\"MainThread\"]");
+	assert_row(json, "labels", 0, "abde", "[\"shop\",\"\",-1,\"\",\"\",10000]");
+	assert_row(json, "labels", 3, "abde",
+		   "[\"shop\",\"GET /items\",2,\"query-us\",\"\",70000]");
+	assert_row(json, "labels", 6, "abde", "[\"jobs\",\"\",5,\"\",\"MainThread\",310000]");
 	json_decref(json);
 }
 

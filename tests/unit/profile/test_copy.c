@@ -284,6 +284,7 @@ static void test_first_lines(void **state)
 	assert_int_equal(sample->spans[0].to_ns, MINE + 21);
 	assert_int_equal(sample->spans[1].to_ns, MINE + 22);
 	assert_int_equal(sample->waiting_ns, 43);
+	assert_int_equal(sample->first_ns, MINE + 21);
 	assert_int_equal(sample->longest_ns, 22);
 	stack = cs_profile_stack(part, sample->stack);
 	assert_int_equal(cs_profile_get_frame(part, stack.frames[1])->line, 20);

@@ -180,6 +180,7 @@ static void test_moments(void **state)
 	assert_int_equal(sample->spans[1].to_ns, 130);
 	assert_false(sample->spans[1].on_cpu);
 	assert_int_equal(sample->spans[2].from_ns, 140);
+	assert_int_equal(sample->first_ns, 110);
 }
 
 static void test_meta_and_notes(void **state)

@@ -393,6 +393,9 @@ function pageKey(event) {
 		event.preventDefault();
 		$("search").focus();
 		$("search").select();
+	} else if (event.key === "f" && !$("filters").hidden) {
+		event.preventDefault();
+		$("filters").querySelector("label:not([hidden]) input").focus();
 	} else if (event.key === "l" && spans.length) {
 		change({ view: state.view === "timeline" ? "icicle" : "timeline" });
 	} else if (state.view === "timeline" && timelineKey(event)) {

@@ -5,7 +5,7 @@
 const SPAN = ["id", "root", "parent", "trace", "pid", "service", "endpoint", "name", "resource", "ownService", "type", "thread",
 	"task", "outcome", "from", "to"];
 const SPAN_TEXTS = ["trace", "service", "endpoint", "name", "resource", "ownService", "type", "task"];
-const LABELS = ["service", "endpoint", "span", "task", "thread"], LABEL_TEXTS = ["service", "endpoint", "task", "thread"];
+const LABELS = ["service", "endpoint", "span", "task", "thread", "first"], LABEL_TEXTS = ["service", "endpoint", "task", "thread"];
 const OUTCOMES = ["not known", "no error", "error"], ERROR = 2; // by enum cs_outcome
 
 function named(names, asText) {

@@ -3,8 +3,8 @@
 // find them; what lies closer together than a bar can show is drawn as one piece.
 
 const LANE_STEP = 200, MAX_DOERS = 8, PIECES = 1000; // pieces: of one lane's width
-const LANE_TEXT = "A lane is a span: from its begin to its end where these were seen; an open end (a line that fades) was not, and stands where samples " +
-	"of the span, or of one below it, were first or last seen. Samples stand for the interval that they end.";
+const LANE_TEXT = "A lane is a span: from its begin to its end where these were seen. An open end (a line that fades) was not: it stands where a " +
+	"sample first met the span, or one below it, and where one last met the span, which is longer than that (\u2265). Samples stand for the time since the one before.";
 // What the legend says, and the class of its look.
 const LANE_LOOKS = [["Seen running", "ran"], ["Seen waiting", "waited"], ["No sample of the span itself", "bar"], ["Begin or end not seen", "bar bar open-from open-to"],
 	["\u2715 Ended in an error", "bar bar error"]];
@@ -17,14 +17,15 @@ let laneRows = LANE_STEP, clock = { from: 0, to: 1 }, dragged = null;
 
 /* ---- lanes ---- */
 
-// What samples saw of each span, by index: moments of running and of waiting, by who did it. Of one tree: they tell the same time.
+// What samples saw of each span, by index: moments of running and of waiting, by who did it, and when it was first met. Of one tree:
+// they tell the same time.
 const seenOf = (() => {
 	let all;
 	return (span) => {
 		all ??= (bases.await ?? bases[profile.tree]).seen?.reduce((of, [, l, ran, ...numbers]) => {
-			const { span, task, thread } = labels[l];
+			const { span, task, thread, first } = labels[l];
 			if (span >= 0)
-				(of[span] ??= []).push({ who: doerName(task, thread), ran, moments: moments(numbers) });
+				(of[span] ??= []).push({ who: doerName(task, thread), first, ran, moments: moments(numbers) });
 			return of;
 		}, []) ?? [];
 		return all[span.index] ?? [];
@@ -32,35 +33,41 @@ const seenOf = (() => {
 })();
 
 const doerName = (task, thread) => task ? task + (thread ? ` (thread ${thread})` : "") : thread ? `thread ${thread}` : "";
+const least = (list) => list.reduce((a, b) => Math.min(a, b), Infinity), most = (list) => list.reduce((a, b) => Math.max(a, b), -Infinity);
 
-// A span with what is shown of it. Times are in microseconds; from or to is open if it was not seen to begin or end, and both are
-// undefined if nothing tells when it was.
+// A span with what is shown of it. Times are in microseconds.
 function laneOf(span) {
 	const doers = new Map();
-	for (const { who, ran, moments } of seenOf(span)) {
-		const doer = doers.get(who) ?? { who, ran: [], waited: [] };
+	for (const { who, first, ran, moments } of seenOf(span)) {
+		const doer = doers.get(who) ?? { who, first: Infinity, last: -Infinity, ran: [], waited: [] };
 		doers.set(who, doer);
 		doer[ran ? "ran" : "waited"].push(...moments);
+		doer.first = Math.min(doer.first, first ?? Infinity);
+		doer.last = Math.max(doer.last, moments.at(-1)[1]);
 	}
-	for (const doer of doers.values())
-		doer.ran = union(doer.ran), doer.waited = union(doer.waited);
-	const of = (kind) => union([...doers.values()].flatMap((doer) => doer[kind].map((moment) => [...moment])));
 	if (!doers.size && span.task)
-		doers.set(span.task, { who: span.task, ran: [], waited: [] });
-	return { span, ran: of("ran"), waited: of("waited"), doers: [...doers.values()].sort((a, b) => (a.who > b.who) - (a.who < b.who)) };
+		doers.set(span.task, { who: span.task, first: Infinity, last: -Infinity, ran: [], waited: [] });
+	return { span, doers: [...doers.values()].sort((a, b) => (a.who > b.who) - (a.who < b.who)) };
 }
 
-// Where a lane begins and ends, children first: what samples saw below a span they saw within it.
+const within = (moments, from, to) => union(moments.filter((m) => m[1] >= from && m[0] <= to).map((m) => [Math.max(m[0], from), Math.min(m[1], to)]));
+
+// Where a lane begins and ends; both are undefined if nothing tells. When a span below it was met it had begun, but it may have ended.
+// A sample stands for the time before it, but never for time before the lane's begin, nor, of several who did it, for time before this
+// one was first met.
 function settle(lane, children) {
-	const moments = [...lane.ran, ...lane.waited], below = children.filter((child) => child.seenFrom !== undefined);
-	const firsts = [...moments.map((m) => m[0]), ...below.map((c) => c.seenFrom)], lasts = [...moments.map((m) => m[1]), ...below.map((c) => c.seenTo)];
-	const least = (list) => list.length ? list.reduce((a, b) => Math.min(a, b)) : undefined;
-	const most = (list) => list.length ? list.reduce((a, b) => Math.max(a, b)) : undefined;
-	lane.seenFrom = least(firsts), lane.seenTo = most(lasts);
-	const { from, to } = lane.span;
+	const { from, to } = lane.span, several = lane.doers.length > 1;
+	lane.first = least([...lane.doers, ...children].map((of) => of.first));
+	lane.last = most([...lane.doers.map((of) => of.last), lane.first]);
 	lane.openFrom = from === null, lane.openTo = to === null;
-	lane.from = from ?? lane.seenFrom ?? to ?? undefined;
-	lane.to = Math.max(to ?? lane.seenTo ?? from ?? 0, lane.from ?? 0);
+	const begin = from ?? (isFinite(lane.first) ? lane.first : to), end = to ?? (isFinite(lane.last) ? lane.last : from);
+	lane.from = begin ?? undefined;
+	lane.to = Math.max(end ?? 0, begin ?? 0);
+	for (const doer of lane.doers)
+		for (const kind of ["ran", "waited"])
+			doer[kind] = within(doer[kind], several ? Math.max(begin, doer.first) : begin, lane.to);
+	for (const kind of ["ran", "waited"])
+		lane[kind] = union(lane.doers.flatMap((doer) => doer[kind].map((moment) => [...moment])));
 }
 
 // All lanes, by trace: a trace's spans in the order in which they are shown, each below the one that it hangs below.
@@ -97,8 +104,7 @@ const traces = (() => {
 
 function spanOfGroup(group) {
 	const timed = group.lanes.filter((lane) => lane.from !== undefined);
-	const from = timed.reduce((least, lane) => Math.min(least, lane.from), Infinity);
-	const to = timed.reduce((most, lane) => Math.max(most, lane.to), -Infinity);
+	const from = least(timed.map((lane) => lane.from)), to = most(timed.map((lane) => lane.to));
 	const errors = group.lanes.filter((lane) => lane.span.outcome === ERROR).length;
 	const open = group.lanes.some((lane) => lane.openFrom || lane.openTo);
 	return { ...group, from: timed.length ? from : 0, to: timed.length ? to : 0, errors, open };
@@ -112,6 +118,8 @@ const micros = (us) => time(us * 1e3);
 function lengthText(lane) {
 	if (lane.from === undefined)
 		return "";
+	if (lane.to === lane.from && (lane.openFrom || lane.openTo))
+		return lane.ran.length + lane.waited.length ? "met once" : "not met itself";
 	return (lane.openFrom || lane.openTo ? "\u2265 " : "") + micros(lane.to - lane.from);
 }
 
@@ -121,7 +129,7 @@ function laneFacts(lane) {
 	const idOf = (other) => other === -1 ? "not known" : typeof other === "string" ? other : spans[other].id;
 	const facts = [
 		["Outcome", OUTCOMES[span.outcome]], ["Length", lengthText(lane)],
-		["Begin", at(lane.from, lane.openFrom, "not seen; first seen here")], ["End", at(lane.to, lane.openTo, "not seen; last seen here")],
+		["Begin", at(lane.from, lane.openFrom, "not seen; first met here")], ["End", at(lane.to, lane.openTo, "not seen; last met here")],
 		["Seen running", micros(lengthOf(lane.ran))], ["Seen waiting", micros(lengthOf(lane.waited))],
 		["Name", span.name], ["Resource", span.resource], ["Type", span.type], ["Endpoint", span.endpoint],
 		["Service", [...new Set([span.service, span.ownService])].filter(Boolean).join(" \u203a ")],
@@ -215,7 +223,7 @@ function showAxis() {
 	const width = clock.to - clock.from, rough = width / 8 || 1, power = 10 ** Math.floor(Math.log10(rough));
 	const step = [1, 2, 5, 10].map((n) => n * power).find((size) => size >= rough);
 	const ticks = [];
-	for (let at = Math.max(Math.ceil(clock.from / step) * step, 0); at < clock.to && ticks.length < 20; at += step) {
+	for (let at = Math.max(Math.ceil(clock.from / step) * step, 0); shareOf(at) < 0.96 && ticks.length < 20; at += step) {
 		const tick = element("span", micros(at).replace(/^0.*/, "0"));
 		tick.style.left = 100 * shareOf(at) + "%";
 		ticks.push(tick);
