@@ -53,7 +53,7 @@ def check_text(path):
 def wall_us(seen):
     """The union of all spans of a tree."""
     spans = []
-    for _, *numbers in seen:
+    for _, _, _, *numbers in seen:
         now = 0
         for start, length in zip(numbers[::2], numbers[1::2]):
             spans.append((now + start, now + start + length))
@@ -91,7 +91,7 @@ def check_page(page, found):
 def check_waits(page):
     """Sum and longest per task: of fetches short ones, of the others all the time there was."""
     tree, longest, total = page["trees"]["await"], {}, {}
-    for node, ns, most in zip(*(tree["waits"][k::3] for k in range(3))):
+    for node, _, ns, most in zip(*(tree["waits"][k::4] for k in range(4))):
         task = nearest(page, tree, node, TASK)
         name = page["strings"][task[0]].strip("<>").split()[1]
         longest[name] = max(longest.get(name, 0), most / 1e9)
