@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/span_set.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
 #include "profile/copy.h"
@@ -28,6 +29,8 @@ struct filter {
 	const struct cs_filter *wanted;
 	const struct cs_profile *profile;
 	struct pattern task, endpoint, whose[CS_FILTER_WHOSE_MAX_];
+	struct cs_span_set met;   /* spans and local roots of samples that pass */
+	struct cs_span_set roots; /* local roots of an endpoint that matches */
 };
 
 /* The facts that may match, and how people call them. */
@@ -142,6 +145,67 @@ static bool passes(void *ctx, const struct cs_sample *sample)
 		       labels->task_name ? labels->task_name : labels->origin_task_name);
 }
 
+static int meet_samples(struct filter *filter, enum cs_tree tree)
+{
+	size_t n = cs_profile_nsamples_in(filter->profile, tree);
+	int err = 0;
+
+	for (size_t i = 0; !err && i < n; i++) {
+		const struct cs_sample *sample = cs_profile_sample_in(filter->profile, tree, i);
+		const struct cs_labels *labels = &sample->labels;
+
+		if (!labels->span_id || !passes(filter, sample))
+			continue;
+		err = cs_span_set_add(&filter->met, labels->owner, labels->span_id);
+		if (!err)
+			err = cs_span_set_add(&filter->met, labels->owner, labels->root_span_id);
+	}
+	return err;
+}
+
+/* What must be known of all before one span can be judged. */
+static int meet_spans(struct filter *filter)
+{
+	const struct cs_profile *profile = filter->profile;
+	size_t n = cs_profile_ntraced(profile);
+	int err = 0;
+
+	for (int tree = 0; n && !err && tree < CS_TREE_MAX_; tree++)
+		err = meet_samples(filter, (enum cs_tree)tree);
+	for (size_t i = 0; !err && i < n; i++) {
+		const struct cs_traced *traced = cs_profile_get_traced(profile, i);
+
+		if (!strcmp(cs_profile_str(profile, traced->type), "web") &&
+		    matches(filter, &filter->endpoint, traced->resource))
+			err = cs_span_set_add(&filter->roots, traced->owner, traced->span_id);
+	}
+	return err;
+}
+
+/* As its samples do. Its thread's name is not known, nor every task in which it goes on: for these it is enough that a sample passes. */
+static bool traced_passes(void *ctx, const struct cs_traced *traced)
+{
+	struct filter *filter = ctx;
+	const struct cs_filter *wanted = filter->wanted;
+	uint32_t owner = traced->owner;
+	bool met = cs_span_set_has(&filter->met, owner, traced->span_id);
+
+	if (!process_passes(ctx, traced->process_id) ||
+	    !is_theirs(filter, cs_profile_get_owner(filter->profile, owner)))
+		return false;
+	if (wanted->span && traced->span_id != wanted->span && traced->root_span_id != wanted->span)
+		return false;
+	if (*wanted->trace &&
+	    strcmp(cs_profile_str(filter->profile, traced->trace_id), wanted->trace))
+		return false;
+	if (wanted->endpoint && !met &&
+	    !cs_span_set_has(&filter->met, owner, traced->root_span_id) &&
+	    !cs_span_set_has(&filter->roots, owner, traced->root_span_id))
+		return false;
+	return (!wanted->thread || met) &&
+	       (met || matches(filter, &filter->task, traced->task_name));
+}
+
 static double time_of(const struct cs_profile *profile, enum cs_tree tree)
 {
 	double ns = 0;
@@ -203,6 +267,8 @@ static void filter_free(struct filter *filter)
 {
 	pattern_free(&filter->task);
 	pattern_free(&filter->endpoint);
+	cs_span_set_free(&filter->met);
+	cs_span_set_free(&filter->roots);
 	for (size_t i = 0; i < ARRAY_SIZE(filter->whose); i++)
 		pattern_free(&filter->whose[i]);
 }
@@ -235,9 +301,10 @@ int cs_filter_apply(const struct cs_filter *wanted, struct cs_profile *profile)
 
 	if (!cs_filter_is_asked(wanted))
 		return 0;
-	if (make_patterns(&filter))
+	if (make_patterns(&filter) || meet_spans(&filter))
 		return -ENOMEM;
 	cs_profile_keep(profile, passes, &filter);
+	cs_profile_keep_traced(profile, traced_passes, &filter);
 	return note(wanted, profile, all > 0 ? time_of(profile, tree) / all : 0);
 }
 
@@ -249,6 +316,7 @@ int cs_filter_copy(const struct cs_filter *wanted, const struct cs_profile *prof
 	const struct cs_profile_part part = {
 		.keep = passes,
 		.keep_process = process_passes,
+		.keep_traced = traced_passes,
 		.ctx = &filter,
 		.tree = tree,
 		.first_lines = first_lines,
@@ -256,6 +324,8 @@ int cs_filter_copy(const struct cs_filter *wanted, const struct cs_profile *prof
 	double all = time_of(profile, tree);
 	int err = make_patterns(&filter);
 
+	if (!err)
+		err = meet_spans(&filter);
 	if (!err)
 		err = cs_profile_copy(profile, &part, &copy);
 	if (!err && cs_filter_is_asked(wanted))

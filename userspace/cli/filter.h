@@ -42,7 +42,7 @@ bool cs_filter_is_pattern(const char *text);
 
 /*
  * Remove the samples of all trees that the filter does not let pass, and add a note that says so, with the share of the time
- * that is left. Patterns may match anywhere in a text; a sample without the label never passes. Returns 0 or -ENOMEM.
+ * that is left. So with spans that were seen to begin or end. Patterns may match anywhere in a text; a sample without the label never passes. Returns 0 or -ENOMEM.
  */
 int cs_filter_apply(const struct cs_filter *wanted, struct cs_profile *profile);
 

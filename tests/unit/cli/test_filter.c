@@ -269,6 +269,88 @@ static void test_copy_of_all(void **state)
 	}
 }
 
+static void add_span(struct cs_profile *profile, uint32_t pid, uint64_t id, uint64_t root,
+		     const char *resource, const char *task)
+{
+	const struct cs_traced traced = {.process_id = pid,
+					 .span_id = id,
+					 .root_span_id = root,
+					 .trace_id = text_of(profile, root == 1 ? "aa" : "bb"),
+					 .type = text_of(profile, id == root ? "web" : "sql"),
+					 .resource = text_of(profile, resource),
+					 .task_name = text_of(profile, task)};
+
+	assert_int_equal(cs_profile_add_traced(profile, &traced), 0);
+}
+
+/* Two requests, 1 and 3, with a child each, and another process with the same ids. A sample has met 2 only. */
+static struct cs_profile *made_spans(void)
+{
+	struct cs_profile *profile = made_empty(true);
+	const uint32_t frame = made_frame(profile, CS_FRAME_PYTHON, "work", "", 0);
+	const struct cs_labels labels = {.process_id = 10,
+					 .thread_name = text_of(profile, "MainThread"),
+					 .task_name = text_of(profile, "fetch"),
+					 .trace_id = text_of(profile, "aa"),
+					 .span_id = 2,
+					 .root_span_id = 1};
+
+	cs_profile_owner(profile, 10)->facts[CS_FACT_SERVICE] = text_of(profile, "shop");
+	cs_profile_owner(profile, 20)->facts[CS_FACT_SERVICE] = text_of(profile, "bank");
+	assert_int_equal(
+		cs_profile_add(profile, &frame, 1, &labels, (uint64_t[CS_VALUE_MAX_]){1, 0, 100}),
+		0);
+	add_span(profile, 10, 1, 1, "GET /cart", "Task-1");
+	add_span(profile, 10, 2, 1, "SELECT", "Task-1");
+	add_span(profile, 10, 3, 3, "GET /items", "Task-2");
+	add_span(profile, 10, 4, 3, "SELECT", "store");
+	add_span(profile, 20, 1, 1, "GET /rates", "Task-1");
+	return profile;
+}
+
+/* The ids of the spans that are left, as digits; of the other process in letters. */
+static void expect_spans(const struct cs_filter *filter, const char *expected)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_spans(), *copy = NULL;
+	char left[8] = "", copied[8] = "";
+
+	assert_int_equal(cs_filter_copy(filter, profile, CS_TREE_AWAIT, false, &copy), 0);
+	assert_int_equal(cs_filter_apply(filter, profile), 0);
+	for (size_t i = 0; i < cs_profile_ntraced(profile); i++) {
+		const struct cs_traced *traced = cs_profile_get_traced(profile, i);
+
+		left[i] = (char)((traced->process_id == 10 ? '0' : 'A') + traced->span_id);
+	}
+	for (size_t i = 0; i < cs_profile_ntraced(copy); i++) {
+		const struct cs_traced *traced = cs_profile_get_traced(copy, i);
+
+		copied[i] = (char)((traced->process_id == 10 ? '0' : 'A') + traced->span_id);
+	}
+	assert_string_equal(left, expected);
+	assert_string_equal(copied, expected);
+}
+
+/* Spans that began or ended go as their samples do, and by what is known of themselves where no sample met them. */
+static void test_traced(void **state)
+{
+	const pid_t pid = 20;
+
+	expect_spans(&(struct cs_filter){0}, "1234B");
+	expect_spans(&(struct cs_filter){.pids = &pid, .npids = 1}, "B");
+	expect_spans(&(struct cs_filter){.whose[CS_FILTER_SERVICE] = "shop"}, "1234");
+	expect_spans(&(struct cs_filter){.span = 3}, "34");
+	expect_spans(&(struct cs_filter){.span = 4}, "4");
+	expect_spans(&(struct cs_filter){.trace = "aa"}, "12B");
+	expect_spans(&(struct cs_filter){.endpoint = "items"}, "34");
+	expect_spans(&(struct cs_filter){.endpoint = "^GET"}, "1234B");
+	expect_spans(&(struct cs_filter){.endpoint = "SELECT"}, "");
+	/* the task in which it began, or one in which a sample met it */
+	expect_spans(&(struct cs_filter){.task = "store"}, "4");
+	expect_spans(&(struct cs_filter){.task = "fetch"}, "12");
+	expect_spans(&(struct cs_filter){.thread = "MainThread"}, "12");
+	expect_spans(&(struct cs_filter){.thread = "other"}, "");
+}
+
 static void test_empty(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(true);
@@ -287,6 +369,7 @@ int main(void)
 		cmocka_unit_test(test_tasks),
 		cmocka_unit_test(test_profile_stays_whole),
 		cmocka_unit_test(test_spans),
+		cmocka_unit_test(test_traced),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_copy_of_all),
