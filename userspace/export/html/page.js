@@ -78,7 +78,7 @@ function show(viewChanged) {
 		$("search").value = state.query;
 	$("scroll").hidden = !isGraph();
 	$("table").hidden = !isTable();
-	$("merge").parentNode.hidden = state.view === "timeline";
+	document.body.dataset.view = state.view;
 	$("timeline").hidden = state.view !== "timeline";
 	$("reset").disabled = !state.zoom && !state.query && !isFiltered(state) && !state.to;
 	$("tip").hidden = true;

@@ -6,7 +6,7 @@ const LANE_STEP = 200, MAX_DOERS = 8, PIECES = 1000; // pieces: of one lane's wi
 const LANE_TEXT = "A lane is a span: from its begin to its end where these were seen. An open end (a line that fades) was not: it stands where a " +
 	"sample first met the span, or one below it, and where one last met the span, which is longer than that (\u2265). Samples stand for the time since the one before.";
 // What the legend says, and the class of its look.
-const LANE_LOOKS = [["Seen running", "ran"], ["Seen waiting", "waited"], ["No sample of the span itself", "bar"], ["Begin or end not seen", "bar bar open-from open-to"],
+const LANE_LOOKS = [["Seen running", "ran"], ["Seen waiting", "waited"], ["Within the span, no sample", "bar"], ["Begin or end not seen", "bar bar open-from open-to"],
 	["\u2715 Ended in an error", "bar bar error"]];
 const ORDERS = {
 	"": (a, b) => a.from - b.from,
@@ -119,7 +119,7 @@ function lengthText(lane) {
 	if (lane.from === undefined)
 		return "";
 	if (lane.to === lane.from && (lane.openFrom || lane.openTo))
-		return lane.ran.length + lane.waited.length ? "met once" : "not met itself";
+		return lane.ran.length + lane.waited.length ? "met once" : "not met";
 	return (lane.openFrom || lane.openTo ? "\u2265 " : "") + micros(lane.to - lane.from);
 }
 
@@ -212,7 +212,9 @@ function traceElement(group) {
 	const b = li.appendChild(element("button", group.trace ? `Trace ${group.trace}` : "No trace id", { type: "button", title: "Only this trace" }));
 	b.disabled = !group.trace || state.trace === group.trace;
 	b.onclick = () => change({ trace: group.trace, from: 0, to: 0 }, true);
-	li.append(` ${count(n)} ${n === 1 ? "span" : "spans"} \u00b7 ${group.open ? "\u2265 " : ""}${micros(group.to - group.from)}`);
+	li.append(` ${count(n)} ${n === 1 ? "span" : "spans"}`);
+	if (group.to > group.from)
+		li.append(` \u00b7 ${group.open ? "\u2265 " : ""}${micros(group.to - group.from)}`);
 	if (group.errors)
 		li.append(" \u00b7 ", element("strong", `\u2715 ${count(group.errors)} ${group.errors === 1 ? "error" : "errors"}`, { class: "error" }));
 	return li;
@@ -252,19 +254,24 @@ function wholeClock(groups) {
 	return { from: from - margin, to: to + margin };
 }
 
-function showTimeline() {
-	const passes = spansPassing(state), all = tracesShown(passes), whole = wholeClock(all);
-	clock = state.to ? { from: state.from, to: state.to } : whole;
-	const groups = all.filter((g) => state.align || g.from <= clock.to && g.to >= clock.from);
-	const total = groups.reduce((sum, group) => sum + group.lanes.length, 0), items = [];
-	let shown = 0;
-	for (const group of groups) {
-		if (shown >= laneRows)
-			break;
-		const some = group.lanes.slice(0, laneRows - shown);
-		items.push(traceElement(group), ...some.map((lane) => laneElement(lane, state.align ? group.from : 0, passes[lane.span.index])));
-		shown += some.length;
+// As many traces as there are rows for; the last one perhaps in part. Returns [trace, lanes].
+function someOf(groups) {
+	const some = [];
+	for (let left = laneRows, i = 0; left > 0 && i < groups.length; i++) {
+		some.push([groups[i], groups[i].lanes.slice(0, left)]);
+		left -= groups[i].lanes.length;
 	}
+	return some;
+}
+
+function showTimeline() {
+	const passes = spansPassing(state), all = tracesShown(passes);
+	const groups = all.filter((g) => !state.to || state.align || g.from <= state.to && g.to >= state.from), some = someOf(groups);
+	// without a choice the time of the lanes that are shown: of a long capture its first traces would be nothing but dots
+	clock = state.to ? { from: state.from, to: state.to } : wholeClock(some.map(([group]) => group));
+	const items = some.flatMap(([group, lanes]) =>
+		[traceElement(group), ...lanes.map((lane) => laneElement(lane, state.align ? group.from : 0, passes[lane.span.index]))]);
+	const total = groups.reduce((n, { lanes }) => n + lanes.length, 0), shown = Math.min(total, laneRows);
 	$("order").value = state.order;
 	$("align").checked = state.align;
 	$("whole").hidden = !state.to;
