@@ -41,7 +41,8 @@ function laneOf(span) {
 	for (const { who, first, ran, moments } of seenOf(span)) {
 		const doer = doers.get(who) ?? { who, first: Infinity, last: -Infinity, ran: [], waited: [] };
 		doers.set(who, doer);
-		doer[ran ? "ran" : "waited"].push(...moments);
+		for (const moment of moments) // may be more than a call has room for arguments
+			doer[ran ? "ran" : "waited"].push(moment);
 		doer.first = Math.min(doer.first, first ?? Infinity);
 		doer.last = Math.max(doer.last, moments.at(-1)[1]);
 	}

@@ -271,12 +271,8 @@ const lengthOf = (spans) => spans.reduce((sum, [from, to]) => sum + to - from, 0
 function wallOf(t, i) {
 	if (t.walls.has(i))
 		return t.walls.get(i);
-	const spans = [];
-	for (const [node, , , ...numbers] of t.base.seen ?? []) {
-		const at = t.place ? t.place[node] : node;
-		if (at >= i && at < t.end[i])
-			spans.push(...moments(numbers));
-	}
+	const at = (node) => t.place ? t.place[node] : node, within = ([node]) => at(node) >= i && at(node) < t.end[i];
+	const spans = (t.base.seen ?? []).filter(within).flatMap(([, , , ...numbers]) => moments(numbers));
 	t.walls.set(i, spans.length ? lengthOf(union(spans)) * 1e3 : undefined);
 	return t.walls.get(i);
 }
