@@ -113,7 +113,7 @@ static void add_told(struct maker *m, const struct told *told)
 #define TRACE_C "000000000000000000000000000000cc"
 
 static const struct work works[] = {
-	/* GET /items: a root that waits for two queries in tasks of their own, one of which fails */
+	/* GET /items: a root that began before the first sample, and waits for two queries in tasks of their own, one of which fails */
 	{SHOP, "Task-1", "render", TRACE_A, "GET /items", 0xa1, 0xa1, 1000, 1040, true},
 	{SHOP, "Task-1", "gather", TRACE_A, "GET /items", 0xa1, 0xa1, 1040, 1200, false},
 	{SHOP, "query-eu", "query", TRACE_A, "GET /items", 0xa2, 0xa1, 1050, 1100, false},
@@ -129,7 +129,7 @@ static const struct work works[] = {
 };
 
 static const struct told tolds[] = {
-	{TRACE_A, "aiohttp.request", "GET /items", "web", 0xa1, 0xa1, 0, 1000, 1210, CS_OUTCOME_OK},
+	{TRACE_A, "aiohttp.request", "GET /items", "web", 0xa1, 0xa1, 0, 990, 1210, CS_OUTCOME_OK},
 	{TRACE_A, "postgres.query", "SELECT eu", "sql", 0xa2, 0xa1, 0xa1, 1045, 1105,
 	 CS_OUTCOME_OK},
 	{TRACE_A, "postgres.query", "SELECT us", "sql", 0xa3, 0xa1, 0xa1, 1055, 1175,
@@ -137,7 +137,9 @@ static const struct told tolds[] = {
 	/* no sample met it */
 	{TRACE_A, "cache.get", "GET price", "cache", 0xa4, 0xa1, 0xa3, 1172, 1174,
 	 CS_OUTCOME_UNKNOWN},
-	{TRACE_B, "aiohttp.request", "GET /cart", "web", 0xb1, 0xb1, 0, 0, 0, CS_OUTCOME_UNKNOWN},
+	/* what is told of its begin cannot be: samples had met it before */
+	{TRACE_B, "aiohttp.request", "GET /cart", "web", 0xb1, 0xb1, 0, 1050, 0,
+	 CS_OUTCOME_UNKNOWN},
 };
 
 static void set_meta(struct cs_profile_meta *meta)

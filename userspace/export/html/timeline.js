@@ -53,15 +53,15 @@ function laneOf(span) {
 
 const within = (moments, from, to) => union(moments.filter((m) => m[1] >= from && m[0] <= to).map((m) => [Math.max(m[0], from), Math.min(m[1], to)]));
 
-// Where a lane begins and ends; both are undefined if nothing tells. When a span below it was met it had begun, but it may have ended.
-// A sample stands for the time before it, but never for time before the lane's begin, nor, of several who did it, for time before this
-// one was first met.
+// Where a lane begins and ends; both are undefined if nothing tells. When it was met, or a span below it met or begun, it had begun, whatever
+// else is told of its begin (that may be when it was taken up again); but of the span below it may have ended before. A sample stands for the time before it, but never for time before the lane's begin, nor,
+// of several who did it, for time before this one was first met.
 function settle(lane, children) {
 	const { from, to } = lane.span, several = lane.doers.length > 1;
-	lane.first = least([...lane.doers, ...children].map((of) => of.first));
-	lane.last = most([...lane.doers.map((of) => of.last), lane.first]);
-	lane.openFrom = from === null, lane.openTo = to === null;
-	const begin = from ?? (isFinite(lane.first) ? lane.first : to), end = to ?? (isFinite(lane.last) ? lane.last : from);
+	const below = least(children.map((child) => child.from ?? Infinity));
+	const first = Math.min(least(lane.doers.map((of) => of.first)), below), last = most([...lane.doers.map((of) => of.last), first]);
+	lane.openFrom = from === null || first < from, lane.openTo = to === null;
+	const begin = lane.openFrom ? (isFinite(first) ? first : to) : from, end = to ?? (isFinite(last) ? last : from);
 	lane.from = begin ?? undefined;
 	lane.to = Math.max(end ?? 0, begin ?? 0);
 	for (const doer of lane.doers)
@@ -115,18 +115,19 @@ function spanOfGroup(group) {
 
 const laneName = ({ span }) => span.resource || span.name || (span.root === span.index ? span.endpoint : "") || `span ${span.id}`;
 const micros = (us) => time(us * 1e3);
+const clockText = (us) => (us < 0 ? "\u2212" : "") + micros(Math.abs(us)); // since the first sample's time began
 
 function lengthText(lane) {
 	if (lane.from === undefined)
 		return "";
 	if (lane.to === lane.from && (lane.openFrom || lane.openTo))
-		return lane.ran.length + lane.waited.length ? "met once" : "not met";
+		return lane.ran.length + lane.waited.length ? "met once" : lane.openFrom ? "not met" : "no end seen";
 	return (lane.openFrom || lane.openTo ? "\u2265 " : "") + micros(lane.to - lane.from);
 }
 
 // Everything that there is to say about a lane, as [what, text].
 function laneFacts(lane) {
-	const { span } = lane, at = (us, open, text) => us === undefined ? "not known" : `${micros(us)}${open ? ` (${text})` : ""}`;
+	const { span } = lane, at = (us, open, text) => us === undefined ? "not known" : `${clockText(us)}${open ? ` (${text})` : ""}`;
 	const idOf = (other) => other === -1 ? "not known" : typeof other === "string" ? other : spans[other].id;
 	const facts = [
 		["Outcome", OUTCOMES[span.outcome]], ["Length", lengthText(lane)],
@@ -226,8 +227,8 @@ function showAxis() {
 	const width = clock.to - clock.from, rough = width / 8 || 1, power = 10 ** Math.floor(Math.log10(rough));
 	const step = [1, 2, 5, 10].map((n) => n * power).find((size) => size >= rough);
 	const ticks = [];
-	for (let at = Math.max(Math.ceil(clock.from / step) * step, 0); shareOf(at) < 0.96 && ticks.length < 20; at += step) {
-		const tick = element("span", micros(at).replace(/^0.*/, "0"));
+	for (let at = Math.ceil(clock.from / step) * step; shareOf(at) < 0.96 && ticks.length < 20; at += step) {
+		const tick = element("span", Math.abs(at) < step / 2 ? "0" : clockText(at));
 		tick.style.left = 100 * shareOf(at) + "%";
 		ticks.push(tick);
 	}
