@@ -100,6 +100,14 @@ static __always_inline const struct cs_tracers *known_tracers(__u32 tgid)
 	return bpf_map_lookup_elem(&tracers, &tgid);
 }
 
+/* The same, copied. Returns 0, or 1 if nothing is. */
+static __always_inline int take_tracers(struct cs_tracers *dst, __u32 tgid)
+{
+	const struct cs_tracers *known = known_tracers(tgid);
+
+	return !known || bpf_probe_read_kernel(dst, sizeof(*dst), known);
+}
+
 /* What user space told of a thread, or 0. */
 static __always_inline __u64 told_tstate(__u32 tgid, __u64 thread_pointer)
 {

@@ -16,7 +16,7 @@
 #define CS_READ(task, dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
 #define CS_TOLD_TSTATE(w)             told_tstate((w)->tgid, (w)->thread_pointer)
 #define CS_WANT_GIL                   config.want_gil
-#define CS_TRACERS(w)                 known_tracers((w)->tgid)
+#define CS_TAKE_TRACERS(w)            take_tracers(&(w)->tracers, (w)->tgid)
 #define CS_NOW_NS()                   bpf_ktime_get_ns()
 #define CS_MEET_CODE(w, task)         own_meet_code(0)
 #define CS_FIND_KEY(w)                own_find_key(0)

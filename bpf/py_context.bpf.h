@@ -142,7 +142,8 @@ static __always_inline int py_span_end(struct cs_walk *w, const struct cs_tracer
 	if (py_span_finish(w, t, task)) {
 		if (w->span_search) {
 			w->span_next = PY_SPAN_TEXT;
-			return py_change_begin(w, t, task);
+			py_change_begin(w, t, task);
+			return 0;
 		}
 		w->span_next = PY_SPAN_RESOURCE;
 		return !py_resource_wanted(w);
@@ -161,10 +162,10 @@ static __always_inline int py_span_end(struct cs_walk *w, const struct cs_tracer
  */
 static __always_inline int py_span_step(struct cs_walk *w, struct task_struct *task)
 {
-	const struct cs_tracers *t = CS_TRACERS(w);
+	const struct cs_tracers *t = &w->tracers;
 	__u32 i = w->span_var;
 
-	if (!t || i >= t->nvars || i >= CS_MAX_TRACER_VARS)
+	if (i >= t->nvars || i >= CS_MAX_TRACER_VARS)
 		return 1;
 	switch (w->span_next) {
 	case PY_SPAN_TREE:

@@ -36,21 +36,33 @@ static __always_inline bool py_resource_wanted(struct cs_walk *w)
 	return true;
 }
 
-/* ddtrace 2 keeps it in a list of one. Returns the object, 0 if there is none. */
+/* ddtrace 2 keeps it in a list of one: the object in there, 0 if this is none. */
 static __always_inline __u64 py_resource_unbox(struct cs_walk *w, const struct cs_tracers *t,
 					       struct task_struct *task, __u64 obj)
 {
 	__u64 type = 0, size = 0, items = 0, item = 0;
 
-	if (CS_READ(task, &type, sizeof(type), obj + w->off.object_type))
-		return 0;
-	if (!t->list_type || type != t->list_type)
-		return obj;
-	if (CS_READ(task, &size, sizeof(size), obj + w->off.object_var_size) || !size ||
+	if (!t->list_type || CS_READ(task, &type, sizeof(type), obj + w->off.object_type) ||
+	    type != t->list_type ||
+	    CS_READ(task, &size, sizeof(size), obj + w->off.object_var_size) || !size ||
 	    CS_READ(task, &items, sizeof(items), obj + w->off.list_items) ||
 	    CS_READ(task, &item, sizeof(item), items))
 		return 0;
 	return item;
+}
+
+/* The text itself, or the one in the list. Returns as py_text_read. */
+static __always_inline __s64 py_resource_text(struct cs_walk *w, const struct cs_tracers *t,
+					      struct task_struct *task, __u64 obj, __u64 *dst)
+{
+	__s64 length = -1;
+
+	for (__u32 i = 0; i < 2 && length < 0 && obj && obj != t->none; i++) {
+		length = py_text_read(w, t, task, obj, dst, CS_RESOURCE_BYTES / 8);
+		if (length < 0)
+			obj = py_resource_unbox(w, t, task, obj);
+	}
+	return length;
 }
 
 /* Have the resource in w->resource; what cannot be read is not told. */
@@ -58,9 +70,7 @@ static __always_inline void py_resource_read(struct cs_walk *w, const struct cs_
 					     struct task_struct *task)
 {
 	struct cs_ev_resource *resource = &w->resource;
-	__u64 obj = py_resource_unbox(w, t, task, w->span_resource_at);
-	__s64 length =
-		py_text_read(w, t, task, obj, (__u64 *)resource->text, CS_RESOURCE_BYTES / 8);
+	__s64 length = py_resource_text(w, t, task, w->span_resource_at, (__u64 *)resource->text);
 
 	if (length < 0)
 		return;

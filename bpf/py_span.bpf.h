@@ -15,6 +15,11 @@
 
 #define CS_NO_CLASS (~0u)
 
+/* A program that tells when spans begin defines it: was the span of this digest told, and has not ended since? */
+#ifndef CS_SPAN_IS_TOLD
+#define CS_SPAN_IS_TOLD(w, digest) 0
+#endif
+
 /* What the next step looks at. */
 enum py_span_next {
 	PY_SPAN_TREE = 0, /* the variables of the Context, for a tracer's */
@@ -46,6 +51,21 @@ static __always_inline const struct cs_span_class *py_span_class(const struct cs
 								 const struct cs_tracers *t)
 {
 	return &t->classes[w->span_class & (CS_MAX_SPAN_CLASSES - 1)];
+}
+
+/*
+ * Is nothing to be told of the span at w->span_at? One that goes on becomes active again whenever one below it ends, which should cost little: so it is known by
+ * where it and its ids lie (of a Rust object: by these themselves), and that is forgotten when it ends.
+ */
+static __always_inline bool py_span_is_told(struct cs_walk *w, __u64 id, __u64 trace)
+{
+	const __u64 mix = 0x9e3779b97f4a7c15ull;
+	__u64 digest = w->span_at * mix;
+
+	/* siblings lie at like distances, and so do their ids: each step must mix all bits */
+	digest = ((digest ^ digest >> 32) + id) * mix;
+	digest = ((digest ^ digest >> 32) + trace) * mix;
+	return w->span_search && CS_SPAN_IS_TOLD(w, digest);
 }
 
 /* Have the first bytes of what lies at `at` in the window. */

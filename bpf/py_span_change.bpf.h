@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A span that begins or ends, told when a tracer sets its ContextVar: what is known of it then, with texts that a sample has no use for. A program may
- * define CS_SPAN_IS_TOLD(w): the span at hand was told before.
+ * A span that begins or ends, told when a tracer sets its ContextVar: what is known of it then, with texts that a sample has no use for.
  */
 #pragma once
 
 #include "py_resource.bpf.h"
 #include "py_span.bpf.h"
-
-#ifndef CS_SPAN_IS_TOLD
-#define CS_SPAN_IS_TOLD(w) 0
-#endif
 
 /* How did it end? ddtrace's error is 0 or 1, and True in some programs. */
 static __always_inline __u8 py_change_outcome(const struct cs_walk *w, const struct cs_tracers *t,
@@ -31,14 +26,12 @@ static __always_inline __u8 py_change_outcome(const struct cs_walk *w, const str
 	return py_long_ndigits(w, head.tag) ? CS_SPAN_ERROR : CS_SPAN_OK;
 }
 
-/* Its ids, root and type are known: what else? Returns 1 if it is not to be told. */
-static __always_inline int py_change_begin(struct cs_walk *w, const struct cs_tracers *t,
-					   struct task_struct *task)
+/* Its ids, root and type are known: what else? */
+static __always_inline void py_change_begin(struct cs_walk *w, const struct cs_tracers *t,
+					    struct task_struct *task)
 {
 	struct cs_ev_span_change *change = &w->change;
 
-	if (w->span_search == CS_SPAN_SEARCH_BEGUN && CS_SPAN_IS_TOLD(w))
-		return 1;
 	change->hdr.flags = w->span_search;
 	change->span = w->span.span;
 	change->duration_ns = py_span_number(w, PY_SPAN_DURATION);
@@ -49,7 +42,6 @@ static __always_inline int py_change_begin(struct cs_walk *w, const struct cs_tr
 	change->service_bytes = 0;
 	change->pad = 0;
 	w->span_text = 0;
-	return 0;
 }
 
 /* One of its texts: its resource, then its service, both read in one way. Returns 1 after the last. */
@@ -62,9 +54,7 @@ static __always_inline int py_change_text(struct cs_walk *w, const struct cs_tra
 	__u64 *text = (__u64 *)w->resource.text;
 	__s64 length;
 
-	if (obj && obj != t->none)
-		obj = py_resource_unbox(w, t, task, obj);
-	length = py_text_read(w, t, task, obj, text, CS_RESOURCE_BYTES / 8);
+	length = py_resource_text(w, t, task, obj, text);
 	if (service) {
 		change->service_bytes = py_text_bytes(length, CS_SERVICE_BYTES);
 		change->flags |= length > CS_SERVICE_BYTES ? CS_SPAN_SERVICE_CUT : 0;

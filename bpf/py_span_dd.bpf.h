@@ -167,6 +167,8 @@ static __always_inline int py_span_dd(struct cs_walk *w, const struct cs_tracers
 		return 1;
 	if (w->span_ended && w->span_search != CS_SPAN_SEARCH_ENDED)
 		return py_span_above(w, t, class);
+	if (py_span_is_told(w, py_span_field(w, class->span_id), py_span_field(w, class->trace_id)))
+		return 1;
 	if (w->span_search)
 		py_span_take_change(w, class);
 	w->span_found = 1;

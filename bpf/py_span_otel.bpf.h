@@ -117,6 +117,8 @@ static __always_inline int py_span_otel(struct cs_walk *w, const struct cs_trace
 	if (py_span_attrs(w, t, task, class) ||
 	    py_otel_id(w, t, task, w->span_attrs[CS_OTEL_CONTEXT], items))
 		return py_span_fail(w);
+	if (py_span_is_told(w, items[1], items[0]))
+		return 1;
 	if (w->span_search) {
 		w->span_numbers[PY_SPAN_START].at = w->span_attrs[CS_OTEL_START];
 		w->span_resource_at = w->span_attrs[CS_OTEL_NAME];

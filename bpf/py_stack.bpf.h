@@ -149,6 +149,8 @@ static __always_inline void py_stack_creator(struct cs_walk *w, struct task_stru
 /* Read the span that is active in w->context. Uses the window; a program may define CS_REPEAT_SPAN. */
 static __always_inline void py_span_find(struct cs_walk *w, struct task_struct *task, __u32 slot)
 {
+	if (CS_TAKE_TRACERS(w))
+		return;
 	w->span_var = 0;
 	w->span_stage = 0;
 	w->span_next = PY_SPAN_TREE;

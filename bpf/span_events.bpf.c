@@ -20,12 +20,12 @@
 struct cs_walk;
 #define CS_READ(task, dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
 #define CS_TOLD_TSTATE(w)             told_tstate((w)->tgid, (w)->thread_pointer)
-#define CS_TRACERS(w)                 known_tracers((w)->tgid)
+#define CS_TAKE_TRACERS(w)            take_tracers(&(w)->tracers, (w)->tgid)
 #define CS_NOW_NS()                   bpf_ktime_get_ns()
 #define CS_FIND_KEY(w)                span_events_find_key((w)->slot)
-#define CS_SPAN_IS_TOLD(w)            span_is_told(w)
+#define CS_SPAN_IS_TOLD(w, digest)    span_is_told(w, digest)
 int span_events_find_key(__u32 slot);
-static bool span_is_told(const struct cs_walk *w);
+static bool span_is_told(const struct cs_walk *w, __u64 digest);
 
 #include "emit.bpf.h"
 #include "py_context.bpf.h"
@@ -66,15 +66,22 @@ static __always_inline struct span_events_state *span_state_at(__u32 slot)
 	return bpf_map_lookup_elem(&span_events_scratch, &slot);
 }
 
-static __always_inline bool span_is_told(const struct cs_walk *w)
+static __always_inline bool span_is_told(const struct cs_walk *w, __u64 digest)
 {
-	__u64 digest = (w->span.span.span_id ^ (__u64)w->tgid << 40) * 0x9e3779b97f4a7c15ull;
 	__u32 place = digest >> 40 & (CS_SPANS_TOLD - 1);
 	__u64 *told = bpf_map_lookup_elem(&spans_told, &place);
+	bool known;
 
-	if (!told || *told == digest)
-		return told;
-	*told = digest;
+	digest ^= w->tgid;
+	if (!told)
+		return false;
+	known = *told == digest;
+	if (w->span_search == CS_SPAN_SEARCH_BEGUN) {
+		*told = digest;
+		return known;
+	}
+	if (known)
+		*told = 0;
 	return false;
 }
 
@@ -213,6 +220,10 @@ static __always_inline void on_change(struct span_events_state *s, __u32 slot,
 
 	s->owner = pid_tgid;
 	find_context(s, slot, info, pid_tgid);
+	if (CS_TAKE_TRACERS(&s->walk)) {
+		s->owner = 0;
+		return;
+	}
 	if (kind == CS_TRACER_DDTRACE)
 		tell_old(s, slot, pid_tgid, var, CS_SPAN_SEARCH_ENDED);
 	else if (!value)

@@ -15,7 +15,7 @@
  * What only a program can do it may define likewise:
  *   CS_TOLD_TSTATE(w)           the PyThreadState that user space told for the thread, or 0
  *   CS_WANT_GIL                 tell whether the thread holds the interpreter's lock
- *   CS_TRACERS(w)               what is known of the process's tracers, or NULL
+ *   CS_TAKE_TRACERS(w)          have what is known of the process's tracers in w->tracers; returns 0 if there is anything
  *   CS_NOW_NS()                 the time, CLOCK_MONOTONIC
  *   CS_CHECK_CODE(w, task, code) the check value of a code object: py_code_check()
  *   CS_MATCH_TASK(w, index)     compare the frame with the tasks that may be running: py_frame_match_task()
@@ -38,8 +38,8 @@
 #ifndef CS_TOLD_TSTATE
 #define CS_TOLD_TSTATE(w) 0
 #endif
-#ifndef CS_TRACERS
-#define CS_TRACERS(w) ((const struct cs_tracers *)0)
+#ifndef CS_TAKE_TRACERS
+#define CS_TAKE_TRACERS(w) 1
 #endif
 #ifndef CS_NOW_NS
 #define CS_NOW_NS() 0ull
@@ -190,6 +190,8 @@ struct cs_walk {
 	__u32 work_n;
 
 	/* the active span (py_context.bpf.h) */
+	struct cs_tracers
+		tracers; /* copied: a search takes many steps, and a look into a table costs more than most of them */
 	__u64 context;              /* of the thread, as its state had it */
 	__u32 span_var, span_stage; /* where the search is; see py_span_step */
 	__u64 span_at;              /* the node or object that is looked at; 0: there is none */

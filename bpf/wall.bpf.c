@@ -20,7 +20,7 @@
 	bpf_copy_from_user_task(dst, size, (const void *)(src), task, 0)
 #define CS_TOLD_TSTATE(w)     told_tstate((w)->tgid, (w)->thread_pointer)
 #define CS_WANT_GIL           config.want_gil
-#define CS_TRACERS(w)         known_tracers((w)->tgid)
+#define CS_TAKE_TRACERS(w)    take_tracers(&(w)->tracers, (w)->tgid)
 #define CS_NOW_NS()           bpf_ktime_get_ns()
 #define CS_MEET_CODE(w, task) meet_code(w, task)
 #define CS_FIND_KEY(w)        wall_find_key(0)

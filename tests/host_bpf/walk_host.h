@@ -24,11 +24,12 @@ static struct {
 struct cs_walk;
 struct task_struct;
 static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task);
+static inline int walk_take_tracers(struct cs_walk *w);
 
 #define CS_READ(task, dst, size, src) made_read((struct made_python *)(task), dst, size, src)
 #define CS_TOLD_TSTATE(w)             walk_host.told
 #define CS_WANT_GIL                   walk_host.want_gil
-#define CS_TRACERS(w)                 walk_host.tracers
+#define CS_TAKE_TRACERS(w)            walk_take_tracers(w)
 #define CS_MEET_CODE(w, task)         walk_meet_code(w, task)
 #include "bpf/py_stack.bpf.h"
 
@@ -44,6 +45,13 @@ static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task);
 	X(head)               \
 	X(text_words)         \
 	X(seen_text) X(span_at) X(dict.at) X(dict.keys) X(dict.values)
+
+static inline int walk_take_tracers(struct cs_walk *w)
+{
+	if (walk_host.tracers)
+		w->tracers = *walk_host.tracers;
+	return !walk_host.tracers;
+}
 
 /* What a program pushes into the ring. */
 static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task)

@@ -12,7 +12,7 @@
 
 #define SECOND_NS     1000000000ull
 /* What each time that a ContextVar is set costs the process at most (tools/bench/spans), and what all of them may in a second: 1% of a CPU. */
-#define ACTIVATION_NS 1500
+#define ACTIVATION_NS 4000
 #define BUDGET_NS     (SECOND_NS / 100)
 
 int cs_span_events_by_name(const char *name)

@@ -12,9 +12,9 @@
 /* What the walkers call a task is here the process's memory. */
 #define CS_READ(task, dst, size, src) cs_mem_read((struct cs_mem *)(task), src, dst, size)
 struct cs_walk;
-static const struct cs_tracers *tracers_of(const struct cs_walk *w);
-#define CS_TRACERS(w) tracers_of(w)
-#define CS_NOW_NS()   cs_now_ns()
+static int take_tracers(struct cs_walk *w);
+#define CS_TAKE_TRACERS(w) take_tracers(w)
+#define CS_NOW_NS()        cs_now_ns()
 #include "collect/record.h"
 #include "../../bpf/py_stack.bpf.h"
 
@@ -111,9 +111,10 @@ struct cs_span_walk {
 };
 
 /* Only the walks over spans ask for it. */
-static const struct cs_tracers *tracers_of(const struct cs_walk *w)
+static int take_tracers(struct cs_walk *w)
 {
-	return ((const struct cs_span_walk *)w)->tracers;
+	w->tracers = *((const struct cs_span_walk *)w)->tracers;
+	return 0;
 }
 
 int cs_span_walk_new(const struct cs_interp *interp, const struct cs_tracers *tracers,

@@ -13,12 +13,13 @@
 /* A machine's spans of a minute; what a program says they are costs us some 30 MB at most. */
 #define MAX_SPANS (1u << 18)
 
-/* Between a span's begin and the moment at which it is active. */
-#define LATE_NS 20000000ull
+/* Two clocks that are one, read in turn. */
+#define SLACK_NS 1000000ull
 
 /* Spans one above another. */
 #define MAX_DEPTH 64
 
+/* Of a span; without an id, of the process. */
 struct key {
 	uint64_t span_id, trace_lo;
 	uint32_t pid, pad;
@@ -27,7 +28,7 @@ struct key {
 struct seen {
 	struct key key;
 	uint64_t root_id, parent_id; /* 0: not known, or none */
-	uint64_t begun_ns;           /* 0: not told */
+	uint64_t begun_ns;           /* of a process: its first change; 0: not told */
 	char *endpoint;              /* of a local root; owned, NULL: not known */
 	unsigned int period;         /* that saw it last */
 	UT_hash_handle hh;
@@ -136,12 +137,23 @@ static int see_endpoint(struct cs_spans *spans, uint32_t pid, uint64_t root_id, 
 	return 0;
 }
 
-/* A span may be active long before it is seen to be: it says itself when it began, by a clock that may have been set since. */
-static bool is_new(const struct cs_spans *spans, uint64_t ts_ns, uint64_t start_ns)
+/*
+ * Has it begun since the process's first change was told? One that is older may be active long before it is seen to be. It says itself when it began, by a
+ * clock that may have been set since.
+ */
+static int is_new(struct cs_spans *spans, uint32_t pid, uint64_t ts_ns, uint64_t start_ns,
+		  bool *ret)
 {
-	uint64_t real_ns = spans->realtime_ns + (ts_ns - spans->capture_ns);
+	uint64_t begun_ns = spans->capture_ns + (start_ns - spans->realtime_ns);
+	struct seen *process;
+	int err = meet(spans, pid, 0, 0, &process);
 
-	return !start_ns || !spans->realtime_ns || start_ns + LATE_NS > real_ns;
+	if (err || !process)
+		return err;
+	if (!process->begun_ns)
+		process->begun_ns = ts_ns;
+	*ret = !start_ns || !spans->realtime_ns || begun_ns + SLACK_NS > process->begun_ns;
+	return 0;
 }
 
 static int see_change(struct cs_spans *spans, uint32_t pid, uint64_t ts_ns,
@@ -150,13 +162,15 @@ static int see_change(struct cs_spans *spans, uint32_t pid, uint64_t ts_ns,
 	const struct cs_event_span *span = &change->span;
 	bool web = change->server || (span->type.len == 3 && !memcmp(span->type.str, "web", 3));
 	int err = see_span(spans, pid, span);
+	bool begun = false;
 	struct seen *it;
 
+	if (!err && change->change == CS_SPAN_BEGUN)
+		err = is_new(spans, pid, ts_ns, change->start_ns, &begun);
 	if (err)
 		return err;
 	it = find(spans, pid, span->span_id, span->trace_lo);
-	if (it && change->change == CS_SPAN_BEGUN && !it->begun_ns &&
-	    is_new(spans, ts_ns, change->start_ns))
+	if (it && begun && !it->begun_ns)
 		it->begun_ns = ts_ns;
 	if (!web || span->root_id != span->span_id || span->flags & CS_SPANF_PROPAGATED ||
 	    !change->resource.len)
