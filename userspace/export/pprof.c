@@ -400,15 +400,14 @@ static void add_hex(struct builder *b, Pprof__Sample *sample, const char *key, u
 }
 
 /*
- * Pyroscope selects by these two and makes no series of them. A request's profile is that of its first span here, as its own
- * libraries have it.
+ * The one label of which Pyroscope makes no series. It did of trace_id until June 2026 (its pull request 5220), one for each request, so that is not
+ * sent. A request's profile is that of its first span here, as its own libraries have it.
  */
 static void add_pyroscope_labels(struct builder *b, Pprof__Sample *sample,
 				 const struct cs_labels *labels)
 {
 	add_hex(b, sample, "span_id",
 		labels->root_span_id ? labels->root_span_id : labels->span_id);
-	add_text(b, sample, "trace_id", labels->trace_id);
 }
 
 static bool told_by_labels(const struct cs_frame *frame)

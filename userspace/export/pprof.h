@@ -9,8 +9,8 @@ enum cs_pprof_dialect {
 	CS_PPROF_PLAIN = 0,   /* for go tool pprof and files: all kinds of values, all labels */
 	CS_PPROF_DATADOG = 1, /* its names of kinds: cpu-time, wall-time, ... */
 	/*
-	 * One kind of value, and as labels only span_id and trace_id, by which it selects: of any other's values the server
-	 * makes series, which ids and names of tasks would flood. Tasks are in the stacks.
+	 * One kind of value, and as a label only span_id, by which it selects: of any other's values the server
+	 * makes series, which ids and names would flood. Tasks are in the stacks.
 	 */
 	CS_PPROF_PYROSCOPE = 2,
 };
