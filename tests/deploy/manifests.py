@@ -102,4 +102,14 @@ def test_collector():
         live.check("it would refuse another", done.code != 0 and "max_backup" in done.err + done.out, done)
 
 
-live.judged(test_manifests, test_judge, test_collector)
+def test_pyroscope():
+    """Its own reading of its configuration, after which it only lists its parts."""
+    config = deployed.DEPLOY / "pyroscope.yaml"
+    with live.scratch() as folder:
+        (folder / "bad.yaml").write_text(config.read_text(encoding="utf-8").replace("reject_older_than", "reject_older"), encoding="utf-8")
+        done, bad = (live.run([receiver("pyroscope"), "-modules", f"-config.file={path}"]) for path in (config, folder / "bad.yaml"))
+    live.check("Pyroscope takes its configuration", done.code == 0 and "ingester" in done.out, done)
+    live.check("it would refuse another", bad.code != 0 and "reject_older" in bad.err + bad.out, bad)
+
+
+live.judged(test_manifests, test_judge, test_collector, test_pyroscope)

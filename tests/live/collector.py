@@ -4,76 +4,11 @@
 
 Also through a failure: the collector is away, then there, and what waited arrives.
 """
-import contextlib
-import json
-import pathlib
-import socket
-
 import live
+import real_servers
+from real_servers import Tables
 
 CREATED = "<task Task-not_awaited (created)>"
-RECEIVERS = pathlib.Path(__file__).resolve().parent.parent.parent / "tools" / "receivers"
-CONFIG = """\
-receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{port}"}}}}}}}}
-exporters: {{file: {{path: "{file}"}}}}
-service:
-  telemetry: {{metrics: {{level: none}}}}
-  pipelines: {{profiles: {{receivers: [otlp], exporters: [file]}}}}
-"""
-
-
-def collector():
-    found = live.run([RECEIVERS, "--path", "otelcol"])
-    if found.code:
-        raise live.Skip(found.err.strip())
-    return found.out.strip()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def listens(port):
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
-@contextlib.contextmanager
-def running(folder, port):
-    config, file = folder / "collector.yaml", folder / "profiles.json"
-    config.write_text(CONFIG.format(port=port, file=file), encoding="utf-8")
-    with live.program(collector(), "--config", str(config), "--feature-gates=service.profilesSupport") as process:
-        live.until(lambda: listens(port) or process.poll() is not None)
-        live.check("the collector runs", process.poll() is None, process.poll() is not None and process.stderr.read())
-        yield file
-
-
-def received(file):
-    """Requests that the collector has written, one for each line."""
-    live.until(lambda: file.exists() and file.read_text(encoding="utf-8").endswith("\n"))
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-class Tables:
-    """The dictionary of a request."""
-
-    def __init__(self, request):
-        self.rows = request["dictionary"]
-
-    def at(self, table, row, key):
-        return self.rows[f"{table}Table"][row.get(key, 0)]
-
-    def frames(self, sample):
-        for index in self.at("stack", sample, "stackIndex").get("locationIndices", ()):
-            function = self.at("function", self.rows["locationTable"][index]["lines"][0], "functionIndex")
-            yield self.at("string", function, "nameStrindex")
-
-    def attributes(self, sample):
-        for index in sample.get("attributeIndices", ()):
-            row = self.rows["attributeTable"][index]
-            yield self.at("string", row, "keyStrindex"), next(iter(row["value"].values()))
 
 
 def wall_samples(request):
@@ -86,12 +21,7 @@ def wall_samples(request):
 
 
 def service(request):
-    """The collector moves the texts of resources to the dictionary."""
-    strings = request["dictionary"]["stringTable"]
-    for fact in request["resourceProfiles"][0]["resource"]["attributes"]:
-        if (fact.get("key") or strings[fact["keyStrindex"]]) == "service.name":
-            return fact["value"].get("stringValue") or strings[fact["value"]["stringValueStrindex"]]
-    return None
+    return Tables(request).service(request["resourceProfiles"][0])
 
 
 def record(folder):
@@ -102,16 +32,16 @@ def record(folder):
 
 
 def test_collector():
-    collector()
+    real_servers.compiled("otelcol")
     with live.scratch() as folder:
-        raw, port = record(folder), free_port()
+        raw, port = record(folder), real_servers.free_port()
         where = ["--service", "shop", "--spool", folder / "spool", "--to", f"otlp=http://127.0.0.1:{port}"]
         away = live.coroscope("push", raw, "--keep-trying", "1s", *where)
         live.check("nobody is there yet", away.code == live.FAILURE and "1 waiting" in away.err, away)
-        with running(folder, port) as file:
+        with real_servers.collector(folder, port) as file:
             done = live.coroscope("push", raw, *where)
             live.check("what waited and what is new is taken", done.code == live.OK and "2 parcels = 2 delivered" in done.err, done)
-            requests = received(file)
+            requests = real_servers.collected(file)
         collapsed = live.stacks(live.coroscope("report", raw, "-f", "collapsed").out)
     live.check("the collector has both", len(requests) == 2, len(requests))
     live.check("of the service", [service(request) for request in requests] == ["shop", "shop"])
