@@ -39,11 +39,26 @@ class Connection:
         self.began = time.monotonic()
 
     def body(self):
-        length = int(self.headers.get("content-length", 0))
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.take(int(self.headers.get("content-length", 0)))
+        body = b""
+        while length := int(self.line(), 16):
+            body += self.take(length)
+            self.line()
+        self.line()
+        return body
+
+    def take(self, length):
         while len(self.buffer) < length:
             self.receive()
-        body, self.buffer = self.buffer[:length], self.buffer[length:]
-        return body
+        taken, self.buffer = self.buffer[:length], self.buffer[length:]
+        return taken
+
+    def line(self):
+        while b"\r\n" not in self.buffer:
+            self.receive()
+        line, self.buffer = self.buffer.split(b"\r\n", 1)
+        return line
 
     def answer(self, status, body=b"", **headers):
         lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", "Connection: close"]
