@@ -131,6 +131,10 @@ static void *run(void *arg)
 		note_counts(courier);
 	}
 	pthread_mutex_unlock(&courier->lock);
+	cs_delivery_end(&courier->delivery);
+	pthread_mutex_lock(&courier->lock);
+	note_counts(courier);
+	pthread_mutex_unlock(&courier->lock);
 	return NULL;
 }
 

@@ -10,7 +10,7 @@
 
 #include "core/cleanup.h"
 
-/* Of the memory budget, for what waits for a server without a spool. */
+/* Of the memory budget, for what waits for a server without a spool, or while its disk fails. */
 #define KEPT_PART 4
 
 static struct cs_setting *setting_of(const struct cs_settings_place *place,
@@ -250,8 +250,7 @@ static int apply_destination(const struct cs_settings *settings,
 	if (err)
 		return err;
 	/* what waits in memory is the agent's memory */
-	if (to->backend && !to->spool_parent)
-		to->limits.bytes = MIN(to->limits.bytes, config->memory_bytes / KEPT_PART);
+	to->memory_bytes = MIN(to->limits.bytes, config->memory_bytes / KEPT_PART);
 	err = cs_destination_complete(to, &inner);
 	if (err == -EINVAL)
 		snprintf(why->text, sizeof(why->text), "%.100s: %.150s",

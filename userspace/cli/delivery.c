@@ -45,6 +45,7 @@ int cs_delivery_open(struct cs_delivery *delivery, const struct cs_destination *
 		.transport = to->transport,
 		.spool = to->spool,
 		.limits = to->limits,
+		.memory_bytes = to->memory_bytes ? to->memory_bytes : to->limits.bytes,
 		.tell = tell,
 	};
 	delivery->options.transport.stop = stop;
@@ -58,6 +59,12 @@ int cs_delivery_open(struct cs_delivery *delivery, const struct cs_destination *
 		cs_err("cannot deliver to %s%s%s: %s", to->where, to->spool ? " from " : "",
 		       to->spool ? to->spool : "", why_no_folder(err));
 	return err;
+}
+
+void cs_delivery_end(struct cs_delivery *delivery)
+{
+	if (delivery->sender && delivery->to->spool)
+		cs_sender_end(delivery->sender);
 }
 
 void cs_delivery_close(struct cs_delivery *delivery)

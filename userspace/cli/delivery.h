@@ -18,8 +18,9 @@ struct cs_delivery {
 /* Must not move in memory while it is open. stop: as in struct cs_transport_options. Returns 0 or -errno. */
 int cs_delivery_open(struct cs_delivery *delivery, const struct cs_destination *to,
 		     const volatile sig_atomic_t *stop);
-void cs_delivery_close(
-	struct cs_delivery *delivery); /* what is not sent stays in the spool, if there is one */
+/* Nothing more is sent: what waits is in the spool, if there is one, or counted as lost. */
+void cs_delivery_end(struct cs_delivery *delivery);
+void cs_delivery_close(struct cs_delivery *delivery); /* what is in the spool stays there */
 
 /* Write the profile, or keep its parcels for cs_sender_step. Returns 0 or -errno. */
 int cs_delivery_put(struct cs_delivery *delivery, const struct cs_profile *profile);

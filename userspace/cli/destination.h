@@ -24,6 +24,7 @@ struct cs_destination {
 	const char *service;
 	const char *spool_parent;
 	struct cs_parcels_limits limits;
+	uint64_t memory_bytes; /* of what waits in memory; 0: as in the spool */
 };
 
 /* The limits of one that says nothing of them. */

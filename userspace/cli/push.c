@@ -98,11 +98,14 @@ static void deliver(struct delivery *deliveries, size_t n, uint64_t keep_trying_
 }
 
 /* Whether all is well. */
-static bool sum_up(const struct delivery *delivery)
+static bool sum_up(struct delivery *delivery)
 {
 	const struct cs_sender_counts *c = cs_sender_counts(delivery->way.sender);
-	size_t waiting = cs_sender_waiting(delivery->way.sender);
 	const struct cs_destination *to = delivery->way.to;
+	size_t waiting;
+
+	cs_delivery_end(&delivery->way);
+	waiting = cs_sender_waiting(delivery->way.sender);
 
 	cs_info("%s: %" PRIu64 " parcels = %" PRIu64 " delivered (%" PRIu64 " bytes) + %" PRIu64
 		" refused + %" PRIu64 " lost + %zu waiting; %" PRIu64 " requests, %" PRIu64

@@ -204,7 +204,8 @@ static int make_again(struct cs_parcels *parcels)
 
 int cs_parcels_put(struct cs_parcels *parcels, const struct cs_parcel *parcel)
 {
-	struct entry entry = {.sequence = parcels->next, .born_ns = now_ns()};
+	struct entry entry = {
+		.sequence = parcels->next, .born_ns = now_ns(), .attempts = parcel->attempts};
 	struct iovec parts[CS_PARCEL_PARTS];
 	struct cs_parcel_header header;
 	char name[64];
@@ -225,7 +226,8 @@ int cs_parcels_put(struct cs_parcels *parcels, const struct cs_parcel *parcel)
 	if (err == -ENOENT && !make_again(parcels))
 		err = cs_folder_write(parcels->folder, name, parts, CS_PARCEL_PARTS);
 	if (err)
-		return err;
+		/* EFBIG: a limit of the system's, not ours */
+		return err == -EFBIG ? -ENOSPC : err;
 	err = append(parcels, &entry);
 	if (err)
 		cs_folder_remove(parcels->folder, name);

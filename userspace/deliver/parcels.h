@@ -36,7 +36,7 @@ static inline void cs_parcels_closep(struct cs_parcels **parcels)
 	cs_parcels_close(*parcels);
 }
 
-/* Add at the end; on the disk when it returns. Returns 0, -EFBIG: alone over the bound (counted), or -errno: not there. */
+/* Add at the end, with the attempts that were made; on the disk when it returns. Returns 0, -EFBIG: alone over the bound (counted), or -errno: not there. */
 int cs_parcels_put(struct cs_parcels *parcels, const struct cs_parcel *parcel);
 
 /* The oldest, to be freed, its attempts included. Returns 0, -ENOENT: none is left, or -errno. */

@@ -12,21 +12,16 @@
 
 #include "core/cleanup.h"
 #include "deliver/retry.h"
-
-struct kept {
-	struct kept *next;
-	struct cs_parcel parcel;
-};
+#include "deliver/outbox.h"
 
 struct cs_sender {
 	const struct cs_sender_options *options;
 	struct cs_transport_options transport_options;
 	struct cs_transport *transport;
-	struct cs_parcels *spool; /* NULL: in memory */
-	struct kept *first, **end;
-	size_t nkept;
-	uint64_t kept_bytes;
-	uint64_t told_lost;    /* of what the spool has counted */
+	struct cs_outbox *box;
+	uint64_t told_lost;        /* of what the spool has counted */
+	uint64_t told_crowded_out; /* of memory */
+	int disk_err; /* why what waits does so in memory, as it was told; 0: it does not */
 	unsigned int failures; /* in a row */
 	uint64_t due_ns;
 	struct cs_sender_counts counts;
@@ -62,41 +57,25 @@ int cs_sender_new(const struct cs_sender_options *options, struct cs_sender **re
 	if (!sender)
 		return -ENOMEM;
 	sender->options = options;
-	sender->end = &sender->first;
 	sender->transport_options = options->transport;
 	sender->transport_options.fixed = options->backend->headers;
 	sender->transport_options.nfixed = options->backend->nheaders;
 	err = cs_transport_new(&sender->transport_options, &sender->transport);
-	if (!err && options->spool)
-		err = cs_parcels_open(options->spool, &options->limits, &sender->spool);
+	if (!err)
+		err = cs_outbox_new(options->spool, &options->limits, options->memory_bytes,
+				    &sender->box);
 	if (err)
 		return err;
-	if (sender->spool)
-		sender->counts.found = cs_parcels_n(sender->spool);
+	sender->counts.found = cs_outbox_found(sender->box);
 	*ret = TAKE_PTR(sender);
 	return 0;
-}
-
-static void drop_kept(struct cs_sender *sender)
-{
-	struct kept *kept = sender->first;
-
-	sender->first = kept->next;
-	if (!sender->first)
-		sender->end = &sender->first;
-	sender->nkept--;
-	sender->kept_bytes -= kept->parcel.body.len;
-	cs_parcel_free(&kept->parcel);
-	free(kept);
 }
 
 void cs_sender_free(struct cs_sender *sender)
 {
 	if (!sender)
 		return;
-	while (sender->first)
-		drop_kept(sender);
-	cs_parcels_close(sender->spool);
+	cs_outbox_free(sender->box);
 	cs_transport_free(sender->transport);
 	free(sender);
 }
@@ -104,13 +83,9 @@ void cs_sender_free(struct cs_sender *sender)
 /* Tell and count what the spool has dropped on its own account. */
 static void heed_spool(struct cs_sender *sender)
 {
-	const struct cs_parcels_counts *counts;
-	uint64_t lost;
+	const struct cs_parcels_counts *counts = cs_outbox_spool_counts(sender->box);
+	uint64_t lost = counts ? counts->over_bytes + counts->over_age + counts->damaged : 0;
 
-	if (!sender->spool)
-		return;
-	counts = cs_parcels_counts(sender->spool);
-	lost = counts->over_bytes + counts->over_age + counts->damaged;
 	if (lost == sender->told_lost)
 		return;
 	tell(sender, CS_SENDER_LOST,
@@ -121,44 +96,59 @@ static void heed_spool(struct cs_sender *sender)
 	sender->told_lost = lost;
 }
 
-/* In memory the oldest go too. */
-static int keep(struct cs_sender *sender, struct cs_parcel *parcel)
+static void heed_memory(struct cs_sender *sender)
 {
-	struct kept *kept = calloc(1, sizeof(*kept));
+	uint64_t lost = cs_outbox_crowded_out(sender->box);
 
-	if (!kept)
-		return -ENOMEM;
-	kept->parcel = *parcel;
-	*parcel = (struct cs_parcel){0};
-	*sender->end = kept;
-	sender->end = &kept->next;
-	sender->nkept++;
-	sender->kept_bytes += kept->parcel.body.len;
-	while (sender->first && sender->kept_bytes > sender->options->limits.bytes) {
-		drop_kept(sender);
+	for (; sender->told_crowded_out < lost; sender->told_crowded_out++) {
 		sender->counts.lost++;
-		tell(sender, CS_SENDER_LOST, "a parcel is lost: more wait than may");
+		tell(sender, CS_SENDER_LOST, "a parcel is lost: more wait than may%s",
+		     sender->disk_err ? " in memory" : "");
 	}
-	return 0;
+}
+
+/* Once for each time that it fails, and when it does no more. */
+static void heed_disk(struct cs_sender *sender, int err)
+{
+	if (err == -EFBIG || err == -ENOMEM)
+		return;
+	if (err && err != sender->disk_err)
+		tell(sender, CS_SENDER_WAITS,
+		     "parcels cannot be kept in %s, they wait in memory: %s",
+		     sender->options->spool, strerror(-err));
+	else if (!err && sender->disk_err)
+		tell(sender, CS_SENDER_AGAIN, "parcels are kept in %s again",
+		     sender->options->spool);
+	sender->disk_err = err;
 }
 
 static int put_parcel(void *ctx, struct cs_parcel *parcel)
 {
 	struct cs_sender *sender = ctx;
-	int err;
+	int err = cs_outbox_put(sender->box, parcel);
 
 	sender->counts.packed++;
-	if (!sender->spool)
-		return keep(sender, parcel);
-	err = cs_parcels_put(sender->spool, parcel);
-	heed_spool(sender);
-	if (err && err != -EFBIG) {
+	if (err == -ENOMEM) {
 		sender->counts.lost++;
-		tell(sender, CS_SENDER_LOST, "a parcel cannot be kept in %s: %s",
-		     sender->options->spool, strerror(-err));
+		tell(sender, CS_SENDER_LOST, "a parcel is lost: %s", strerror(-err));
 	}
-	cs_parcel_free(parcel);
+	heed_disk(sender, err);
+	heed_spool(sender);
+	heed_memory(sender);
 	return 0;
+}
+
+void cs_sender_end(struct cs_sender *sender)
+{
+	int err = cs_outbox_save(sender->box);
+	size_t n = err ? cs_outbox_forget(sender->box) : 0;
+
+	heed_spool(sender);
+	if (!n)
+		return;
+	sender->counts.lost += n;
+	tell(sender, CS_SENDER_LOST, "%zu parcels are lost: they cannot be kept in %s: %s", n,
+	     sender->options->spool, strerror(-err));
 }
 
 int cs_sender_put(struct cs_sender *sender, const struct cs_profile *profile)
@@ -166,34 +156,6 @@ int cs_sender_put(struct cs_sender *sender, const struct cs_profile *profile)
 	const struct cs_sender_options *options = sender->options;
 
 	return options->backend->pack(profile, &options->pack, put_parcel, sender);
-}
-
-/* The oldest, the attempt that begins now included. The caller frees it; its body is borrowed if it is kept in memory. */
-static int take_first(struct cs_sender *sender, struct cs_parcel *parcel)
-{
-	int err;
-
-	if (!sender->spool) {
-		if (!sender->first)
-			return -ENOENT;
-		sender->first->parcel.attempts++;
-		*parcel = sender->first->parcel;
-		return 0;
-	}
-	err = cs_parcels_first(sender->spool, parcel);
-	heed_spool(sender);
-	if (err)
-		return err;
-	parcel->attempts++;
-	return cs_parcels_note_attempt(sender->spool);
-}
-
-static int drop_first(struct cs_sender *sender)
-{
-	if (sender->spool)
-		return cs_parcels_drop(sender->spool);
-	drop_kept(sender);
-	return 0;
 }
 
 static void heed_taken(struct cs_sender *sender, const struct cs_parcel *parcel,
@@ -255,31 +217,30 @@ static int conclude(struct cs_sender *sender, const struct cs_parcel *parcel,
 		tell(sender, CS_SENDER_REFUSED, "%s refuses a parcel with %d: %s",
 		     sender->options->transport.url, answer->status, words.message);
 	}
-	return drop_first(sender);
+	return cs_outbox_drop(sender->box);
 }
 
 int cs_sender_step(struct cs_sender *sender, uint64_t *due_ns)
 {
 	_cleanup_(cs_answer_free) struct cs_answer answer = {0};
-	struct cs_parcel parcel = {0};
+	const struct cs_parcel *parcel;
 	uint64_t begun_ns;
 	int err;
 
 	*due_ns = sender->due_ns;
 	if (now_ns() < sender->due_ns)
 		return -EAGAIN;
-	err = take_first(sender, &parcel);
+	err = cs_outbox_begin(sender->box, &parcel);
+	heed_spool(sender);
 	if (!err) {
 		sender->counts.attempts++;
-		sender->counts.repeated += parcel.attempts > 1;
+		sender->counts.repeated += parcel->attempts > 1;
 		begun_ns = now_ns();
-		err = cs_transport_post(sender->transport, &parcel, &answer);
+		err = cs_transport_post(sender->transport, parcel, &answer);
 		sender->counts.busy_ns += now_ns() - begun_ns;
 		if (!err || err == -EIO)
-			err = conclude(sender, &parcel, &answer);
+			err = conclude(sender, parcel, &answer);
 	}
-	if (sender->spool)
-		cs_parcel_free(&parcel);
 	/* a disk that fails is no reason to ask it without a pause */
 	if (err && err != -EAGAIN && err != -ENOENT && err != -ECANCELED)
 		sender->due_ns = now_ns() + cs_retry_wait_ns(++sender->failures, 0);
@@ -289,7 +250,7 @@ int cs_sender_step(struct cs_sender *sender, uint64_t *due_ns)
 
 size_t cs_sender_waiting(const struct cs_sender *sender)
 {
-	return sender->spool ? cs_parcels_n(sender->spool) : sender->nkept;
+	return cs_outbox_n(sender->box);
 }
 
 const struct cs_sender_counts *cs_sender_counts(const struct cs_sender *sender)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way of profiles to one server: packed by its backend, kept in order (on disk if there is a spool), sent one after the
+ * The way of profiles to one server: packed by its backend, kept in order (outbox.h), sent one after the
  * other. What the server may take later is tried again; what it refuses is dropped, told and counted.
  */
 #pragma once
@@ -10,7 +10,7 @@
 #include "deliver/transport.h"
 
 enum cs_sender_event {
-	CS_SENDER_WAITS,   /* a first failure, after which it will try again */
+	CS_SENDER_WAITS, /* a first failure, of the server or the disk, after which it will try again */
 	CS_SENDER_AGAIN,   /* the first success after that */
 	CS_SENDER_REFUSED, /* a parcel was lost to the server's no */
 	CS_SENDER_PARTLY,  /* a request was taken, but not all of it; or with a warning */
@@ -25,8 +25,9 @@ struct cs_sender_options {
 	const struct cs_backend *backend;
 	struct cs_pack_options pack;
 	struct cs_transport_options transport;
-	const char *spool; /* a directory; NULL: parcels are kept in memory, within limits.bytes */
-	struct cs_parcels_limits limits;
+	const char *spool;               /* a directory; NULL: parcels are kept in memory */
+	struct cs_parcels_limits limits; /* of the spool */
+	uint64_t memory_bytes;           /* without a spool, or while its disk fails */
 	cs_sender_tell *tell;
 	void *ctx;
 };
@@ -48,8 +49,7 @@ struct cs_sender;
 
 /* Returns 0 or as cs_transport_new and cs_parcels_open. */
 int cs_sender_new(const struct cs_sender_options *options, struct cs_sender **ret);
-void cs_sender_free(
-	struct cs_sender *sender); /* what is not sent stays in the spool, if there is one */
+void cs_sender_free(struct cs_sender *sender); /* what is in the spool stays there */
 static inline void cs_sender_freep(struct cs_sender **sender)
 {
 	cs_sender_free(*sender);
@@ -63,6 +63,9 @@ int cs_sender_put(struct cs_sender *sender, const struct cs_profile *profile);
  * (CLOCK_MONOTONIC); -ECANCELED: stopped; or -errno.
  */
 int cs_sender_step(struct cs_sender *sender, uint64_t *due_ns);
+
+/* Nothing more is sent: with a spool, what waits in memory goes there, or is lost, told and counted. */
+void cs_sender_end(struct cs_sender *sender);
 
 /* How many parcels wait. */
 size_t cs_sender_waiting(const struct cs_sender *sender);
