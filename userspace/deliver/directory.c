@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pprof files in a directory. The time in a name is that of the profile's start, in UTC, so names are in its order. */
+/*
+ * pprof files in a directory. The time in a name is that of the profile's start, in UTC, for people; which is older the number behind it says, which a clock that is set does
+ * not change.
+ */
 #include "deliver/directory.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,17 +19,24 @@
 
 #define PREFIX "coroscope-"
 
-/* All of a name but its number: several profiles may begin at one moment. */
-static void make_stem(const struct cs_profile *profile, char stem[48])
+/* Of a file of ours the number; 0: it is another's. */
+static uint64_t number_of(const char *name)
 {
-	uint64_t ns = cs_profile_meta(profile)->start_realtime_ns;
-	time_t seconds = (time_t)(ns / 1000000000u);
-	struct tm tm;
-	size_t n;
+	const char *at = strrchr(name, '-');
+	uint64_t number;
 
-	gmtime_r(&seconds, &tm);
-	n = strftime(stem, 48, PREFIX "%Y%m%dT%H%M%S", &tm);
-	snprintf(stem + n, 48 - n, ".%09uZ-", (unsigned int)(ns % 1000000000u));
+	return !strncmp(name, PREFIX, strlen(PREFIX)) && sscanf(at, "-%18" SCNu64 ".", &number) == 1
+		       ? number
+		       : 0;
+}
+
+/* The oldest first. */
+static int by_number(const void *a, const void *b)
+{
+	const struct cs_folder_file *one = a, *two = b;
+	uint64_t first = number_of(one->name), second = number_of(two->name);
+
+	return first != second ? (first > second) - (first < second) : strcmp(one->name, two->name);
 }
 
 static int make_room(int folder, const struct cs_directory_limits *limits, uint64_t more,
@@ -35,13 +47,12 @@ static int make_room(int folder, const struct cs_directory_limits *limits, uint6
 	int err = 0;
 
 	for (size_t i = 0; i < n; i++)
-		bytes += strncmp(files[i].name, PREFIX, strlen(PREFIX)) ? 0 : files[i].bytes;
+		bytes += number_of(files[i].name) ? files[i].bytes : 0;
 	for (size_t i = 0; !err && i < n; i++) {
 		uint64_t written = files[i].written_ns;
 		bool old = now > written && now - written > limits->age_ns;
 
-		if (strncmp(files[i].name, PREFIX, strlen(PREFIX)) ||
-		    (!old && bytes <= limits->bytes))
+		if (!number_of(files[i].name) || (!old && bytes <= limits->bytes))
 			continue;
 		err = cs_folder_remove(folder, files[i].name);
 		bytes -= files[i].bytes;
@@ -50,19 +61,20 @@ static int make_room(int folder, const struct cs_directory_limits *limits, uint6
 	return err;
 }
 
-/* Behind all of its stem. */
+/* Behind all that are there. */
 static void choose_name(const struct cs_profile *profile, const struct cs_folder_file *files,
 			size_t n, char name[64])
 {
-	unsigned int number, highest = 0;
-	char stem[48];
+	uint64_t ns = cs_profile_meta(profile)->start_realtime_ns;
+	time_t seconds = (time_t)(ns / 1000000000u);
+	char time[32];
+	struct tm tm;
 
-	make_stem(profile, stem);
-	for (size_t i = 0; i < n; i++)
-		if (!strncmp(files[i].name, stem, strlen(stem)) &&
-		    sscanf(files[i].name + strlen(stem), "%4u", &number) == 1 && number > highest)
-			highest = number;
-	snprintf(name, 64, "%s%04u%s", stem, highest + 1, cs_export_pprof.suffix);
+	gmtime_r(&seconds, &tm);
+	strftime(time, sizeof(time), "%Y%m%dT%H%M%S", &tm);
+	snprintf(name, 64, PREFIX "%s.%09uZ-%010" PRIu64 "%s", time,
+		 (unsigned int)(ns % 1000000000u), n ? number_of(files[n - 1].name) + 1 : 1,
+		 cs_export_pprof.suffix);
 }
 
 int cs_directory_write(const char *path, const struct cs_directory_limits *limits,
@@ -83,6 +95,8 @@ int cs_directory_write(const char *path, const struct cs_directory_limits *limit
 		err = -EFBIG;
 	if (!err)
 		err = cs_folder_list(folder, cs_export_pprof.suffix, &files, &n);
+	if (!err && n)
+		qsort(files, n, sizeof(*files), by_number);
 	if (!err)
 		err = make_room(folder, limits, bytes.len, files, n, counts);
 	if (err)
