@@ -188,50 +188,76 @@ static uint64_t written_ns(const struct stat *st)
 	return (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
 }
 
+/* A descriptor that is called so. */
+static bool is_called(int dir, const char *name)
+{
+	char target[sizeof(PREFIX) - 1];
+
+	return isdigit((unsigned char)*name) &&
+	       readlinkat(dir, name, target, sizeof(target)) == (ssize_t)sizeof(target) &&
+	       !memcmp(target, PREFIX, sizeof(target));
+}
+
+static DIR *open_files(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	return opendir(path);
+}
+
 /* The newest of them; -1: there is none. */
-static int find(DIR *dir, uint64_t *ret_ns)
+static int find(DIR *dir, struct stat *ret)
 {
 	_cleanup_close_ int best = -1;
 	struct dirent *entry;
 
-	*ret_ns = 0;
 	for (unsigned int i = 0; i < CS_MAX_FDS && (entry = readdir(dir)); i++) {
 		_cleanup_close_ int fd = -1;
-		char target[sizeof(PREFIX) - 1];
 		struct stat st = {0};
 
-		if (!isdigit((unsigned char)*entry->d_name) ||
-		    readlinkat(dirfd(dir), entry->d_name, target, sizeof(target)) !=
-			    (ssize_t)sizeof(target) ||
-		    memcmp(target, PREFIX, sizeof(target)))
+		if (!is_called(dirfd(dir), entry->d_name))
 			continue;
 		fd = open_memfd(dirfd(dir), entry->d_name, &st);
-		if (fd < 0 || (best >= 0 && written_ns(&st) < *ret_ns))
+		if (fd < 0 || (best >= 0 && written_ns(&st) < written_ns(ret)))
 			continue;
-		*ret_ns = written_ns(&st);
+		*ret = st;
 		cs_cleanup_close(&best);
 		best = TAKE_FD(fd);
 	}
 	return TAKE_FD(best);
 }
 
-int cs_tracer_info_read(pid_t pid, uint64_t started_ns, struct cs_facts *facts)
+static bool has(pid_t pid, const struct stat *file)
 {
-	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_closedir_ DIR *dir = open_files(pid);
+	struct dirent *entry;
+	struct stat st;
+
+	for (unsigned int i = 0; dir && i < CS_MAX_FDS && (entry = readdir(dir)); i++)
+		if (is_called(dirfd(dir), entry->d_name) &&
+		    !fstatat(dirfd(dir), entry->d_name, &st, 0) && st.st_dev == file->st_dev &&
+		    st.st_ino == file->st_ino)
+			return true;
+	return false;
+}
+
+int cs_tracer_info_read(pid_t pid, pid_t parent, uint64_t started_ns, struct cs_facts *facts)
+{
+	_cleanup_closedir_ DIR *dir = open_files(pid);
 	_cleanup_free_ char *bytes = NULL;
 	_cleanup_close_ int fd = -1;
-	uint64_t made_ns;
-	char path[64];
+	struct stat st = {0};
+	bool inherited;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	fd = dir ? find(dir, &made_ns) : -1;
+	fd = dir ? find(dir, &st) : -1;
 	if (fd < 0)
 		return 0;
 	bytes = malloc(MAX_BYTES);
 	if (!bytes)
 		return -ENOMEM;
+	inherited = written_ns(&st) < started_ns || (parent > 0 && has(parent, &st));
 	n = pread(fd, bytes, MAX_BYTES, 0);
-	return n > 0 ? cs_tracer_info_parse(bytes, (size_t)n, made_ns < started_ns, facts) : 0;
+	return n > 0 ? cs_tracer_info_parse(bytes, (size_t)n, inherited, facts) : 0;
 }

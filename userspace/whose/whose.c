@@ -24,6 +24,7 @@
 #define ARGUMENTS_BYTES 4096
 #define ATTEMPTS        3
 /* Of proc_pid_stat(5), counted from the state, which is the third. */
+#define FIELD_PARENT    (4 - 3)
 #define FIELD_START     (22 - 3)
 #define FIELD_ENV       (50 - 3)
 
@@ -65,6 +66,8 @@ int cs_run_read(pid_t pid, struct cs_run *ret)
 		at += strspn(at, " ");
 		if (field == FIELD_START)
 			ret->started = strtoull(at, NULL, 10);
+		else if (field == FIELD_PARENT)
+			ret->parent = (pid_t)strtol(at, NULL, 10);
 		else if (field == FIELD_ENV)
 			ret->environment = strtoull(at, NULL, 10);
 		at += strcspn(at, " ");
@@ -162,7 +165,8 @@ static int tell_all(struct cs_whose *whose)
 	if (!err)
 		err = cs_process_context_read(whose->pid, &whose->facts);
 	if (!err)
-		err = cs_tracer_info_read(whose->pid, started_ns(&whose->run), &whose->facts);
+		err = cs_tracer_info_read(whose->pid, whose->run.parent, started_ns(&whose->run),
+					  &whose->facts);
 	if (!err)
 		err = tell_environment(whose);
 	return err ? err : tell_program(whose);

@@ -17,6 +17,7 @@
 struct cs_run {
 	uint64_t started;     /* clock ticks after the system's start */
 	uint64_t environment; /* address; 0 where it may not be read */
+	pid_t parent;         /* when it was read: no part of what a run is */
 };
 
 struct cs_whose {

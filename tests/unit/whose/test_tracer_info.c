@@ -6,10 +6,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -194,19 +196,40 @@ static void test_files(void **state)
 	_cleanup_facts_ struct cs_facts none = {0}, found = {0}, late = {0};
 	_cleanup_close_ int other = make("datadog-tracer-inf", "wrong"), old, fresh;
 
-	assert_int_equal(cs_tracer_info_read(getpid(), 0, &none), 0);
+	assert_int_equal(cs_tracer_info_read(getpid(), 0, 0, &none), 0);
 	assert_fact(&none, SERVICE, NULL);
 	old = make("datadog-tracer-info-0123abcd", "old");
 	usleep(20000); /* file systems' clocks tick */
 	fresh = make("datadog-tracer-info-ffffffff", "fresh");
-	assert_int_equal(cs_tracer_info_read(getpid(), 0, &found), 0);
+	assert_int_equal(cs_tracer_info_read(getpid(), 0, 0, &found), 0);
 	assert_fact(&found, SERVICE, "fresh");
 	assert_fact(&found, RUNTIME_ID, "r");
 	/* of a process that has begun after the file was written */
-	assert_int_equal(cs_tracer_info_read(getpid(), UINT64_MAX, &late), 0);
+	assert_int_equal(cs_tracer_info_read(getpid(), 0, UINT64_MAX, &late), 0);
 	assert_fact(&late, SERVICE, "fresh");
 	assert_fact(&late, RUNTIME_ID, NULL);
-	assert_int_equal(cs_tracer_info_read(0x7fffffff, 0, &none), 0);
+	assert_int_equal(cs_tracer_info_read(0x7fffffff, 0, 0, &none), 0);
+}
+
+/* The parent has it, too: inherited, whatever a clock that was set makes of its age. */
+static void test_inherited(void **state)
+{
+	_cleanup_facts_ struct cs_facts own = {0}, its = {0};
+	_cleanup_close_ int fd = make("datadog-tracer-info-0123abcd", "shop");
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(cs_tracer_info_read(getpid(), getppid(), 0, &own), 0);
+	assert_int_equal(cs_tracer_info_read(child, getpid(), 0, &its), 0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	assert_fact(&own, RUNTIME_ID, "r");
+	assert_fact(&its, SERVICE, "shop");
+	assert_fact(&its, RUNTIME_ID, NULL);
 }
 
 /* A file of that name is no memfd. */
@@ -219,7 +242,7 @@ static void test_forged_name(void **state)
 		skip(); /* not root */
 	fwrite("\x81\xacservice_name\xa4shop", 1, 19, file);
 	fflush(file);
-	assert_int_equal(cs_tracer_info_read(getpid(), 0, &facts), 0);
+	assert_int_equal(cs_tracer_info_read(getpid(), 0, 0, &facts), 0);
 	fclose(file);
 	unlink("/memfd:datadog-tracer-info-0 (deleted)");
 	assert_fact(&facts, SERVICE, NULL);
@@ -231,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_real),           cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_cut_and_forged), cmocka_unit_test(test_endless),
 		cmocka_unit_test(test_files),          cmocka_unit_test(test_forged_name),
+		cmocka_unit_test(test_inherited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
