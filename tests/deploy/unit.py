@@ -6,12 +6,14 @@ That is a user manager of root's: the machine's own systemd, if there is one, is
 there is nothing to profile. What the unit asks for (capabilities, read-only paths, filtered calls) it does as the system's manager does.
 """
 import contextlib
+import ctypes
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 import deployed
 import live
@@ -19,6 +21,7 @@ from delivered import CREATED, TREE, files, pprof_stacks, under
 
 MANAGER = "/usr/lib/systemd/systemd"
 NAME = deployed.UNIT.name
+PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 0x4206, 0x4207, 0x40000000
 # A manager looks whether systemd has booted the machine, and root's for what hides files, which it makes elsewhere: in its own mount namespace it
 # finds both. In its own cgroup namespace it can move nobody else.
 BEGIN = """\
@@ -147,29 +150,66 @@ to: [dir={state}/profiles]
 """
 
 
-def test_runs():
-    require("systemctl")
-    with live.example(live.interpreter("3.12")) as program, place() as folder:
+@contextlib.contextmanager
+def installed(program, dropin=""):
+    """The agent in a copy of the unit, started. Yields what asks the manager, and the folder."""
+    with place() as folder:
         shutil.copy(live.COROSCOPE, folder / "coroscope")
         config = folder / "agent.yaml"
-        copied(folder / "units", f"ExecStart=\nExecStart={folder}/coroscope agent --config {config}\nStateDirectory=\nReadWritePaths={folder}/state\n")
+        copied(folder / "units", f"ExecStart=\nExecStart={folder}/coroscope agent --config {config}\nStateDirectory=\nReadWritePaths={folder}/state\n{dropin}")
         (folder / "state").mkdir(mode=0o700)
         config.write_text(CONFIG.format(pid=program.pid, state=folder / "state"), encoding="utf-8")
         with manager(folder) as asked:
             started = asked("start", NAME)
             live.check("it starts, and says when it is ready", started.code == 0 and asked.shown("ActiveState") == "active",
                        (started, asked("status", NAME)))
-            found = dict(re.findall(r"^(\w+):\s+(.*)$", pathlib.Path(f"/proc/{asked.shown('MainPID')}/status").read_text(), re.MULTILINE))
-            live.until(lambda: len(files(folder / "state/profiles")) > 1, 60)
-            stacks = [stack for path in files(folder / "state/profiles") for stack in pprof_stacks(path)]
-            reloaded = asked("reload", NAME)
-            live.check("it reloads", reloaded.code == 0 and asked.shown("ActiveState") == "active", reloaded)
-            stopped = asked("stop", NAME)
-            live.check("it ends well", stopped.code == 0 and asked.shown("Result") == "success", stopped)
+            yield asked, folder
+
+
+def test_runs():
+    require("systemctl")
+    with live.example(live.interpreter("3.12")) as program, installed(program) as (asked, folder):
+        found = dict(re.findall(r"^(\w+):\s+(.*)$", pathlib.Path(f"/proc/{asked.shown('MainPID')}/status").read_text(), re.MULTILINE))
+        live.until(lambda: len(files(folder / "state/profiles")) > 1, 60)
+        stacks = [stack for path in files(folder / "state/profiles") for stack in pprof_stacks(path)]
+        reloaded = asked("reload", NAME)
+        live.until(lambda: asked.shown("ActiveState") != "reloading")
+        live.check("it reloads", reloaded.code == 0 and asked.shown("ActiveState") == "active", reloaded)
+        stopped = asked("stop", NAME)
+        live.check("it ends well", stopped.code == 0 and asked.shown("Result") == "success", stopped)
     bits = sum(1 << number for number in (2, 19, 21, 34))
     live.check("it has the unit's capabilities and no others", int(found["CapBnd"], 16) == int(found["CapPrm"], 16) == bits, found)
     live.check("it is filtered", found["Seccomp"] == "2" and found["NoNewPrivs"] == "1" and int(found["Seccomp_filters"]) > 1, found)
     live.check("from there it sees the tasks", under(stacks, TREE) and under(stacks, CREATED), stacks)
 
 
-live.main(test_verify, test_calls, test_runs)
+def stop_thread(tid):
+    """This one of its process alone, as a debugger does; until that is killed, or we are. Its end is told to us before it is told to its parent."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    for request in PTRACE_SEIZE, PTRACE_INTERRUPT:
+        live.check("the thread can be stopped", libc.ptrace(request, tid, None, None) == 0, os.strerror(ctypes.get_errno()))
+
+
+def ended(tid):
+    pid, status = os.waitpid(tid, os.WNOHANG | WALL)
+    return pid == tid and os.WIFSIGNALED(status)
+
+
+def test_watchdog():
+    """Its loop stands still: systemd hears nothing any more, ends it and starts another."""
+    require("systemctl")
+    with live.example(live.interpreter("3.12")) as program, installed(program, "WatchdogSec=2s\nRestartSec=100ms\n") as (asked, folder):
+        first = asked.shown("MainPID")
+        time.sleep(5)
+        live.check("while it goes on it is left alone", (asked.shown("MainPID"), asked.shown("NRestarts")) == (first, "0"))
+        stop_thread(int(first))
+        live.until(lambda: ended(int(first)), 60)
+        live.until(lambda: asked.shown("NRestarts") == "1" and asked.shown("ActiveState") == "active", 30)
+        second, have = asked.shown("MainPID"), len(files(folder / "state/profiles"))
+        live.check("it is another", second not in ("0", first), (first, second))
+        live.until(lambda: len(files(folder / "state/profiles")) > have, 30)
+        live.check("which goes on", (asked.shown("MainPID"), asked.shown("NRestarts")) == (second, "1"))
+
+
+live.main(test_verify, test_calls, test_runs, test_watchdog)
