@@ -15,6 +15,8 @@
 #include "core/cleanup.h"
 
 #define MAX_BYTES (1 << 20)
+/* Of lists in lists; there is sense in four. libyaml takes the square of the depth in time: minutes for a megabyte of brackets. */
+#define MAX_DEPTH 100
 
 struct reading {
 	struct cs_settings *settings;
@@ -226,14 +228,36 @@ static int read_root(struct reading *reading)
 	return err;
 }
 
-static int read_document(struct reading *reading, FILE *file)
+/* The line from which on brackets are too deep, quoted ones too; 0: none. */
+static size_t find_depth(const struct cs_buf *text)
 {
+	size_t depth = 0, line = 1;
+
+	for (size_t i = 0; i < text->len; i++) {
+		const char c = text->data[i];
+
+		line += c == '\n';
+		if (c == '[' || c == '{')
+			depth++;
+		else if ((c == ']' || c == '}') && depth)
+			depth--;
+		if (depth > MAX_DEPTH)
+			return line;
+	}
+	return 0;
+}
+
+static int read_document(struct reading *reading, const struct cs_buf *text)
+{
+	size_t deep = find_depth(text);
 	yaml_parser_t parser;
 	int err;
 
+	if (deep)
+		return refuse(reading, deep, "brackets deeper than %d", MAX_DEPTH);
 	if (!yaml_parser_initialize(&parser))
 		return -ENOMEM;
-	yaml_parser_set_input_file(&parser, file);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text->data, text->len);
 	if (!yaml_parser_load(&parser, &reading->document)) {
 		err = refuse(reading, parser.problem_mark.line + 1, "no YAML: %.100s",
 			     parser.problem ? parser.problem : "it cannot be read");
@@ -249,7 +273,9 @@ int cs_config_file_read(const char *path, struct cs_settings *settings, struct c
 {
 	struct reading reading = {.settings = settings, .why = why};
 	_cleanup_fclose_ FILE *file = fopen(path, "re");
+	_cleanup_buf_ struct cs_buf text = {0};
 	struct stat st;
+	char *bytes;
 
 	if (!file || fstat(fileno(file), &st)) {
 		snprintf(why->text, sizeof(why->text), "cannot open %.150s: %s", path,
@@ -260,7 +286,12 @@ int cs_config_file_read(const char *path, struct cs_settings *settings, struct c
 		snprintf(why->text, sizeof(why->text), "%.150s: no file of at most 1 MB", path);
 		return -EINVAL;
 	}
+	bytes = cs_buf_extend(&text, (size_t)st.st_size + 1);
+	if (!bytes)
+		return -ENOMEM;
+	/* one that grows meanwhile is read so far */
+	text.len = fread(bytes, 1, (size_t)st.st_size, file);
 	free(settings->file);
 	settings->file = strdup(path);
-	return settings->file ? read_document(&reading, file) : -ENOMEM;
+	return settings->file ? read_document(&reading, &text) : -ENOMEM;
 }

@@ -32,8 +32,11 @@ static int teardown(void **state)
 
 static void write_file(const char *text)
 {
-	_cleanup_fclose_ FILE *file = fopen(path, "w");
+	_cleanup_fclose_ FILE *file = NULL;
 
+	/* a file that is emptied and written again is flushed to the disk */
+	unlink(path);
+	file = fopen(path, "w");
 	assert_non_null(file);
 	fputs(text, file);
 }
@@ -203,6 +206,9 @@ static void test_refused(void **state)
 		{NULL, "--period 10ms", "'10ms' is shorter than 1s"},
 		{NULL, "--config /nonexistent/x.yaml", "cannot open /nonexistent/x.yaml"},
 		{NULL, "--config /dev/zero", "no file of at most 1 MB"},
+		{"comm:\n  [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+		 "[[[[[[[[[[[[[[[",
+		 "", ":2: brackets deeper than 100"},
 		{NULL, "--cert /x --to otlp=http://y", "cert and key belong together"},
 	};
 
@@ -257,6 +263,56 @@ static void test_hostile_files(void **state)
 			assert_true((unsigned char)*at >= 0x20);
 		cs_command_free(&command);
 	}
+}
+
+/* Read, or refused in printable words: nothing else. */
+static void check_either(const char *file)
+{
+	struct cs_command command = {0};
+	struct cs_why why = {""};
+	int err = read_words(&command, file, "", &why);
+
+	assert_true(!err || err == -EINVAL);
+	assert_true(!err || *why.text);
+	for (const char *at = why.text; err && *at; at++)
+		assert_true((unsigned char)*at >= 0x20 && *at != 0x7f);
+	cs_command_free(&command);
+}
+
+/* Cut anywhere, or with one byte changed. */
+static void test_damaged_files(void **state)
+{
+	static const char good[] =
+		"rate: 49\nperiod: 1m\nmode: wall\ncpu-budget: 1%\nno-idle: true\n"
+		"comm: [python, \"a b\"]\ntag: {region: eu}\nspool: /x\nto:\n"
+		"  - otlp=http://x\n  - to: dir=/y\n    max-size: 1G\n    max-age: 2h\n";
+	static const char bytes[] = "\x01\x1b\x7f\x80\xff[]{}&*!:\n\t\"'%#-?|>@ 9";
+	char file[sizeof(good)];
+
+	for (size_t len = 0; len < sizeof(good); len++) {
+		memcpy(file, good, len);
+		file[len] = '\0';
+		check_either(file);
+	}
+	for (size_t at = 0; at < sizeof(good) - 1; at++)
+		for (size_t i = 0; i < sizeof(bytes) - 1; i++) {
+			memcpy(file, good, sizeof(good));
+			file[at] = bytes[i];
+			check_either(file);
+		}
+}
+
+/* As deep as a megabyte lets it be. */
+static void test_deep_file(void **state)
+{
+	_cleanup_free_ char *file = malloc(1 << 20);
+
+	memset(file, '[', 1 << 20);
+	file[(1 << 20) - 1] = '\0';
+	check_either(file);
+	for (size_t i = 0; i < (1 << 20) - 2; i += 2)
+		memcpy(file + i, "- ", 2);
+	check_either(file);
 }
 
 static void test_changes(void **state)
@@ -334,6 +390,8 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_too_many_destinations),
 		cmocka_unit_test(test_hostile_files),
+		cmocka_unit_test(test_damaged_files),
+		cmocka_unit_test(test_deep_file),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_print),
 	};
