@@ -93,10 +93,10 @@ def test_image():
 
 
 @contextlib.contextmanager
-def container(*words):
-    """The image with the DaemonSet's privileges; yields what runs it. The command is in the words after "--"."""
+def container(*words, without=()):
+    """The image with the DaemonSet's privileges, but for some; yields what runs it. The command is in the words after "--"."""
     at = words.index("--")
-    added = [word for name in deployed.capabilities() for word in ("--cap-add", name)]
+    added = [word for name in deployed.capabilities() if name not in without for word in ("--cap-add", name)]
     started = run("--detach", "--name", NAME, "--network", "host", "--pid", "host", "--read-only", "--read-only-tmpfs=false", "--cap-drop", "all", *added,
                   "--security-opt", "apparmor=unconfined", *words[:at], IMAGE, *words[at + 1:])
     live.check("it starts", started.code == 0, started)
@@ -151,6 +151,35 @@ def test_runs():
     live.check("it ends well and soon", code == "0" and took < 15, (code, took, text))
 
 
+def agent_of_one(program, folder):
+    return ("--volume", f"{folder}:/var/lib/coroscope", "--", "agent", "-p", program.pid, "--listen", "off", "--period", "3s", "--to",
+            "dir=/var/lib/coroscope/profiles")
+
+
+def test_fewer():
+    """With less than the DaemonSet gives: what is missing is said, and costs what tools/deploy/README.md says."""
+    make_image()
+    with live.example(live.interpreter("3.12")) as program, live.scratch() as folder:
+        folder.chmod(0o755)
+        with container(*agent_of_one(program, folder), without=["SYSLOG"]):
+            live.until(lambda: files(folder / "profiles") or not alive(), 60)
+            stacks, text = pprof_stacks(files(folder / "profiles")[0]) if files(folder / "profiles") else [], said()
+        live.check("without CAP_SYSLOG it works, and says so", "CAP_SYSLOG" in text and under(stacks, TREE) and under(stacks, CREATED), (text, stacks[:3]))
+        for path in files(folder / "profiles"):
+            path.unlink()
+        with container(*agent_of_one(program, folder), without=["SYS_PTRACE"]):
+            live.until(lambda: "CAP_SYS_PTRACE" in said() or not alive(), 60)
+            time.sleep(4)
+            stacks = [stack for path in files(folder / "profiles") for stack in pprof_stacks(path)]
+            text = said()
+        live.check("without CAP_SYS_PTRACE it says what that costs", "capability to read processes: no CAP_SYS_PTRACE" in text, text)
+        live.check("and nothing is guessed", not under(stacks, TREE), stacks[:3])
+        with container(*agent_of_one(program, folder), without=deployed.capabilities()):
+            live.until(lambda: not alive(), 60)
+            code, text = podman("inspect", "--format", "{{.State.ExitCode}}", NAME).out.strip(), said()
+        live.check("without any it says what is missing, and ends", code == str(live.PERMISSION) and "capability to load BPF: " in text, (code, text))
+
+
 def test_own_pids():
     """Without the machine's process ids it says so, and how to give them."""
     make_image()
@@ -158,4 +187,4 @@ def test_own_pids():
     live.check("it says what is missing", done.code != 0 and "hostPID: true" in done.err, done)
 
 
-live.main(test_image, test_runs, test_own_pids)
+live.main(test_image, test_runs, test_fewer, test_own_pids)
