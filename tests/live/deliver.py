@@ -10,7 +10,9 @@ import time
 
 import live
 import receiver
-from receiver import Receiver, answers, takes
+from receiver import Receiver, answers, says, takes
+
+MEMORY = 600_000_000  # bytes of address space: libcurl's and the capture's, and some more
 
 
 class Capture:
@@ -176,6 +178,47 @@ def test_broken_ways():
         live.check("an endless answer is cut off", time.monotonic() - begun < 10)
 
 
+def test_garbage():
+    """Answers that are none, and such as never end: in bounded time and memory, and in printable words."""
+    head = b"HTTP/1.1 200 OK\r\n"
+    told_first = {"a header without end": says(head + b"X: ", b"\x1b" * 65536), "headers without end": says(head, b"X-Header: value\r\n" * 4000)}
+    later = {
+        "noise": says(b"\x00\xff\x1b[31m" * 1000, b""),
+        "noise without end": says(b"\x00\xff\x1b[31m" * 10000),
+        "a status that is none": says(b"HTTP/1.1 abc\x1b[31m\r\n\r\n", b""),
+        "only preliminary answers": says(b"HTTP/1.1 100 Continue\r\n\r\n" * 2000),
+        "nothing at all": says(b""),
+    }
+    for what, behaviour in {**told_first, **later}.items():
+        with Receiver(behaviour) as server:
+            done, seconds = bounded_push("--timeout", "3s", "--keep-trying", "1s", "--to", f"otlp={server.url}")
+        # once there is a status, what follows changes nothing
+        taken = behaviour in told_first.values()
+        live.check(f"{what}: {'taken' if taken else 'tried again, given up'} in time", done.code == (live.OK if taken else live.FAILURE)
+                   and ("1 delivered" in done.err) == taken and seconds < 15, (seconds, done))
+        live.check(f"{what}: said in printable words", all(line.isprintable() and len(line) < 1000 for line in done.err.splitlines()) and done.err, done.err)
+    for what, behaviour in (("a body that is noise", answers(200, b"\x0a\xff\xff\xff\xff\xff\x1b[31m" * 1000)),
+                            ("a body that is not as it says", answers(200, b"\x1b[31m" * 100, Content_Encoding="gzip", Content_Type="application/json"))):
+        with Receiver(behaviour) as server:
+            done, _ = bounded_push("--to", f"otlp={server.url}")
+        live.check(f"{what}: it was taken, nothing else is believed", done.code == live.OK and "1 delivered" in done.err, done)
+        live.check(f"{what}: said in printable words", all(line.isprintable() for line in done.err.splitlines()), done.err)
+    for status in 999, 199, 600:
+        with Receiver(answers(status, b"\x1b[31m")) as server:
+            done, seconds = bounded_push("--timeout", "3s", "--keep-trying", "1s", "--to", f"otlp={server.url}")
+        live.check(f"a status of {status} is no success", done.code == live.FAILURE and "1 delivered" not in done.err and "\x1b" not in done.err and seconds < 15, done)
+    with Receiver(answers(503, b"x", Retry_After="99999999999999999999999999")) as server:
+        done, seconds = bounded_push("--keep-trying", "1s", "--to", f"otlp={server.url}")
+        live.check("a Retry-After beyond all bounds holds nobody up", done.code == live.FAILURE and seconds < 10 and len(server.requests) <= 3, (seconds, done))
+
+
+def bounded_push(*arguments):
+    """With too little memory to keep what never ends. Returns what it said, and how long it took."""
+    begun = time.monotonic()
+    done = live.run(["prlimit", f"--as={MEMORY}", live.COROSCOPE, "push", str(Capture.path()), *arguments])
+    return done, time.monotonic() - begun
+
+
 def test_nobody_there():
     with Receiver() as server:
         port = server.port
@@ -239,7 +282,7 @@ def test_usage():
 
 
 try:
-    live.main(test_otlp, test_pyroscope, test_datadog, test_directory, test_later, test_refused, test_broken_ways, test_nobody_there,
+    live.main(test_otlp, test_pyroscope, test_datadog, test_directory, test_later, test_refused, test_broken_ways, test_garbage, test_nobody_there,
               test_tls, test_secrets, test_proxy, test_usage)
 finally:
     if Capture.folder:

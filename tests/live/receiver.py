@@ -98,6 +98,18 @@ def never_ends(connection, keep):
             connection.sock.sendall(b"x" * 65536)
 
 
+def says(*pieces):
+    """Reads the request and answers with these bytes, the last of them for ever."""
+    def behave(connection, keep):
+        keep(connection.body())
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                connection.sock.sendall(piece)
+            for _ in range(20000):
+                connection.sock.sendall(pieces[-1])
+    return behave
+
+
 class Receiver:
     """port: one that a former server had; else any."""
 

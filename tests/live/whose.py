@@ -203,6 +203,27 @@ def test_hostile():
     sent.check_secrets()
 
 
+def test_megabytes():
+    """One string each: the environment, and the command line, of a process that has overwritten both. Somebody else's are his."""
+    environment = {f"PADDING_{number}": "x" * 120_000 for number in range(10)}
+    with live.scratch() as folder, owned({"DD_SERVICE": "other"}) as two, \
+            owned(environment, "strings", b"DD_SERVICE=a\x1b]0;title\r\nDD_VERSION=9 \xff\xfe".hex(), "y" * 120_000, "z" * 120_000) as one:
+        lengths = [len(pathlib.Path(f"/proc/{one.pid}/{name}").read_bytes()) for name in ("environ", "cmdline")]
+        live.check("they are that long", lengths[0] > 2 ** 20 and lengths[1] > 2 ** 17, lengths)
+        sent, said = Sent(folder, "-p", f"{one.pid},{two.pid}", "-d", 2), check(one.pid)
+        listed = live.coroscope("ps", "-p", one.pid)
+    service = sent.resource(one.pid)["service.name"]
+    live.check("the service is what it says, cut, without a control character", service.startswith(r"a\x1b]0;title\x0d\x0aDD_VERSION=9")
+               and len(service) <= 260 and service.isprintable(), service)
+    live.check("so is what check and ps show", said["service"] == service and all(
+        line.isprintable() for line in listed.out.splitlines() + list(said.values())), (said, listed))
+    live.check("in what is sent there is none either", not any(b"\x07" * 8 in data for data in sent.everything() if data is not sent.capture))
+    subset("the other is itself", {"service.name": "other"}, sent.resource(two.pid))
+    live.check("and has nothing of it", "service.version" not in sent.resource(two.pid) and not any(
+        "title" in str(value) for value in sent.resource(two.pid).values()), sent.resource(two.pid))
+    live.check("the capture is small", len(sent.capture) < 5_000_000, len(sent.capture))
+
+
 def test_exec():
     """What a pid was before an exec has nothing of what it is after it."""
     after = f"DD_SERVICE=after\nDD_ENV=new\nOTHER={SECRET}\nPATH=/bin"
@@ -321,4 +342,18 @@ def test_pods():
     sent.check_secrets()
 
 
-live.main(test_environments, test_published, test_ddtrace, test_hostile, test_exec, test_pods)
+def test_cgroups():
+    """Names that people did not choose: control characters, and as long as they may be."""
+    deep = [f"{'n' * 200}{number}\x1b[31m\x07" for number in range(12)]
+    with live.scratch() as folder, cgroup("coroscope-test\x1b[2J\r.slice", *deep, "evil\x1b]0;title\x07,tag:forged.service") as path:
+        with owned({}, preexec_fn=lambda: enter(path)) as inside, owned({"DD_SERVICE": "other"}) as outside:
+            sent, said = Sent(folder, "-p", f"{inside.pid},{outside.pid}", "-d", 2), check(inside.pid)
+    texts = [str(value) for value in sent.resource(inside.pid).values()]
+    live.check("what is sent is printable and bounded", all(text.isprintable() and len(text) <= 260 for text in texts), texts)
+    live.check("so is what check shows", all(value.isprintable() for value in said.values()), said)
+    tags = sent.tags(inside.pid)[0]
+    live.check("a tag cannot be forged", "tag" not in tags and all(text.isprintable() for text in tags.values()), tags)
+    live.check("the other has nothing of it", not any("title" in str(value) for value in sent.resource(outside.pid).values()), sent.resource(outside.pid))
+
+
+live.main(test_environments, test_published, test_ddtrace, test_hostile, test_megabytes, test_exec, test_pods, test_cgroups)
