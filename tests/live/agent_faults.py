@@ -292,6 +292,29 @@ def test_full_disk_to_the_end():
                    and f"{here} parcels are not delivered; they are kept in" in agent.text, (lost, here, agent.text))
 
 
+def test_read_only_disk():
+    """Attempts cannot be noted there, so what is there waits; what came later does not wait for it."""
+    with live.small_disk("64k") as disk:
+        def remount(how):
+            live.check(f"the disk is {how}", live.run(["mount", "-o", f"remount,{how}", str(disk)]).code == 0)
+        port = nobody()
+        with profiled("--spool", disk / "spool", *to(away(port))) as agent:
+            live.until(lambda: len(parcels(disk / "spool")) >= 2, 30)
+            remount("ro")
+            kept = list(map(parcel_id, parcels(disk / "spool")))
+            settled(agent, away(port), lambda seen: seen["waiting"] >= len(kept) + 2)
+            with Receiver(port=port) as back:
+                settled(agent, away(port), lambda seen: seen["delivered"] >= 4, 60)
+                early = [one.parcel for one in arrived(back)]
+                remount("rw")
+                seen = settled(agent, away(port), lambda seen: not seen["waiting"], 60)
+                found = sorted(arrived(back), key=lambda one: one.start)
+            said = agent.text
+        live.check("what came later arrives meanwhile, what is on the disk does not", len(early) >= 4 and not set(early) & set(kept), (early, kept))
+        check_all("in the end", found, len(kept) + 4)
+        live.check("nothing is lost, and why is said", not seen["lost"] and "Read-only file system" in said, (seen, said))
+
+
 def change_byte(path):
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -363,9 +386,9 @@ def test_removed():
 
 
 def test_what_waits():
-    """Seven at once, as each waits most of its time: for periods, and for the agent to try again."""
-    with concurrent.futures.ThreadPoolExecutor(7) as pool:
-        begun = {test.__name__: pool.submit(test) for test in (test_away, test_name_gone, test_bounded, test_full_disk, test_full_disk_to_the_end, test_corrupted, test_removed)}
+    """Eight at once, as each waits most of its time: for periods, and for the agent to try again."""
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        begun = {test.__name__: pool.submit(test) for test in (test_away, test_name_gone, test_bounded, test_full_disk, test_full_disk_to_the_end, test_read_only_disk, test_corrupted, test_removed)}
     for name, test in begun.items():
         if test.exception():
             print(f"FAIL {name}: {test.exception()}", flush=True)

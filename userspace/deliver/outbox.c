@@ -118,25 +118,28 @@ int cs_outbox_put(struct cs_outbox *box, struct cs_parcel *parcel)
 	return err;
 }
 
+static int begin_spooled(struct cs_outbox *box)
+{
+	int err = box->spool ? cs_parcels_first(box->spool, &box->current) : -ENOENT;
+
+	if (!err)
+		err = cs_parcels_note_attempt(box->spool);
+	box->current.attempts++;
+	return err;
+}
+
 int cs_outbox_begin(struct cs_outbox *box, const struct cs_parcel **ret)
 {
-	int err = -ENOENT;
+	int err;
 
 	cs_parcel_free(&box->current);
-	if (box->spool)
-		err = cs_parcels_first(box->spool, &box->current);
-	if (!err) {
-		box->in_memory = false;
-		box->current.attempts++;
-		*ret = &box->current;
-		return cs_parcels_note_attempt(box->spool);
-	}
-	if (err != -ENOENT || !box->first)
-		return err;
-	box->in_memory = true;
-	box->first->parcel.attempts++;
-	*ret = &box->first->parcel;
-	return 0;
+	err = begin_spooled(box);
+	/* a disk that fails holds up what is on it, not what it could not take */
+	box->in_memory = err && box->first;
+	if (box->in_memory)
+		box->first->parcel.attempts++;
+	*ret = box->in_memory ? &box->first->parcel : &box->current;
+	return box->in_memory ? 0 : err;
 }
 
 int cs_outbox_drop(struct cs_outbox *box)

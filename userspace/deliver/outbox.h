@@ -23,7 +23,7 @@ int cs_outbox_put(struct cs_outbox *box, struct cs_parcel *parcel);
 /* Try to bring what is in memory to the spool. Returns 0, also without a spool, or the disk's fault. */
 int cs_outbox_save(struct cs_outbox *box);
 
-/* An attempt of the oldest begins, borrowed until the next call. Returns 0, -ENOENT: none is left, or -errno: then do not. */
+/* An attempt of the oldest begins (of those in memory, if the spool cannot be read or written), borrowed until the next call. Returns 0, -ENOENT: none is left, or -errno: then do not. */
 int cs_outbox_begin(struct cs_outbox *box, const struct cs_parcel **ret);
 /* Of that one nothing is left to do. Returns 0 or -errno. */
 int cs_outbox_drop(struct cs_outbox *box);
