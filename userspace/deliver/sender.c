@@ -84,8 +84,11 @@ void cs_sender_free(struct cs_sender *sender)
 static void heed_spool(struct cs_sender *sender)
 {
 	const struct cs_parcels_counts *counts = cs_outbox_spool_counts(sender->box);
-	uint64_t lost = counts ? counts->over_bytes + counts->over_age + counts->damaged : 0;
+	uint64_t lost;
 
+	if (!counts)
+		return;
+	lost = counts->over_bytes + counts->over_age + counts->damaged;
 	if (lost == sender->told_lost)
 		return;
 	tell(sender, CS_SENDER_LOST,
