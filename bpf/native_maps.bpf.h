@@ -14,7 +14,7 @@ struct unwind_table {
 	__type(value, __u64);
 };
 
-/* Unwind tables (coroscope/unwind.h) by enum cs_native_file: each of its own size. */
+/* Unwind tables (coroscope/unwind.h) by the place in their numbers: each of its own size. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, CS_MAX_NATIVE_FILES);

@@ -30,9 +30,15 @@ int own_match_task(__u32 slot, __u32 index);
 int own_finish(__u32 slot);
 
 #define CS_UNWIND_READ(dst, size, src) bpf_probe_read_user(dst, size, (const void *)(src))
-#define CS_UNWIND_PROC(s)              bpf_map_lookup_elem(&native_procs, &(s)->tgid)
-#define CS_UNWIND_TABLE(file)          bpf_map_lookup_elem(&native_files, &(file))
+#define CS_UNWIND_PROC(c)              bpf_map_lookup_elem(&native_procs, &(c)->tgid)
+#define CS_UNWIND_TABLE(place)         bpf_map_lookup_elem(&native_files, &(place))
 #define CS_UNWIND_WORD(table, i)       native_word_of(table, i)
+#define CS_UNWIND_LOCATE(c)            own_native_locate(0)
+#define CS_UNWIND_LEARN(c)             own_native_learn(0)
+#define CS_UNWIND_FILL(s, at)          own_native_fill(0, at)
+int own_native_locate(__u32 slot);
+int own_native_learn(__u32 slot);
+int own_native_fill(__u32 slot, __u64 at);
 #include "native_maps.bpf.h"
 
 static __always_inline const __u64 *native_word_of(void *table, __u32 i)
@@ -190,19 +196,40 @@ static __always_inline struct cs_native *own_native_state(__u32 slot)
 	return bpf_map_lookup_elem(&own_native_scratch, &slot);
 }
 
-__noinline __weak int own_native_rule(__u32 slot)
+__noinline __weak int own_native_locate(__u32 slot)
 {
 	struct cs_native *s = own_native_state(slot);
 
-	return s ? native_rule(s) : 0;
+	return s ? native_locate(&s->code) : CS_STATUS_NATIVE_NOT_YET;
 }
+
+__noinline __weak int own_native_learn(__u32 slot)
+{
+	struct cs_native *s = own_native_state(slot);
+
+	return s ? (int)native_learn(&s->code) : 0;
+}
+
+__noinline __weak int own_native_fill(__u32 slot, __u64 at)
+{
+	struct cs_native *s = own_native_state(slot);
+
+	return s ? native_fill(s, at) : -1;
+}
+
+/* Frames in one call, as CS_FRAME_BATCH. */
+#define CS_NATIVE_BATCH 8
 
 __noinline __weak int own_native_step(__u32 slot)
 {
-	__u32 info = own_native_rule(slot);
 	struct cs_native *s = own_native_state(slot);
 
-	return s ? native_step(s, info) : 1;
+	if (!s)
+		return 1;
+	for (__u32 i = 0; i < CS_NATIVE_BATCH; i++)
+		if (native_step(s))
+			return 1;
+	return 0;
 }
 
 /* Push the record. 0 or an error. */
@@ -229,7 +256,7 @@ static __always_inline void walk_native(struct cs_walk *w, __u64 pid_tgid, __u64
 	if (!s)
 		return;
 	native_begin(s, pid_tgid >> 32, ip, sp, fp);
-	for (__u32 i = 0; i <= CS_MAX_NATIVE_FRAMES; i++)
+	for (__u32 i = 0; i <= CS_MAX_NATIVE_FRAMES / CS_NATIVE_BATCH; i++)
 		if (own_native_step(0))
 			break;
 	__builtin_memcpy(s->ev.entries, w->runs, sizeof(s->ev.entries));

@@ -25,7 +25,7 @@
 
 #define MAX_TABLES 64
 
-static struct cs_native_proc process;
+static struct cs_native_proc process = {.id = 1};
 static struct cs_unwind_table tables[MAX_TABLES];
 static uint32_t ntables = CS_NATIVE_FIRST_TABLE;
 static bool known = true;
@@ -49,9 +49,12 @@ static const __u64 *word_of(const struct cs_unwind_table *table, __u32 i)
 }
 
 #define CS_UNWIND_READ(dst, size, src) read_self(dst, size, src)
-#define CS_UNWIND_PROC(s)              (known ? &process : NULL)
-#define CS_UNWIND_TABLE(file)          table_of(file)
+#define CS_UNWIND_PROC(c)              (known ? &process : NULL)
+#define CS_UNWIND_TABLE(place)         table_of(place)
 #define CS_UNWIND_WORD(table, i)       word_of(table, i)
+#define CS_UNWIND_LOCATE(c)            native_locate(c)
+#define CS_UNWIND_LEARN(c)             native_learn(c)
+#define CS_UNWIND_FILL(s, at)          native_fill(s, at)
 #include "bpf/native_unwind.bpf.h"
 
 static struct cs_native native;
@@ -60,14 +63,14 @@ static void walk(uint64_t pc, uint64_t sp, uint64_t fp)
 {
 	native_begin(&native, 1, pc, sp, fp);
 	for (unsigned int i = 0; i <= CS_MAX_NATIVE_FRAMES; i++)
-		if (native_step(&native, native_rule(&native)))
+		if (native_step(&native))
 			return;
 }
 
 static void add_mapping(const struct cs_mapping *mapping, uint32_t file, uint64_t vaddr)
 {
 	process.mappings[process.n++] = (struct cs_native_mapping){
-		.start_file = mapping->start >> CS_PAGE_SHIFT << 24 | file,
+		.start_table = mapping->start >> CS_PAGE_SHIFT << 24 | file,
 		.vaddr_pages = vaddr >> CS_PAGE_SHIFT << 40 |
 			       (mapping->end - mapping->start) >> CS_PAGE_SHIFT,
 	};

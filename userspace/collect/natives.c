@@ -29,7 +29,7 @@ struct cs_natives {
 	int procs_fd; /* borrowed */
 	struct cs_unwind_files *files;
 	struct cs_native_process *processes;
-	struct cs_native_proc *list; /* scratch */
+	struct cs_native_proc *list; /* scratch; its id: of the last one told */
 	uint64_t swept_ns;
 };
 
@@ -166,11 +166,11 @@ static int read_places(struct cs_natives *natives, struct cs_native_process *pro
 }
 
 /* What is made while it runs has frame pointers or none that we could know of; a file that cannot be read has no rules. */
-static uint32_t table_place(const struct cs_native_process *process,
-			    const struct cs_native_place *place)
+static uint32_t table_number(const struct cs_native_process *process,
+			     const struct cs_native_place *place)
 {
 	if (place->file)
-		return cs_unwind_file_place(place->file);
+		return cs_unwind_file_number(place->file);
 	return process->paths.data[place->path] == '/' ? CS_NATIVE_UNKNOWN
 						       : CS_NATIVE_FRAME_POINTERS;
 }
@@ -180,16 +180,17 @@ static void tell_kernel(struct cs_natives *natives, const struct cs_native_proce
 	struct cs_native_proc *list = natives->list;
 	uint32_t key = (uint32_t)process->pid;
 
+	list->id++;
 	list->n = 0;
 	for (size_t i = 0; i < process->nplaces && list->n < CS_MAX_NATIVE_MAPS; i++) {
 		const struct cs_native_place *place = &process->places[i];
-		uint32_t file = table_place(process, place);
+		uint32_t table = table_number(process, place);
 		uint64_t pages = (place->end - place->start) >> CS_PAGE_SHIFT;
 
 		if (place->start >> CS_PAGE_SHIFT >> 40 || place->vaddr >> CS_PAGE_SHIFT >> 24)
 			continue;
 		list->mappings[list->n++] = (struct cs_native_mapping){
-			.start_file = place->start >> CS_PAGE_SHIFT << 24 | file,
+			.start_table = place->start >> CS_PAGE_SHIFT << 24 | table,
 			.vaddr_pages = place->vaddr >> CS_PAGE_SHIFT << 40 | pages,
 		};
 	}

@@ -34,7 +34,7 @@
 
 /* A table in the kernel's map. */
 struct table {
-	uint32_t place;
+	uint32_t number;
 	uint32_t map_id; /* of the inner map */
 	unsigned int users;
 	size_t nwords, eh_bytes;
@@ -66,7 +66,11 @@ struct cs_unwind_files {
 	struct cs_unwind_file *files;
 	struct table *tables;
 	int vdso_fd; /* a copy of our own vDSO, which is every process's; -1: none */
-	unsigned char places[CS_MAX_NATIVE_FILES / 8];
+	/* Of each place of the map: is it taken, and how many tables has it had? */
+	struct {
+		bool taken;
+		uint16_t uses;
+	} places[CS_MAX_NATIVE_FILES];
 	/* made, but not handed over yet */
 	uint32_t fresh_places[MAX_FRESH];
 	int fresh_fds[MAX_FRESH]; /* owned */
@@ -104,7 +108,7 @@ int cs_unwind_files_new(int map_fd, size_t budget_bytes, struct cs_unwind_files 
 	files->budget = budget_bytes;
 	files->vdso_fd = copy_vdso();
 	for (uint32_t i = 0; i < CS_NATIVE_FIRST_TABLE; i++)
-		files->places[i / 8] |= (unsigned char)(1u << i % 8);
+		files->places[i].taken = true;
 	*ret = files;
 	return 0;
 }
@@ -128,14 +132,16 @@ void cs_unwind_files_flush(struct cs_unwind_files *files)
 static void table_release(struct cs_unwind_files *files, struct table *table)
 {
 	struct table **at = &files->tables;
+	uint32_t place;
 
 	if (!table || --table->users)
 		return;
+	place = cs_native_place(table->number);
 	while (*at != table)
 		at = &(*at)->next;
 	*at = table->next;
-	bpf_map_delete_elem(files->map_fd, &table->place);
-	files->places[table->place / 8] &= (unsigned char)~(1u << table->place % 8);
+	bpf_map_delete_elem(files->map_fd, &place);
+	files->places[place].taken = false;
 	files->bytes -= table->nwords * sizeof(uint64_t);
 	free(table);
 }
@@ -161,14 +167,14 @@ void cs_unwind_files_free(struct cs_unwind_files *files)
 	free(files);
 }
 
-/* A free place, taken, or 0. */
-static uint32_t place_take(struct cs_unwind_files *files)
+/* A number that no table has had, its place taken; 0: there is none left. */
+static uint32_t number_take(struct cs_unwind_files *files)
 {
 	for (uint32_t i = CS_NATIVE_FIRST_TABLE; i < CS_MAX_NATIVE_FILES; i++) {
-		if (files->places[i / 8] & 1u << i % 8)
+		if (files->places[i].taken || files->places[i].uses == CS_PLACE_USES)
 			continue;
-		files->places[i / 8] |= (unsigned char)(1u << i % 8);
-		return i;
+		files->places[i].taken = true;
+		return (uint32_t)files->places[i].uses++ << CS_PLACE_BITS | i;
 	}
 	return 0;
 }
@@ -242,16 +248,14 @@ static struct table *table_new(struct cs_unwind_files *files,
 	fd = words_to_map(compiled);
 	if (fd < 0)
 		return NULL;
-	table->place = place_take(files);
-	if (!table->place)
+	if (bpf_obj_get_info_by_fd(fd, &info, &info_len))
 		return NULL;
-	if (bpf_obj_get_info_by_fd(fd, &info, &info_len)) {
-		files->places[table->place / 8] &= (unsigned char)~(1u << table->place % 8);
+	table->number = number_take(files);
+	if (!table->number)
 		return NULL;
-	}
 	if (files->nfresh == MAX_FRESH)
 		cs_unwind_files_flush(files);
-	files->fresh_places[files->nfresh] = table->place;
+	files->fresh_places[files->nfresh] = cs_native_place(table->number);
 	files->fresh_fds[files->nfresh++] = TAKE_FD(fd);
 	table->users = 1;
 	table->map_id = info.id;
@@ -375,10 +379,10 @@ struct cs_unwind_file *cs_unwind_files_get(struct cs_unwind_files *files, pid_t 
 	return file_new(files, &id, path, mapping->inode && !mapping->deleted ? NULL : &home);
 }
 
-uint32_t cs_unwind_file_place(const struct cs_unwind_file *file)
+uint32_t cs_unwind_file_number(const struct cs_unwind_file *file)
 {
 	if (file->table)
-		return file->table->place;
+		return file->table->number;
 	return file->by_frame_pointers ? CS_NATIVE_FRAME_POINTERS : CS_NATIVE_UNKNOWN;
 }
 

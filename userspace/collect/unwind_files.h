@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The files whose code runs somewhere: their unwind tables, given to the kernel side once however many processes map them,
- * and their symbols. Places of tables are those of the map `native_files`.
+ * and their symbols.
  */
 #pragma once
 
@@ -40,8 +40,8 @@ struct cs_unwind_file *cs_unwind_files_get(struct cs_unwind_files *files, pid_t 
  */
 void cs_unwind_files_flush(struct cs_unwind_files *files);
 
-/* Where its table is (enum cs_native_file). */
-uint32_t cs_unwind_file_place(const struct cs_unwind_file *file);
+/* The number of its table (coroscope/native.h), or one of enum cs_native_table. */
+uint32_t cs_unwind_file_number(const struct cs_unwind_file *file);
 
 /* Address in the file's own space of the first byte that the mapping shows of it. Returns 0 or -ENOENT (no code is there). */
 int cs_unwind_file_vaddr(const struct cs_unwind_file *file, const struct cs_mapping *mapping,
