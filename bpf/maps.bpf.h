@@ -78,20 +78,35 @@ struct {
 
 const volatile struct cs_config config __weak = {};
 
+/* Uprobe programs preempt each other, so each addition is one instruction. */
+static __always_inline void count_in(struct cs_counters *counts, enum cs_counter id)
+{
+	if (counts)
+		__sync_fetch_and_add(&counts->v[id], 1);
+}
+
 /* Add one to an account of the machine and, where the process has a row, of the process. */
 static __always_inline void count(__u32 tgid, enum cs_counter id)
+{
+	__u32 zero = 0;
+
+	count_in(bpf_map_lookup_elem(&counters, &zero), id);
+	if (tgid)
+		count_in(bpf_map_lookup_elem(&proc_counters, &tgid), id);
+}
+
+/* Likewise to two: looking the process up costs more than the rest. */
+static __always_inline void count_both(__u32 tgid, enum cs_counter one, enum cs_counter other)
 {
 	struct cs_counters *all, *own;
 	__u32 zero = 0;
 
 	all = bpf_map_lookup_elem(&counters, &zero);
-	if (all)
-		__sync_fetch_and_add(&all->v[id], 1); /* uprobe programs preempt each other */
-	if (!tgid)
-		return;
+	count_in(all, one);
+	count_in(all, other);
 	own = bpf_map_lookup_elem(&proc_counters, &tgid);
-	if (own)
-		__sync_fetch_and_add(&own->v[id], 1);
+	count_in(own, one);
+	count_in(own, other);
 }
 
 /* What is known of a process's tracers, or NULL. */

@@ -74,13 +74,13 @@ static __always_inline void take_block(void *ctx, struct cs_walk *w,
 	long kernel;
 
 	walk_record(w, CS_EV_STACK, weight_ns);
-	bpf_get_current_comm(w->ev.comm, sizeof(w->ev.comm));
+	core_current_comm(w->ev.comm);
 	w->ev.user_ip = BPF_CORE_READ(regs, ip);
 	own_walk(w, bpf_map_lookup_elem(&procs, &tgid), pid_tgid);
 	reason = off_reason(w, (void *)bpf_get_current_task(), block, regs);
 	off_describe(w, block, reason, lasted_ns);
 	if (config.native && w->ev.user_ip)
-		walk_native_below(w, pid_tgid);
+		count(tgid, walk_native_below(w, pid_tgid));
 	if (config.off_wakers)
 		waker_emit(w, pid_tgid, block->since_ns);
 	kernel = bpf_get_stack(ctx, emit_kernel_room(w), sizeof(w->kernel), 0);

@@ -30,7 +30,7 @@ static __always_inline void waker_note(void *ctx, __u32 tid)
 	waker->ev.hdr.flags = CS_WAKER_NOT_TOLD;
 	waker->ev.by_pid = by >> 32;
 	waker->ev.by_tid = by;
-	bpf_get_current_comm(waker->ev.comm, sizeof(waker->ev.comm));
+	core_current_comm(waker->ev.comm);
 	bytes = bpf_get_stack(ctx, waker->kernel, sizeof(waker->kernel), 0);
 	waker->ev.n = bytes > 0 ? (__u64)bytes / 8 : 0;
 }

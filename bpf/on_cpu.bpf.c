@@ -19,27 +19,29 @@ static __always_inline void take_sample(struct bpf_perf_event_data *ctx, struct 
 					const struct cs_proc_info *info, __u64 pid_tgid)
 {
 	bool user = core_user_mode(&ctx->regs);
+	enum cs_counter native = 0, fate; /* 0: no native frames were asked for */
 	long kernel = 0;
 
 	walk_record(w, CS_EV_STACK, tick_ns);
 	w->ev.hdr.flags = CS_ORIGIN_CPU;
-	bpf_get_current_comm(w->ev.comm, sizeof(w->ev.comm));
+	core_current_comm(w->ev.comm);
 	if (user)
 		w->ev.user_ip = PT_REGS_IP(&ctx->regs);
 	else
 		bpf_get_stack(ctx, &w->ev.user_ip, sizeof(w->ev.user_ip), BPF_F_USER_STACK);
 	own_walk(w, info, pid_tgid);
 	if (config.native && w->ev.user_ip && user)
-		walk_native(w, pid_tgid, PT_REGS_IP(&ctx->regs), PT_REGS_SP(&ctx->regs),
-			    PT_REGS_FP(&ctx->regs));
+		native = walk_native(w, pid_tgid, PT_REGS_IP(&ctx->regs), PT_REGS_SP(&ctx->regs),
+				     PT_REGS_FP(&ctx->regs));
 	else if (config.native && w->ev.user_ip)
-		walk_native_below(w, pid_tgid);
+		native = walk_native_below(w, pid_tgid);
 	if (!user)
 		kernel = bpf_get_stack(ctx, emit_kernel_room(w), sizeof(w->kernel), 0);
-	if (emit_stack(w, pid_tgid, kernel))
-		count(pid_tgid >> 32, CS_COUNTER_RING_FULL);
+	fate = emit_stack(w, pid_tgid, kernel) ? CS_COUNTER_RING_FULL : CS_COUNTER_SAMPLES;
+	if (native)
+		count_both(pid_tgid >> 32, native, fate);
 	else
-		count(pid_tgid >> 32, CS_COUNTER_SAMPLES);
+		count(pid_tgid >> 32, fate);
 }
 
 SEC("perf_event")

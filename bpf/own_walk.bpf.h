@@ -247,32 +247,33 @@ static __always_inline long emit_native(struct cs_native *s, __u64 pid_tgid)
 	return bpf_ringbuf_output(&ring, &s->ev, sizeof(s->ev) + n * 8, BPF_RB_NO_WAKEUP);
 }
 
-/* The native frames from these registers on, as a record before the stack's. */
-static __always_inline void walk_native(struct cs_walk *w, __u64 pid_tgid, __u64 ip, __u64 sp,
-					__u64 fp)
+/* The native frames from these registers on, as a record before the stack's. Returns the account that it belongs to. */
+static __always_inline enum cs_counter walk_native(struct cs_walk *w, __u64 pid_tgid, __u64 ip,
+						   __u64 sp, __u64 fp)
 {
 	struct cs_native *s = own_native_state(0);
 
 	if (!s)
-		return;
+		return CS_COUNTER_NATIVE_INCOMPLETE;
 	native_begin(s, pid_tgid >> 32, ip, sp, fp);
 	for (__u32 i = 0; i <= CS_MAX_NATIVE_FRAMES / CS_NATIVE_BATCH; i++)
 		if (own_native_step(0))
 			break;
 	__builtin_memcpy(s->ev.entries, w->runs, sizeof(s->ev.entries));
 	s->ev.hdr.ts_ns = w->ev.hdr.ts_ns = bpf_ktime_get_ns();
-	count(pid_tgid >> 32, emit_native(s, pid_tgid)             ? CS_COUNTER_NATIVE_RING_FULL
-			      : s->ev.status == CS_STATUS_COMPLETE ? CS_COUNTER_NATIVE_STACKS
-								   : CS_COUNTER_NATIVE_INCOMPLETE);
+	if (emit_native(s, pid_tgid))
+		return CS_COUNTER_NATIVE_RING_FULL;
+	return s->ev.status == CS_STATUS_COMPLETE ? CS_COUNTER_NATIVE_STACKS
+						  : CS_COUNTER_NATIVE_INCOMPLETE;
 }
 
 /* ... from where the thread entered the kernel. */
-static __always_inline void walk_native_below(struct cs_walk *w, __u64 pid_tgid)
+static __always_inline enum cs_counter walk_native_below(struct cs_walk *w, __u64 pid_tgid)
 {
 	const struct pt_regs___kernel *regs = core_user_regs();
 
-	walk_native(w, pid_tgid, BPF_CORE_READ(regs, ip), BPF_CORE_READ(regs, sp),
-		    BPF_CORE_READ(regs, bp));
+	return walk_native(w, pid_tgid, BPF_CORE_READ(regs, ip), BPF_CORE_READ(regs, sp),
+			   BPF_CORE_READ(regs, bp));
 }
 
 static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
