@@ -15,6 +15,7 @@
 #include <uthash.h>
 
 #include "collect/kernel.h"
+#include "collect/load_log.h"
 #include "collect/probes_private.h"
 #include "core/buf.h"
 #include "core/cleanup.h"
@@ -64,22 +65,22 @@ struct cs_probes {
 	void *drain_ctx;
 };
 
-/* libbpf's messages while loading, so that a failure can be explained; not thread safe, like libbpf's hook. */
-static struct cs_buf *load_log;
+/* Why loading fails, if it does; not thread safe, like libbpf's hook. NULL: nothing is being loaded. */
+static struct cs_load_log *load_log;
 
 static int keep_message(enum libbpf_print_level level, const char *fmt, va_list args)
 {
-	char line[512];
+	_cleanup_free_ char *message = NULL;
 
 	if (level == LIBBPF_DEBUG)
 		return 0;
-	vsnprintf(line, sizeof(line), fmt, args);
-	line[strcspn(line, "\n")] = '\0';
-	cs_debug("%s", line);
-	if (load_log && level == LIBBPF_WARN) {
-		load_log->len = 0;
-		cs_buf_append_str(load_log, line);
+	if (vasprintf(&message, fmt, args) < 0) {
+		message = NULL;
+		return 0;
 	}
+	cs_debug("%.*s", (int)strcspn(message, "\n"), message);
+	if (load_log && level == LIBBPF_WARN)
+		cs_load_log_add(load_log, message);
 	return 0;
 }
 
@@ -162,7 +163,7 @@ static int on_record(void *ctx, void *data, size_t size)
 int cs_probes_load(const struct cs_probes_options *options, struct cs_probes **ret, char **ret_log)
 {
 	_cleanup_(cs_probes_freep) struct cs_probes *probes = calloc(1, sizeof(*probes));
-	_cleanup_buf_ struct cs_buf log = {0};
+	struct cs_load_log log = {0};
 	int err;
 
 	if (!probes)
@@ -176,10 +177,11 @@ int cs_probes_load(const struct cs_probes_options *options, struct cs_probes **r
 	libbpf_set_print(keep_message);
 	err = open_and_load(probes, options);
 	load_log = NULL;
-	if (err) {
-		*ret_log = strdup(cs_buf_str(&log));
+	if (err)
+		*ret_log = strdup(cs_buf_str(&log.why));
+	cs_buf_free(&log.why);
+	if (err)
 		return err;
-	}
 	probes->ring =
 		ring_buffer__new(bpf_map__fd(probes->skel->maps.ring), on_record, probes, NULL);
 	if (!probes->ring)

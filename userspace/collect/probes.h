@@ -39,7 +39,7 @@ struct cs_probes_options {
 
 /*
  * Open, configure and load. Returns 0 or -errno; -EPERM without privilege, -ENOENT without the kernel's type
- * information (BTF). On failure *ret_log receives the verifier's or libbpf's last line (owned by the caller).
+ * information (BTF). On failure *ret_log receives why, as the verifier or libbpf said it last, in one line (owned by the caller).
  */
 int cs_probes_load(const struct cs_probes_options *options, struct cs_probes **ret, char **ret_log);
 void cs_probes_free(struct cs_probes *probes); /* detaches everything; NULL is fine */
