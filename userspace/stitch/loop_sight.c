@@ -20,19 +20,21 @@ enum role {
 	ROLE_SELECT = 1 << 10,  /* the selector's, if a turn calls it */
 };
 
-struct key {
-	uint64_t addr;
-	uint64_t pid; /* 0: a kernel address, in which threads wait for events */
-};
-
 struct known {
-	struct key key;
+	uint64_t addr;
 	unsigned int role;
 	UT_hash_handle hh;
 };
 
-struct cs_sights {
+/* A table of its own: among many processes somebody ends all the time, and what is forgotten then must not cost what is known of all. */
+struct of_process {
+	uint32_t pid; /* 0: the kernel's functions in which threads wait for events */
 	struct known *known;
+	UT_hash_handle hh;
+};
+
+struct cs_sights {
+	struct of_process *processes;
 };
 
 int cs_sights_new(struct cs_sights **ret)
@@ -41,39 +43,50 @@ int cs_sights_new(struct cs_sights **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-/* pid 0: all. */
-static void forget(struct cs_sights *sights, uint32_t pid)
+static struct of_process *find_process(const struct cs_sights *sights, uint32_t pid)
+{
+	struct of_process *process;
+
+	HASH_FIND(hh, sights->processes, &pid, sizeof(pid), process);
+	return process;
+}
+
+static void forget(struct cs_sights *sights, struct of_process *process)
 {
 	struct known *it, *tmp;
 
-	HASH_ITER (hh, sights->known, it, tmp) {
-		if (pid && it->key.pid != pid)
-			continue;
-		HASH_DEL(sights->known, it);
+	HASH_ITER (hh, process->known, it, tmp) {
+		HASH_DEL(process->known, it);
 		free(it);
 	}
+	HASH_DEL(sights->processes, process);
+	free(process);
 }
 
 void cs_sights_free(struct cs_sights *sights)
 {
+	struct of_process *process, *tmp;
+
 	if (!sights)
 		return;
-	forget(sights, 0);
+	HASH_ITER (hh, sights->processes, process, tmp)
+		forget(sights, process);
 	free(sights);
 }
 
-static struct known *find(const struct cs_sights *sights, uint32_t pid, uint64_t addr)
+static struct known *find(const struct of_process *process, uint64_t addr)
 {
-	const struct key key = {.addr = addr, .pid = pid};
-	struct known *it;
+	struct known *it = NULL;
 
-	HASH_FIND(hh, sights->known, &key, sizeof(key), it);
+	if (process)
+		HASH_FIND(hh, process->known, &addr, sizeof(addr), it);
 	return it;
 }
 
-static unsigned int role_of(const struct cs_sights *sights, uint32_t pid, uint64_t addr)
+/* process NULL: nothing is known of it. */
+static unsigned int role_of(const struct of_process *process, uint64_t addr)
 {
-	const struct known *it = find(sights, pid, addr);
+	const struct known *it = find(process, addr);
 
 	return it ? it->role : 0;
 }
@@ -81,16 +94,24 @@ static unsigned int role_of(const struct cs_sights *sights, uint32_t pid, uint64
 /* An address may be another object's by now: role 0 is learned too. */
 static int learn(struct cs_sights *sights, uint32_t pid, uint64_t addr, unsigned int role)
 {
-	struct known *it = find(sights, pid, addr);
+	struct of_process *process = find_process(sights, pid);
+	struct known *it = find(process, addr);
 
 	if (!it && !role)
 		return 0;
+	if (!process) {
+		process = calloc(1, sizeof(*process));
+		if (!process)
+			return -ENOMEM;
+		process->pid = pid;
+		HASH_ADD(hh, sights->processes, pid, sizeof(process->pid), process);
+	}
 	if (!it) {
 		it = calloc(1, sizeof(*it));
 		if (!it)
 			return -ENOMEM;
-		it->key = (struct key){.addr = addr, .pid = pid};
-		HASH_ADD(hh, sights->known, key, sizeof(it->key), it);
+		it->addr = addr;
+		HASH_ADD(hh, process->known, addr, sizeof(it->addr), it);
 	}
 	it->role = role;
 	return 0;
@@ -135,6 +156,8 @@ static bool waits_for_events(struct cs_text name)
 
 int cs_sights_learn(struct cs_sights *sights, const struct cs_event *event)
 {
+	struct of_process *process;
+
 	switch (event->kind) {
 	case CS_EV_CODE:
 		return learn(sights, event->pid, event->code.code, role_in_code(&event->code));
@@ -144,8 +167,9 @@ int cs_sights_learn(struct cs_sights *sights, const struct cs_event *event)
 	case CS_EV_EXEC:
 	case CS_EV_EXIT:
 	case CS_EV_STATS: /* of a process: its last record */
-		if (event->pid)
-			forget(sights, event->pid);
+		process = event->pid ? find_process(sights, event->pid) : NULL;
+		if (process)
+			forget(sights, process);
 		return 0;
 	default:
 		return 0;
@@ -154,8 +178,10 @@ int cs_sights_learn(struct cs_sights *sights, const struct cs_event *event)
 
 static bool is_in_poll(const struct cs_sights *sights, const struct cs_event_stack *stack)
 {
+	const struct of_process *kernel = find_process(sights, 0);
+
 	for (uint32_t i = 0; i < stack->nkernel; i++)
-		if (role_of(sights, 0, stack->kernel[i]) & ROLE_SELECT)
+		if (role_of(kernel, stack->kernel[i]) & ROLE_SELECT)
 			return true;
 	return false;
 }
@@ -170,13 +196,13 @@ static enum cs_sight_kind see_c_code(const struct cs_sights *sights,
 }
 
 /* What stands above the innermost loop's frame, with index `loop`, when no task does. */
-static struct cs_sight see_above(const struct cs_sights *sights, uint32_t pid,
+static struct cs_sight see_above(const struct cs_sights *sights, const struct of_process *process,
 				 const struct cs_event_stack *stack, uint32_t loop)
 {
 	bool turn = false;
 
 	for (uint32_t i = loop; i-- > 0;) {
-		unsigned int role = role_of(sights, pid, stack->frames[i].code);
+		unsigned int role = role_of(process, stack->frames[i].code);
 
 		if (stack->frames[i].code == CS_CODE_STALE)
 			return (struct cs_sight){.kind = CS_SIGHT_UNKNOWN};
@@ -212,11 +238,11 @@ enum cs_same_step cs_sight_same_step(const struct cs_sight *a, const struct cs_s
 static struct cs_sight see(const struct cs_sights *sights, uint32_t pid,
 			   const struct cs_event_stack *stack)
 {
+	const struct of_process *process = find_process(sights, pid);
 	bool task = stack->running.task != 0;
 	uint32_t loop = 0;
 
-	while (loop < stack->nframes &&
-	       !(role_of(sights, pid, stack->frames[loop].code) & ROLE_LOOP))
+	while (loop < stack->nframes && !(role_of(process, stack->frames[loop].code) & ROLE_LOOP))
 		loop++;
 	if (task && stack->running.root_frame < loop)
 		return (struct cs_sight){.kind = CS_SIGHT_STEP,
@@ -226,7 +252,7 @@ static struct cs_sight see(const struct cs_sights *sights, uint32_t pid,
 	if (stack->nskipped && loop >= CS_LEAF_FRAMES)
 		return (struct cs_sight){.kind = CS_SIGHT_UNKNOWN};
 	if (loop < stack->nframes)
-		return see_above(sights, pid, stack, loop);
+		return see_above(sights, process, stack, loop);
 	if (stack->status != CS_STATUS_COMPLETE)
 		return (struct cs_sight){.kind = CS_SIGHT_UNKNOWN};
 	return (struct cs_sight){.kind = is_in_poll(sights, stack) ? CS_SIGHT_POLL

@@ -398,6 +398,14 @@ static int stitch_pass(struct cs_stitch *stitch, struct cs_process *process)
 	return leaves.span.weight_ns ? cs_graph_each(process->graph, visit_leaf, &leaves) : 0;
 }
 
+static struct cs_process *find_process(const struct cs_stitch *stitch, uint32_t pid)
+{
+	struct cs_process *process;
+
+	HASH_FIND(hh, stitch->processes, &pid, sizeof(pid), process);
+	return process;
+}
+
 int cs_stitch_settle(struct cs_stitch *stitch, const struct cs_event *next)
 {
 	struct cs_process *process, *tmp;
@@ -406,8 +414,12 @@ int cs_stitch_settle(struct cs_stitch *stitch, const struct cs_event *next)
 	/* these change nothing that a suspended task's stack is made of */
 	if (next && (next->kind == CS_EV_SAME || next->kind == CS_EV_PASS_AGAIN))
 		return 0;
+	if (next) {
+		process = find_process(stitch, next->pid);
+		return process && process->rest.count ? stitch_pass(stitch, process) : 0;
+	}
 	HASH_ITER (hh, stitch->processes, process, tmp) {
-		if (!err && process->rest.count && (!next || next->pid == process->pid))
+		if (!err && process->rest.count)
 			err = stitch_pass(stitch, process);
 	}
 	return err;
@@ -437,9 +449,8 @@ static void feed_pass(struct cs_process *process, const struct cs_event *event)
 /* It is another program now, or no more. */
 static void forget_process(struct cs_stitch *stitch, uint32_t pid)
 {
-	struct cs_process *process;
+	struct cs_process *process = find_process(stitch, pid);
 
-	HASH_FIND(hh, stitch->processes, &pid, sizeof(pid), process);
 	if (process)
 		cs_process_free(&stitch->processes, process);
 }
