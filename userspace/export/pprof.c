@@ -35,6 +35,8 @@ struct builder {
 	size_t nsamples, nframes; /* that are wanted; of frames: at most */
 	uint64_t *location_ids;   /* of the profile's frames; 0: not used yet */
 	uint64_t *mapping_ids;    /* of the profile's mappings; 0: not used yet */
+	bool *owners;             /* by index: whose samples are wanted; nowners of them */
+	size_t nowners;
 	Pprof__Profile message;
 	int err;
 };
@@ -296,19 +298,28 @@ static uint64_t get_location(struct builder *b, uint32_t frame_index)
 	return location->id;
 }
 
-static bool owner_wanted(const struct cs_pprof_options *options, uint32_t owner)
+/* Of each of very many samples it is asked whether it is one of very many owners'. */
+static void mark_owners(struct builder *b)
 {
+	const struct cs_pprof_options *options = b->options;
+
 	for (size_t i = 0; options->owners && i < options->nowners; i++)
-		if (options->owners[i] == owner)
-			return true;
-	return !options->owners;
+		b->nowners = MAX(b->nowners, (size_t)options->owners[i] + 1);
+	b->owners = cs_memory_get(&b->memory, b->nowners, sizeof(*b->owners));
+	for (size_t i = 0; b->owners && options->owners && i < options->nowners; i++)
+		b->owners[options->owners[i]] = true;
+}
+
+static bool owner_wanted(const struct builder *b, uint32_t owner)
+{
+	return !b->options->owners || (owner < b->nowners && b->owners[owner]);
 }
 
 static bool sample_wanted(const struct builder *b, const struct cs_sample *sample)
 {
 	const struct cs_pprof_options *options = b->options;
 
-	if (!owner_wanted(options, sample->labels.owner))
+	if (!owner_wanted(b, sample->labels.owner))
 		return false;
 	return options->dialect != CS_PPROF_PYROSCOPE || sample->values[options->kind];
 }
@@ -482,7 +493,9 @@ static void add_strings(struct builder *b)
 static int build(struct builder *b)
 {
 	b->err = cs_profile_new(&b->tables);
-	count_wanted(b);
+	mark_owners(b);
+	if (!failed(b))
+		count_wanted(b);
 	if (!failed(b))
 		add_header(b);
 	if (!failed(b))
