@@ -140,7 +140,7 @@ bool world_read_tasks(struct world *world)
 	uint32_t nlinks = 0;
 	int err = 0;
 
-	if (cs_asyncio_find(&world->made.interp, mem, &asyncio) ||
+	if (cs_asyncio_find(&world->made.interp, mem, true, &asyncio) ||
 	    cs_tasks_new(&world->made.interp, &asyncio, &tasks))
 		return false;
 	for (int pass = 0; pass < 2; pass++) {

@@ -403,7 +403,7 @@ static int check_pid(pid_t pid, unsigned int missing)
 		err = cs_mem_new(pid, &mem);
 		ctx = (struct cs_pyobj_ctx){&interp, mem};
 		if (!err)
-			err = cs_asyncio_find(&interp, mem, &asyncio);
+			err = cs_asyncio_find(&interp, mem, true, &asyncio);
 		if (!err)
 			found = &asyncio;
 		if (!err)

@@ -216,7 +216,7 @@ static int dump_process(pid_t pid)
 		printf("Process %d: Python %d.%d.%d (%s)\n", pid, target->interp.major,
 		       target->interp.minor, target->interp.micro, target->interp.binary);
 		/* Without asyncio there is no running task to name. */
-		if (!cs_asyncio_find(&target->interp, target->mem, &target->asyncio) &&
+		if (!cs_asyncio_find(&target->interp, target->mem, false, &target->asyncio) &&
 		    target->asyncio.loaded) {
 			target->interp.info.current_tasks = target->asyncio.current_tasks;
 			target->interp.info.types = target->asyncio.types;

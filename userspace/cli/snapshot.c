@@ -248,7 +248,7 @@ int cs_snapshot_look(struct cs_snapshot *snapshot, struct cs_instants *instants)
 {
 	struct cs_target *target = snapshot->target;
 	_cleanup_buf_ struct cs_buf records = {0};
-	int err = cs_asyncio_find(&target->interp, target->mem, &target->asyncio);
+	int err = cs_asyncio_find(&target->interp, target->mem, false, &target->asyncio);
 
 	if (!err && !target->asyncio.loaded)
 		return -ENODATA;

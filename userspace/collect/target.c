@@ -232,7 +232,7 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	if (!has_news(target, mark, now_ns))
 		return 0;
 	cs_mem_forget(target->mem);
-	err = cs_asyncio_find(&target->interp, target->mem, &found);
+	err = cs_asyncio_find(&target->interp, target->mem, !target->probe, &found);
 	cs_mem_release(target->mem);
 	if (err == -ESRCH)
 		return err;

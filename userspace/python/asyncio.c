@@ -263,10 +263,8 @@ static int find_in(const struct cs_pyobj_ctx *ctx, uint64_t interpreter, struct 
 }
 
 /* Take over what was found in one interpreter (err: how that ended). */
-static void add_found(pid_t pid, const struct found *found, int err, struct cs_asyncio *ret)
+static void add_found(const struct found *found, int err, struct cs_asyncio *ret)
 {
-	if (found->module.task_type && !ret->nmodules)
-		find_probe(pid, found->init, ret);
 	if (*found->reason)
 		memcpy(ret->probe_reason, found->reason, sizeof(ret->probe_reason));
 	if (err == -EINVAL)
@@ -286,7 +284,8 @@ static void add_found(pid_t pid, const struct found *found, int err, struct cs_a
 	ret->loaded = ret->loaded || !err;
 }
 
-int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct cs_asyncio *ret)
+int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, bool probe,
+		    struct cs_asyncio *ret)
 {
 	struct cs_pyobj_ctx ctx = {interp, mem};
 	struct found found;
@@ -298,7 +297,9 @@ int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct c
 	err = cs_mem_read_u64(mem, interp->info.interpreters_head, &at);
 	for (int i = 0; i < CS_MAX_INTERPRETERS && at && !err; i++) {
 		err = find_in(&ctx, at, &found);
-		add_found(interp->pid, &found, err, ret);
+		if (probe && found.module.task_type && !ret->nmodules)
+			find_probe(interp->pid, found.init, ret);
+		add_found(&found, err, ret);
 		if (err && err != -ENOENT && err != -EINVAL)
 			return err;
 		err = cs_mem_read_u64(mem, at + interp->info.off.interp_next, &at);

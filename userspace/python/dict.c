@@ -9,8 +9,10 @@
  * Source: Objects/dictobject.c; Objects/dict-common.h of 3.8 to 3.10, Include/internal/pycore_dict.h of 3.11 to 3.15.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
+#include "python/digest.h"
 #include "python/objects.h"
 
 #define KIND_GENERAL 0 /* DICT_KEYS_GENERAL; 1 and 2 are string-only, combined and split */
@@ -39,6 +41,20 @@
 /* PyDictValues from 3.13 on: four bytes (the last says whether the values count) and padding. */
 #define VALUES_HEADER   8
 #define VALUES_VALID_AT 3
+
+/*
+ * Where keys were found: a module that one process has imported, or a name in it, mostly has the same place in the next process of the same
+ * interpreter, and in itself. Whatever stands there is compared as any other entry, so what is remembered saves reading, and is never believed.
+ */
+#define PLACES    512u
+#define AT_PLACES 4u
+
+struct place {
+	uint64_t of;               /* a name, in an interpreter's file */
+	uint32_t index[AT_PLACES]; /* of entries, the last found first */
+};
+
+static _Thread_local struct place places[PLACES];
 
 struct keys {
 	uint64_t entries;
@@ -114,8 +130,49 @@ static int batch_find(const struct cs_pyobj_ctx *ctx, const struct keys *keys, c
 	return -ENOENT;
 }
 
+static struct place *place_of(const struct cs_pyobj_ctx *ctx, const char *name)
+{
+	uint64_t of = cs_digest(cs_digest_word(ctx->interp->file.ino, ctx->interp->minor), name,
+				strlen(name));
+	struct place *place = &places[of % PLACES];
+
+	if (place->of != of)
+		*place = (struct place){.of = of};
+	return place;
+}
+
+/* It was found there: first the next time. */
+static void remember(struct place *place, uint64_t index)
+{
+	unsigned int at = 0;
+
+	while (at < AT_PLACES - 1 && place->index[at] != index)
+		at++;
+	memmove(place->index + 1, place->index, at * sizeof(*place->index));
+	place->index[0] = (uint32_t)index;
+}
+
+/* Returns whether the key is at one of the places. */
+static bool place_find(const struct cs_pyobj_ctx *ctx, const struct keys *keys,
+		       const struct place *place, const char *name, uint64_t *ret)
+{
+	uint64_t key;
+
+	for (unsigned int i = 0; i < AT_PLACES; i++) {
+		uint64_t entry = keys->entries + (uint64_t)place->index[i] * keys->entry_size;
+
+		if (place->index[i] >= keys->n || (i && !place->index[i]) ||
+		    cs_mem_read_u64(ctx->mem, entry + keys->key_at, &key) || !key ||
+		    !cs_pyobj_str_equals(ctx, key, name))
+			continue;
+		*ret = place->index[i];
+		return true;
+	}
+	return false;
+}
+
 /* The number of a key's entry. */
-static int keys_find(const struct cs_pyobj_ctx *ctx, const struct keys *keys, const char *name,
+static int keys_scan(const struct cs_pyobj_ctx *ctx, const struct keys *keys, const char *name,
 		     uint64_t *ret)
 {
 	char entries[BATCH * 24];
@@ -137,10 +194,37 @@ static int keys_find(const struct cs_pyobj_ctx *ctx, const struct keys *keys, co
 	return -ENOENT;
 }
 
+static int keys_find(const struct cs_pyobj_ctx *ctx, const struct keys *keys, const char *name,
+		     uint64_t *ret)
+{
+	/* what fits into one batch is read at once anyway */
+	struct place *place = keys->n > BATCH / 4 ? place_of(ctx, name) : NULL;
+	int err;
+
+	if (place && place_find(ctx, keys, place, name, ret))
+		return 0;
+	err = keys_scan(ctx, keys, name, ret);
+	if (!err && place)
+		remember(place, *ret);
+	return err;
+}
+
 /* Bytes of a PyDictValues before its first value. */
 static uint64_t values_header(const struct cs_pyobj_ctx *ctx)
 {
 	return ctx->interp->info.traits.attrs_at == CS_ATTRS_INLINE ? VALUES_HEADER : 0;
+}
+
+/* The keys of a batch will be looked at. */
+static void want_keys(const struct cs_pyobj_ctx *ctx, const struct keys *keys, uint64_t first)
+{
+	uint64_t n = keys->n - first < BATCH ? keys->n - first : BATCH, key;
+
+	for (uint64_t i = first; i < first + n; i++)
+		if (!cs_mem_read_u64(ctx->mem, keys->entries + i * keys->entry_size + keys->key_at,
+				     &key))
+			cs_mem_want(ctx->mem, key, ctx->interp->info.off.unicode_ascii_data);
+	cs_mem_fetch(ctx->mem);
 }
 
 /* Call fn for each entry of a table; with values other than 0 they are in that PyDictValues. */
@@ -155,6 +239,8 @@ static int each_entry(const struct cs_pyobj_ctx *ctx, uint64_t keys_addr, uint64
 	for (uint64_t i = 0; !err && i < keys.n; i++) {
 		uint64_t key, value;
 
+		if (i % BATCH == 0)
+			want_keys(ctx, &keys, i);
 		err = cs_mem_read(ctx->mem, keys.entries + i * keys.entry_size, entry,
 				  keys.entry_size);
 		key = err ? 0 : cs_pyobj_word(entry, keys.key_at);

@@ -87,10 +87,12 @@ int cs_interp_detect(pid_t pid, struct cs_interp *ret);
 
 /*
  * Look for asyncio in a READY interpreter. Returns 0 (asyncio->loaded says whether), or -errno when
- * memory could not be read. loaded is true only when every check passed.
+ * memory could not be read. loaded is true only when every check passed. probe: also where to probe the making of tasks, for which
+ * the process's maps and its file are read; else there is no site.
  * Source: Modules/_asynciomodule.c and Lib/asyncio/tasks.py of 3.8 to 3.15.
  */
-int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, struct cs_asyncio *ret);
+int cs_asyncio_find(const struct cs_interp *interp, struct cs_mem *mem, bool probe,
+		    struct cs_asyncio *ret);
 
 /*
  * A number that changes when an interpreter imports a module, or an executor gets its first job: when to look again. asyncio is what was

@@ -3,6 +3,7 @@
 #include "python/objects.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/cleanup.h"
@@ -134,6 +135,45 @@ static void dicts(void **state)
 		assert_int_equal(cs_pyobj_dict_get(&made.ctx, dict, "alph", &value), -ENOENT);
 		assert_int_equal(cs_pyobj_dict_get(&made.ctx, made_int(&made, 1), "a", &value),
 				 -EINVAL);
+		made_end(&made);
+	}
+}
+
+/* Where a key was found is where the next dict is asked first; what it says is what stands there. */
+static void a_place_is_remembered_not_believed(void **state)
+{
+	char texts[2][40][16];
+	const char *first[40], *other[40];
+	uint64_t values[40], value;
+	struct made made;
+
+	for (size_t i = 0; i < 40; i++) {
+		snprintf(texts[0][i], sizeof(texts[0][i]), "module_%zu", i);
+		snprintf(texts[1][i], sizeof(texts[1][i]), "other_%zu", i);
+		values[i] = 1000 + i;
+		first[i] = texts[0][i];
+		other[i] = texts[1][i];
+	}
+	for (size_t m = 0; m < ARRAY_SIZE(minors); m++) {
+		uint64_t dict, moved, without, shorter;
+
+		made_begin(&made, minors[m]);
+		dict = made_dict(&made, made_keys(&made, first, values, 40, true), 0);
+		other[7] = first[30];
+		moved = made_dict(&made, made_keys(&made, other, values, 40, true), 0);
+		other[7] = texts[1][7];
+		without = made_dict(&made, made_keys(&made, other, values, 40, true), 0);
+		shorter = made_dict(&made, made_keys(&made, first, values, 20, true), 0);
+		for (int again = 0; again < 3; again++) {
+			assert_int_equal(cs_pyobj_dict_get(&made.ctx, dict, first[30], &value), 0);
+			assert_int_equal(value, 1030);
+			assert_int_equal(cs_pyobj_dict_get(&made.ctx, moved, first[30], &value), 0);
+			assert_int_equal(value, 1007);
+			assert_int_equal(cs_pyobj_dict_get(&made.ctx, without, first[30], &value),
+					 -ENOENT);
+			assert_int_equal(cs_pyobj_dict_get(&made.ctx, shorter, first[30], &value),
+					 -ENOENT);
+		}
 		made_end(&made);
 	}
 }
@@ -277,6 +317,7 @@ int main(void)
 		cmocka_unit_test(hostile_strings_are_refused),
 		cmocka_unit_test(integers),
 		cmocka_unit_test(dicts),
+		cmocka_unit_test(a_place_is_remembered_not_believed),
 		cmocka_unit_test(hostile_dicts_are_refused),
 		cmocka_unit_test(attributes_in_the_instance),
 		cmocka_unit_test(attributes_in_a_split_dict),

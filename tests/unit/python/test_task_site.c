@@ -139,7 +139,7 @@ static bool compare_with_live(const char *exe)
 	assert_int_equal(cs_task_site_find(&interp, &site), 0);
 	python_import(&python);
 	assert_int_equal(cs_mem_new(python.pid, &mem), 0);
-	assert_int_equal(cs_asyncio_find(&interp, mem, &asyncio), 0);
+	assert_int_equal(cs_asyncio_find(&interp, mem, true, &asyncio), 0);
 	assert_true(asyncio.loaded);
 	assert_string_equal(asyncio.probe_reason, "");
 	assert_int_equal(site.offset, asyncio.probe.offset);
