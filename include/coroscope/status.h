@@ -108,7 +108,9 @@ enum cs_status {
 	X(ACTIVATIONS, 62, 0, "times that a ContextVar was set, as the probe of spans saw")        \
 	X(SPAN_CHANGES, 63, 0, "spans seen to begin, or to end")                                   \
 	X(SPAN_CHANGES_RING_FULL, 64, 1, "spans that began or ended lost: ring buffer full")       \
-	X(SPAN_CHANGES_NESTED, 65, 1, "activations of spans lost: interrupted another one")
+	X(SPAN_CHANGES_NESTED, 65, 1, "activations of spans lost: interrupted another one")        \
+	X(FRAMES_EARLY, 66, 1,                                                                     \
+	  "frames without a name: their program had only just begun, and was not looked at yet")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,

@@ -198,7 +198,7 @@ class Agent:
         return {"at": time.monotonic(), "rss_kb": status_kb(self.pid, "VmRSS"), "files": files, "links": links,
                 "mappings": Path(f"/proc/{self.pid}/maps").read_text(encoding="utf-8").count("\n"),
                 "map_kb": map_bytes / 1024, "program_kb": program_bytes / 1024, "probes": metrics.of("probes"),
-                "rate_hz": metrics.of("rate_hertz"), "pythons": metrics.of("processes", "ready"),
+                "rate_hz": metrics.of("rate_hertz"), "asleep_hz": metrics.of("asleep_rate_hertz"), "pythons": metrics.of("processes", "ready"),
                 "told_cpu": metrics.of("cpu_share"), "own_s": own_s, "kernel_s": kernel_s}
 
 

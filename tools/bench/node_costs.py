@@ -15,8 +15,8 @@ PATIENCE = 3  # periods without a profile that is delivered
 
 
 class Pace:
-    """A rate is settled if it is the same for so long: a raise that lasted is followed by another after 30 s, one that did not by the next try after
-    a minute, two, and so on (userspace/agent/budget.c)."""
+    """The rates are settled if they are the same for so long: what is somewhat too much is lowered after a minute, a raise that lasted is followed by
+    another after 30 s, one that did not by the next try after a minute, two, and so on (userspace/agent/budget.c)."""
 
     def __init__(self, seconds, quick):
         self.seconds, self.period_s = seconds, min(PERIOD_S, seconds)
@@ -35,15 +35,20 @@ def at_a_profile(agent, seconds):
         time.sleep(0.2)
 
 
+def rates(metrics):
+    """Of what runs and of what sleeps, Hz."""
+    return metrics.of("rate_hertz"), metrics.of("asleep_rate_hertz")
+
+
 def settle(agent, pace):
-    """Wait until its rate is. Returns after how many seconds it had come to that; None: it was not."""
+    """Wait until its rates are. Returns after how many seconds it had come to that; None: it was not."""
     began = changed = time.monotonic()
-    rate = agent.metrics().of("rate_hertz")
+    rate = rates(agent.metrics())
     while (now := time.monotonic()) - changed < pace.same_s:
         if now - began > pace.most_s:
             return None
         time.sleep(1)
-        if (other := agent.metrics().of("rate_hertz")) != rate:
+        if (other := rates(agent.metrics())) != rate:
             rate, changed = other, now
     return changed - began
 
@@ -69,7 +74,7 @@ def measure(interpreters, count, pace):
     sent = {kind: (later.of("deliver_bytes_total", kind) - earlier.of("deliver_bytes_total", kind)) * 60 / told_s for kind in KINDS}
     return {"processes": count, "seconds": after["at"] - before["at"], "profiles": later.of("profiles_total") - earlier.of("profiles_total"),
             "settled_s": settled_s, "pythons": after["pythons"], "own": own, "kernel": kernel,
-            "rates_hz": sorted({before["rate_hz"], after["rate_hz"]}), "rss_kb": after["rss_kb"], "map_kb": after["map_kb"],
+            "rates_hz": sorted({rates(earlier), rates(later)}), "rss_kb": after["rss_kb"], "map_kb": after["map_kb"],
             "files": after["files"], "bytes_a_minute": sent, "others_cpus": others, "log": log}
 
 
@@ -77,8 +82,8 @@ def row_of(cost):
     cpu = percent(cost["own"]), percent(cost["kernel"], 3), percent(cost["own"] + cost["kernel"])
     sent = [f"{cost['bytes_a_minute'][kind] / 1000:.1f}" for kind in KINDS]
     settled = "no" if cost["settled_s"] is None else f"{cost['settled_s']:.0f}"
-    rates = " to ".join(f"{rate:.1f}" for rate in cost["rates_hz"])
-    return (cost["processes"], f"{cost['pythons']:.0f}", settled, rates, *cpu, f"{cost['rss_kb'] / 1024:.1f}", f"{cost['map_kb'] / 1024:.1f}",
+    found = " to ".join(f"{clock:.1f} / {asleep:.2f}" for clock, asleep in cost["rates_hz"])
+    return (cost["processes"], f"{cost['pythons']:.0f}", settled, found, *cpu, f"{cost['rss_kb'] / 1024:.1f}", f"{cost['map_kb'] / 1024:.1f}",
             *sent, f"{cost['others_cpus']:.2f}")
 
 
@@ -90,5 +95,5 @@ def costs(interpreters, counts, pace, out):
         note(f"  {count} processes")
         out["costs"].append(measure(interpreters, count, pace))
     return table(f"What an agent costs, over {pace.seconds:.0f} s each, a profile every {pace.period_s:.0f} s; shares of the machine's CPU time",
-                 ("processes", "Python, with others'", "rate settled after, s", "rate, Hz", "CPU, agent", "its programs in the kernel", "together",
+                 ("processes", "Python, with others'", "rate settled after, s", "rate, Hz: of what runs / sleeps", "CPU, agent", "its programs in the kernel", "together",
                   "resident, MB", "BPF maps, MB", *(f"{kind}, kB/min" for kind in KINDS), "others used, CPUs"), map(row_of, out["costs"]))

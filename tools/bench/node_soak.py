@@ -181,6 +181,8 @@ def soak(plan, interpreters, out):
     shares, budget = minutes(warm, plan.minute_s), metrics.of("cpu_budget_share")
     figures = {**moved, **accounts_of(metrics), "lowest rate, Hz": min(look["rate_hz"] for look in looks),
                "mean rate, Hz": mean(look["rate_hz"] for look in looks),
+               "lowest rate of what sleeps, Hz": min(look["asleep_hz"] for look in looks),
+               "mean rate of what sleeps, Hz": mean(look["asleep_hz"] for look in looks),
                "rate lowered": log.count("rate lowered"), "rate raised": log.count("rate raised")}
     verdicts = judge_growth(warm, metrics.of("memory_budget_bytes")) + judge_cpu(shares, budget) + judge_accounts(metrics, received)
     verdicts.append((moved["died"] == 0, f"{moved['died']} of the services that were to stay have ended"))

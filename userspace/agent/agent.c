@@ -61,7 +61,24 @@ static uint64_t realtime_ns(void)
 
 static double rate_now(const struct agent *agent)
 {
-	return (double)agent->command.config->rate_hz / cs_budget_ease(&agent->budget);
+	return (double)agent->command.config->rate_hz / cs_budget_ease(&agent->budget).clock;
+}
+
+static double asleep_rate_now(const struct agent *agent)
+{
+	return (double)agent->command.config->rate_hz / cs_budget_ease(&agent->budget).asleep;
+}
+
+/* Both, as people read them: "6.1 Hz" or "6.1 Hz, of what sleeps 0.38 Hz". */
+static const char *rates_now(const struct agent *agent, char text[static 64])
+{
+	double asleep = asleep_rate_now(agent);
+	size_t len = (size_t)snprintf(text, 64, "%.1f Hz", rate_now(agent));
+
+	if (!agent->budget.only_clock && asleep < rate_now(agent))
+		snprintf(text + len, 64 - len, ", of what sleeps %.*f Hz", asleep < 1 ? 2 : 1,
+			 asleep);
+	return text;
 }
 
 static int tell_metrics(void *ctx, struct cs_metrics *metrics)
@@ -91,6 +108,7 @@ static void publish(struct agent *agent, const char *why_not)
 	figures->npopulation = cs_session_population(session, figures->population);
 	figures->probes = cs_session_probes(session);
 	figures->rate_hz = rate_now(agent);
+	figures->asleep_hz = agent->budget.only_clock ? 0 : asleep_rate_now(agent);
 	figures->cpu_budget = config->cpu_share;
 	figures->memory_budget = (double)config->memory_bytes;
 	if (cs_serve_publish(agent->serve, why_not))
@@ -159,12 +177,12 @@ static void heed_guests_elsewhere(struct agent *agent, const char *path)
 /* What the profile's reader should know of how it was made. */
 static int note_ease(const struct agent *agent, struct cs_profile *profile)
 {
-	char note[400];
+	char note[400], rates[64];
 
-	if (cs_budget_ease(&agent->budget) == 1)
+	if (!agent->budget.step)
 		return 0;
-	snprintf(note, sizeof(note), "sampled at %.1f Hz instead of %" PRIu32 ": %s",
-		 rate_now(agent), agent->command.config->rate_hz, agent->reason);
+	snprintf(note, sizeof(note), "sampled at %s instead of %" PRIu32 ": %s",
+		 rates_now(agent, rates), agent->command.config->rate_hz, agent->reason);
 	return cs_profile_note(profile, note);
 }
 
@@ -222,15 +240,16 @@ static int change_rate(struct agent *agent, const struct cs_budget *budget, cons
 		       const struct cs_used *used)
 {
 	int err = end_period(agent, "its rate was too high for the agent's budgets");
+	char rates[64];
 
 	agent->budget = *budget;
 	snprintf(
 		agent->reason, sizeof(agent->reason),
 		"the agent used %.2f%% of the machine (%.2f%% in the kernel) and %.0f MB; its budgets are %.2f%% and %.0f MB",
-		used->cpu_share * 100, used->kernel_cpu_share * 100,
+		budget->judged * 100, used->kernel_cpu_share * 100,
 		(double)used->memory_bytes / (1 << 20), budget->cpu_share * 100,
 		(double)budget->memory_bytes / (1 << 20));
-	cs_info("rate %s to %.1f Hz: %s", what, rate_now(agent), agent->reason);
+	cs_info("rate %s to %s: %s", what, rates_now(agent, rates), agent->reason);
 	return err ? err : begin_period(agent);
 }
 
@@ -250,7 +269,7 @@ static int keep_budget(struct agent *agent)
 		 (double)used.memory_bytes / (1 << 20));
 	if (verdict == CS_BUDGET_OVER && !agent->over)
 		cs_warn("the rate is as low as it can be, and still a budget is exceeded: the agent uses %.2f%% of the machine and %.0f MB",
-			used.cpu_share * 100, (double)used.memory_bytes / (1 << 20));
+			budget.judged * 100, (double)used.memory_bytes / (1 << 20));
 	agent->over = verdict == CS_BUDGET_OVER;
 	/* a higher rate can wait for the end of a capture that was asked for */
 	if (verdict == CS_BUDGET_RAISE && cs_ondemand_runs(agent->ondemand))
@@ -270,6 +289,8 @@ static void heed_config(struct agent *agent)
 	cs_log_set_level(config->log_level);
 	agent->budget.cpu_share = config->cpu_share;
 	agent->budget.memory_bytes = config->memory_bytes;
+	agent->budget.only_clock =
+		config->mode == CS_MODE_CPU || config->no_idle || config->only_gil;
 }
 
 /* Another capture in place of the one that runs, which goes on if there cannot be another. Returns 0 or -errno: it cannot go on. */
@@ -288,6 +309,7 @@ static int change_capture(struct agent *agent, struct cs_command *command)
 	cs_capture_free(agent->capture);
 	agent->capture = capture;
 	agent->budget.step = 0;
+	agent->budget.windows = 0;
 	agent->period_end_ns = cs_now_ns() + command->config->period_ns;
 	cs_usage_restart(agent->usage);
 	return err;

@@ -2,7 +2,7 @@
 /* Keeping within a share of the machine. */
 #include "agent/budget.h"
 
-#include <stdbool.h>
+#include <sys/param.h>
 
 #include "core/cleanup.h"
 
@@ -10,23 +10,42 @@
 #define CALM        3u
 #define MAX_CAUTION 6
 /* A raise that is taken back within so many windows came too early. */
-#define TRIAL       6
+#define TRIAL       (CS_BUDGET_WINDOWS + 3)
+/* What is judged is the mean of a minute, in one window of which a profile is delivered; but so many times the budget is too much at any moment. */
+#define MUCH        2
 /* After lowering, and after a raise, at most this part of the budget should be used. */
 #define LOWER_TO    0.9
 #define RAISE_TO    0.75
 
-static const unsigned int steps[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};
-#define LAST (ARRAY_SIZE(steps) - 1)
+/*
+ * On a node most threads and tasks sleep, and a look at each costs as much as a tick of the clock, of which there are no more than CPUs. So soon
+ * only what sleeps is eased; an eighth of the clock's usual rate still tells what runs. Where that does not help it goes on down.
+ */
+static const struct step {
+	unsigned int times; /* less it is expected to cost */
+	struct cs_ease ease;
+} steps[] = {
+	{1, {1, 1}},     {2, {2, 2}},      {3, {2, 3}},      {4, {2, 4}},      {6, {3, 6}},
+	{8, {4, 8}},     {12, {4, 12}},    {16, {4, 16}},    {24, {4, 24}},    {32, {6, 32}},
+	{48, {8, 48}},   {64, {8, 64}},    {96, {8, 96}},    {128, {8, 128}},  {192, {8, 192}},
+	{256, {8, 256}}, {384, {16, 256}}, {512, {32, 256}}, {768, {64, 256}},
+};
+#define LAST      (ARRAY_SIZE(steps) - 1)
+#define MAX_CLOCK 64u
 
-unsigned int cs_budget_ease(const struct cs_budget *budget)
+struct cs_ease cs_budget_ease(const struct cs_budget *budget)
 {
-	return steps[budget->step];
+	const struct step *step = &steps[budget->step];
+
+	if (budget->only_clock)
+		return (struct cs_ease){MIN(step->times, MAX_CLOCK), step->ease.asleep};
+	return step->ease;
 }
 
-/* The CPU that would be used at another step: most of the cost goes with the rate. */
+/* The CPU that would be used at another step: most of the cost goes with the rates. */
 static double expected(const struct cs_budget *budget, const struct cs_use *use, unsigned int step)
 {
-	return use->cpu_share * steps[budget->step] / steps[step];
+	return use->cpu_share * steps[budget->step].times / steps[step].times;
 }
 
 static enum cs_budget_verdict lower(struct cs_budget *budget, const struct cs_use *use)
@@ -41,6 +60,7 @@ static enum cs_budget_verdict lower(struct cs_budget *budget, const struct cs_us
 	budget->since = 0;
 	if (budget->step == LAST)
 		return CS_BUDGET_OVER;
+	budget->windows = 0;
 	while (step < LAST && expected(budget, use, step) > budget->cpu_share * LOWER_TO)
 		step++;
 	budget->step = step;
@@ -63,8 +83,27 @@ static unsigned int wanted_calm(const struct cs_budget *budget)
 	return tried ? CALM << budget->caution : CALM;
 }
 
-enum cs_budget_verdict cs_budget_judge(struct cs_budget *budget, const struct cs_use *use)
+/* What counts after this window: of CPU, until a minute since the last change is over, at most the budget. */
+static struct cs_use usual(struct cs_budget *budget, const struct cs_use *use)
 {
+	unsigned int n = MIN(budget->windows + 1, CS_BUDGET_WINDOWS);
+	double sum = 0;
+
+	budget->shares[budget->windows++ % CS_BUDGET_WINDOWS] = use->cpu_share;
+	if (use->cpu_share > budget->cpu_share * MUCH)
+		return *use;
+	for (unsigned int i = 0; i < n; i++)
+		sum += budget->shares[i];
+	if (n < CS_BUDGET_WINDOWS)
+		return (struct cs_use){MIN(sum / n, budget->cpu_share), use->memory_bytes};
+	return (struct cs_use){sum / n, use->memory_bytes};
+}
+
+enum cs_budget_verdict cs_budget_judge(struct cs_budget *budget, const struct cs_use *window)
+{
+	const struct cs_use now = usual(budget, window), *use = &now;
+
+	budget->judged = use->cpu_share;
 	if (use->cpu_share > budget->cpu_share || use->memory_bytes > budget->memory_bytes)
 		return lower(budget, use);
 	budget->since += budget->since != 0;
@@ -78,6 +117,7 @@ enum cs_budget_verdict cs_budget_judge(struct cs_budget *budget, const struct cs
 	if (budget->calm < wanted_calm(budget))
 		return CS_BUDGET_KEEP;
 	budget->calm = 0;
+	budget->windows = 0;
 	budget->since = 1;
 	budget->step--;
 	return CS_BUDGET_RAISE;

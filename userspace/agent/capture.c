@@ -165,7 +165,7 @@ int cs_capture_end_period(struct cs_capture *capture, struct cs_profile **ret)
 	return err ? err : cs_pipeline_take(capture->pipeline, ret);
 }
 
-int cs_capture_begin_period(struct cs_capture *capture, unsigned int ease,
+int cs_capture_begin_period(struct cs_capture *capture, struct cs_ease ease,
 			    const struct cs_agent_request *asked)
 {
 	bool whole = asked && asked->exporter->all_trees;

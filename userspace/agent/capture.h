@@ -6,6 +6,7 @@
 
 #include "agent/config.h"
 #include "cli/agent_request.h"
+#include "collect/ease.h"
 #include "collect/session.h"
 #include "profile/profile.h"
 
@@ -26,10 +27,10 @@ int cs_capture_turn(struct cs_capture *capture);
 int cs_capture_end_period(struct cs_capture *capture, struct cs_profile **ret);
 
 /*
- * Begin the next one, in which everything is looked at `ease` times more seldom than the config says. Its profile has what was asked for
+ * Begin the next one, in which everything is looked at so many times more seldom than the config says. Its profile has what was asked for
  * (NULL: nothing) besides what all have: other trees, which task is which. Returns 0 or -errno.
  */
-int cs_capture_begin_period(struct cs_capture *capture, unsigned int ease,
+int cs_capture_begin_period(struct cs_capture *capture, struct cs_ease ease,
 			    const struct cs_agent_request *asked);
 
 const struct cs_session *cs_capture_session(const struct cs_capture *capture);

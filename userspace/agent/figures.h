@@ -15,7 +15,7 @@ struct cs_figures {
 	struct cs_population population[CS_POPULATIONS]; /* the watched processes, now */
 	size_t npopulation;
 	unsigned int probes;                            /* attached now */
-	double rate_hz;                                 /* now */
+	double rate_hz, asleep_hz;                      /* now */
 	double cpu_share, kernel_cpu_share, cpu_budget; /* of the machine, in the last window */
 	double memory_bytes, memory_budget;
 };

@@ -15,10 +15,8 @@
 #include "core/log.h"
 #include "python/binary.h"
 
-/* Looks at processes that are known and may have changed: at so many as often as at one, and ... */
+/* Looks at processes that are known and may have changed: at so many as often as at one. */
 #define FEW_TARGETS   25u
-/* ... more seldom with the rates, but not without end. */
-#define MAX_EASE      16u
 #define CHECK_NS      250000000ull
 /* Generations between a process and one that it descends from. */
 #define MAX_ANCESTORS 64
@@ -81,6 +79,7 @@ static int add_target(struct cs_crowd *crowd, pid_t pid, bool python_only, bool 
 	target->asked_for = asked_for;
 	target->no_asyncio = crowd->no_asyncio;
 	target->span_events = crowd->span_events;
+	target->ease = crowd->ease;
 	err = refresh_target(crowd, target, cs_now_ns());
 	if (err)
 		return err;
@@ -88,6 +87,27 @@ static int add_target(struct cs_crowd *crowd, pid_t pid, bool python_only, bool 
 		cs_files_learn(crowd->files, &target->interp);
 	HASH_ADD_INT(crowd->targets, pid, target);
 	TAKE_PTR(target);
+	if (crowd->natives)
+		cs_natives_poke(crowd->natives, pid);
+	return 0;
+}
+
+/*
+ * The same for one that has only just begun its program: its interpreter is not there yet, and is looked for until it is. With ease it is
+ * looked at later: a crowd of short-lived ones costs a capture most of its time.
+ */
+static int add_fresh(struct cs_crowd *crowd, pid_t pid)
+{
+	struct cs_target *target;
+	int err;
+
+	if (crowd->ease <= 1 || cs_crowd_find(crowd, pid))
+		return add_target(crowd, pid, false, false);
+	err = cs_target_await(pid, crowd->ease, cs_now_ns(), &target);
+	if (err)
+		return err;
+	target->no_asyncio = crowd->no_asyncio;
+	HASH_ADD_INT(crowd->targets, pid, target);
 	if (crowd->natives)
 		cs_natives_poke(crowd->natives, pid);
 	return 0;
@@ -194,10 +214,10 @@ static void on_mapped(void *ctx, pid_t pid, const char *path)
 		cs_target_poke(target, cs_now_ns());
 	else if (!target && cs_crowd_discovers(crowd) && strstr(path, "libpython") &&
 		 cs_selection_chooses(&crowd->selection, pid))
-		add_target(crowd, pid, false, false);
+		add_fresh(crowd, pid);
 	else
 		return;
-	crowd->poked = true;
+	crowd->poked = crowd->poked || crowd->ease <= 1;
 }
 
 void cs_crowd_watch_mappings(struct cs_crowd *crowd)
@@ -224,7 +244,7 @@ static void meet_program(struct cs_crowd *crowd, pid_t pid)
 	if (cs_probes_row(crowd->probes, pid, &row) ||
 	    !(row.flags & (CS_PROC_PYTHON | CS_PROC_UNSUPPORTED)))
 		return;
-	add_target(crowd, pid, false, false);
+	add_fresh(crowd, pid);
 	target = cs_crowd_find(crowd, pid);
 	if (target)
 		target->fresh = true;
@@ -327,9 +347,9 @@ int cs_crowd_meet(struct cs_crowd *crowd, const struct cs_buf *fresh)
 		at += stack->hdr.size;
 		if (stack->hdr.kind != CS_EV_STACK || stack->status != CS_STATUS_NOT_PYTHON)
 			continue;
-		add_target(crowd, pid, false, false);
+		add_fresh(crowd, pid);
 		target = cs_crowd_find(crowd, pid);
-		if (target && !target->described &&
+		if (target && target->looked_at && !target->described &&
 		    cs_target_describe(target, cs_now_ns(), &crowd->ahead))
 			return -ENOMEM;
 	}
@@ -341,7 +361,7 @@ static void check_on_targets(struct cs_crowd *crowd, uint64_t now_ns)
 {
 	struct cs_target *target, *tmp;
 
-	if (now_ns - crowd->checked_ns < CHECK_NS)
+	if (now_ns - crowd->checked_ns < cs_ease_known(crowd->ease, CHECK_NS))
 		return;
 	crowd->checked_ns = now_ns;
 	HASH_ITER (hh, crowd->targets, target, tmp) {
@@ -381,9 +401,8 @@ bool cs_crowd_hear(struct cs_crowd *crowd)
 /* However many there are, all of them together are looked at as often as so many. */
 static unsigned int stretch_of(const struct cs_crowd *crowd)
 {
-	unsigned int ease = MIN(MAX(crowd->ease, 1), MAX_EASE);
-
-	return ease * MAX(HASH_COUNT(crowd->targets) / FEW_TARGETS, 1);
+	return (unsigned int)cs_ease_known(crowd->ease,
+					   MAX(HASH_COUNT(crowd->targets) / FEW_TARGETS, 1));
 }
 
 int cs_crowd_refresh(struct cs_crowd *crowd)
@@ -398,11 +417,12 @@ int cs_crowd_refresh(struct cs_crowd *crowd)
 	check_on_targets(crowd, now);
 	HASH_ITER (hh, crowd->targets, target, tmp) {
 		target->stretch = stretch;
+		target->ease = crowd->ease;
 		if (refresh_target(crowd, target, now) == -ESRCH)
 			target->exited = true;
 		cs_target_set_checks(target, crowd->probes, now);
 		cs_target_check_spans(target, crowd->probes, now);
-		if (!target->described && !target->exited)
+		if (target->looked_at && !target->described && !target->exited)
 			err = cs_target_describe(target, now, &crowd->ahead);
 		if (err)
 			return err;
@@ -437,7 +457,8 @@ bool cs_crowd_in_a_hurry(const struct cs_crowd *crowd, uint64_t now_ns)
 {
 	const struct cs_target *target;
 
-	for (target = crowd->targets; target; target = target->hh.next)
+	/* with ease it is looked at in its own time */
+	for (target = crowd->ease > 1 ? NULL : crowd->targets; target; target = target->hh.next)
 		if (cs_target_young(target, now_ns))
 			return true;
 	return false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The watched processes: who is there at the start, who comes by exec, fork or a late mapping, who goes. The kernel side
- * tells by records that the session hands on; nothing is polled but a look every quarter second for records that were lost.
+ * tells by records that the session hands on; nothing is polled but a look every quarter second for records that were lost. With ease
+ * (ease.h) all of this is later.
  */
 #pragma once
 
@@ -34,7 +35,7 @@ struct cs_crowd {
 		ahead; /* records that must stand before this turn's: who came, accounts of who went */
 	bool poked;    /* the last hearing told something that matters */
 	bool watches;      /* some have spans that are watched */
-	unsigned int ease; /* everything is looked at so many times more seldom; 0: 1 */
+	unsigned int ease; /* of what is asleep, see ease.h; 0: 1 */
 	uint64_t checked_ns;
 };
 

@@ -533,6 +533,8 @@ static int write_records(struct cs_names *names, struct cs_target *targets, stru
 			err = name_record(names, target, record, now_ns, out, lost);
 		else
 			err = cs_buf_append(out, record, record->size);
+		if (!target && names->last)
+			lost->early += frames_of(record).n;
 	}
 	return err;
 }

@@ -37,6 +37,7 @@ void cs_names_forget(struct cs_names *names, pid_t pid);
 struct cs_names_lost {
 	uint64_t unreadable; /* code objects that could not be read */
 	uint64_t stale;      /* frames whose code object was another's by then */
+	uint64_t early;      /* frames of watched programs whose interpreter is not known yet */
 };
 
 /*

@@ -3,6 +3,7 @@
 #include "collect/owners.h"
 
 #include <errno.h>
+#include <sys/param.h>
 
 #include "collect/record.h"
 #include "collect/target.h"
@@ -10,6 +11,8 @@
 /* How long one turn may look at processes; a look takes some 0.4 ms. In a storm of processes the others wait for the next. */
 #define BUDGET_NS 2000000ull
 #define RETRY_NS  1000000000ull
+/* With ease the first look comes late enough to find what a program's start publishes, and the next after ... */
+#define AGAIN_NS  30000000000ull
 
 void cs_target_owner_clear(struct cs_target_owner *owner)
 {
@@ -34,12 +37,23 @@ static int look(struct cs_book *book, struct cs_target *target, uint64_t now_ns)
 
 	owner->news = cs_book_news(book);
 	owner->next_ns = err ? now_ns + RETRY_NS : cs_book_due_ns(entry);
+	if (!err && target->ease > 1)
+		owner->next_ns = MAX(owner->next_ns, now_ns + AGAIN_NS);
 	if (err)
 		return err == -ENOMEM ? err : 0; /* it is gone */
 	if (entry->revision == owner->revision)
 		return 0;
 	owner->revision = entry->revision;
 	return cs_record_whose(&owner->waits, now_ns, target->pid, &entry->whose.facts);
+}
+
+static bool is_due(const struct cs_book *book, const struct cs_target *target, uint64_t now_ns)
+{
+	const struct cs_target_owner *owner = &target->owner;
+
+	if (target->exited || now_ns - target->since_ns < cs_ease_stranger_ns(target->ease))
+		return false;
+	return now_ns >= owner->next_ns || owner->news != cs_book_news(book);
 }
 
 int cs_target_owners_turn(struct cs_book *book, struct cs_target *targets, uint64_t now_ns,
@@ -51,12 +65,9 @@ int cs_target_owners_turn(struct cs_book *book, struct cs_target *targets, uint6
 
 	cs_book_turn(book, now_ns);
 	HASH_ITER (hh, targets, target, tmp) {
-		struct cs_target_owner *owner = &target->owner;
-		bool due = now_ns >= owner->next_ns || owner->news != cs_book_news(book);
-
 		if (!err)
-			err = cs_target_owner_tell(owner, out);
-		if (!err && due && !target->exited && cs_now_ns() - begun_ns < BUDGET_NS)
+			err = cs_target_owner_tell(&target->owner, out);
+		if (!err && is_due(book, target, now_ns) && cs_now_ns() - begun_ns < BUDGET_NS)
 			err = look(book, target, now_ns);
 	}
 	return err;

@@ -36,6 +36,8 @@
 /* ... and between looks at spans that say something for so long only. */
 #define WATCH_NS      (MS / 2)
 #define FLUSH_NS      (1000 * MS)
+/* A turn whose records took this part of the ring is followed by one of usual length: with more of them it would not hold a long one's. */
+#define RING_PART     16
 
 struct cs_session {
 	struct cs_session_options options;
@@ -49,7 +51,9 @@ struct cs_session {
 	struct cs_buf fresh;  /* this turn's records: what the ring held, then the passes */
 	struct cs_buf passes; /* over tasks; taken before the ring is drained, written after it */
 	struct cs_buf named;  /* fresh with the names that it needs */
+	size_t drained;       /* bytes that this turn's ring held */
 	uint64_t turn_ns;     /* length of a turn */
+	struct cs_ease ease;  /* of this period */
 	uint64_t last_ns, next_ns, flushed_ns;
 	struct cs_instants *instants; /* NULL: tasks are not asked for */
 	struct cs_visit visit;
@@ -114,6 +118,7 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 	session->options = *options;
 	session->spool = spool;
 	session->interval_ns = options->interval_ns;
+	session->ease = (struct cs_ease){1, 1};
 	session->turn_ns = turn_length(options->interval_ns);
 	session->crowd.all_processes = options->all_processes;
 	session->crowd.subprocesses = options->subprocesses;
@@ -234,7 +239,7 @@ static struct timespec until(uint64_t now_ns, uint64_t then_ns)
 /* A distance between turns as the ease has it; no longer than a turn. */
 static uint64_t eased(const struct cs_session *session, uint64_t ns)
 {
-	return MIN(ns * session->visit.ease, session->turn_ns);
+	return MIN(ns * session->ease.asleep, session->turn_ns);
 }
 
 void cs_session_wait(struct cs_session *session)
@@ -292,6 +297,7 @@ static int write_fresh(struct cs_session *session)
 
 	session->own[CS_COUNTER_CODES_UNREADABLE] += lost.unreadable;
 	session->own[CS_COUNTER_FRAMES_STALE] += lost.stale;
+	session->own[CS_COUNTER_FRAMES_EARLY] += lost.early;
 
 	if (!err)
 		err = cs_spool_append(session->spool, session->crowd.ahead.data,
@@ -345,6 +351,7 @@ static int keep_record(void *ctx, const struct cs_ev_hdr *record)
 	struct cs_session *session = ctx;
 	int err = 0;
 
+	session->drained += record->size;
 	if (is_left_out(session, record))
 		session->own[CS_COUNTER_WITHOUT_GIL]++;
 	else
@@ -357,17 +364,20 @@ static int keep_record(void *ctx, const struct cs_ev_hdr *record)
 /* Turns that could not be held in time are counted; the next one's weights cover them. */
 static void schedule_next(struct cs_session *session)
 {
-	uint64_t now = cs_now_ns();
+	uint64_t now = cs_now_ns(), turn_ns = session->turn_ns;
+
+	if (session->drained > session->options.ring_bytes / RING_PART)
+		turn_ns = MIN(turn_ns, turn_length(session->options.interval_ns));
 
 	if (cs_crowd_in_a_hurry(&session->crowd, now)) {
 		session->next_ns = now + eased(session, TURN_HURRY_NS);
 		return;
 	}
-	session->next_ns += session->turn_ns;
+	session->next_ns += turn_ns;
 	if (session->next_ns > now)
 		return;
-	session->own[CS_COUNTER_PASSES_MISSED] += (now - session->next_ns) / session->turn_ns + 1;
-	session->next_ns = now + session->turn_ns - (now - session->next_ns) % session->turn_ns;
+	session->own[CS_COUNTER_PASSES_MISSED] += (now - session->next_ns) / turn_ns + 1;
+	session->next_ns = now + turn_ns - (now - session->next_ns) % turn_ns;
 }
 
 /*
@@ -376,8 +386,11 @@ static void schedule_next(struct cs_session *session)
  */
 static int drain(struct cs_session *session)
 {
-	int n = cs_probes_drain(session->probes, keep_record, session);
-	int err = n < 0 ? n : 0;
+	int n, err;
+
+	session->drained = 0;
+	n = cs_probes_drain(session->probes, keep_record, session);
+	err = n < 0 ? n : 0;
 
 	if (!err)
 		err = cs_buf_append(&session->fresh, session->passes.data, session->passes.len);
@@ -477,21 +490,20 @@ static int change_interval(struct cs_session *session, uint64_t interval_ns)
 	return err ? err : cs_probes_set_interval(session->probes, interval_ns);
 }
 
-int cs_session_begin_period(struct cs_session *session, unsigned int ease)
+int cs_session_begin_period(struct cs_session *session, struct cs_ease ease)
 {
-	uint64_t interval_ns = session->options.interval_ns * ease;
+	uint64_t usual_ns = turn_length(session->options.interval_ns);
+	uint64_t interval_ns = session->options.interval_ns * ease.clock;
 	int err = 0;
 
 	cs_probes_age(session->probes);
-
-	if (interval_ns != session->interval_ns) {
+	if (interval_ns != session->interval_ns)
 		err = change_interval(session, interval_ns);
-		session->turn_ns = session->visit.turn_ns = turn_length(interval_ns);
-		session->visit.every_ns =
-			ease > 1 ? turn_length(session->options.interval_ns) * ease : 0;
-		session->visit.ease = ease;
-		session->crowd.ease = ease;
-	}
+	session->ease = ease;
+	session->turn_ns = session->visit.turn_ns = cs_ease_turn(ease.asleep, usual_ns);
+	session->visit.every_ns = ease.asleep > 1 ? usual_ns * ease.asleep : 0;
+	session->visit.ease = ease.asleep;
+	session->crowd.ease = ease.asleep;
 	return err ? err : write_capture(session);
 }
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "collect/ease.h"
 #include "collect/probes.h"
 #include "collect/selection.h"
 #include "collect/span_probes.h"
@@ -82,11 +83,10 @@ int cs_session_finish(struct cs_session *session, enum cs_end_reason reason);
 
 /*
  * For a capture without an end: a period ends with the accounts so far (a CS_EV_STATS), the next begins with a CS_EV_CAPTURE. In it
- * everything is looked at `ease` times more seldom than the options say; 1: as they say. Both write out all that was
- * appended so far. Return 0 or -errno.
+ * everything is looked at so many times more seldom than the options say. Both write out all that was appended so far. Return 0 or -errno.
  */
 int cs_session_end_period(struct cs_session *session);
-int cs_session_begin_period(struct cs_session *session, unsigned int ease);
+int cs_session_begin_period(struct cs_session *session, struct cs_ease ease);
 
 /* As cs_probes_kernel_time. */
 int cs_session_kernel_time(const struct cs_session *session, struct cs_kernel_time *ret);

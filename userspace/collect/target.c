@@ -22,7 +22,8 @@
 #define MS             1000000ull
 /* A young process is still importing: ask often, so that its first tasks have creators. */
 #define YOUNG_NS       (3000 * MS)
-#define REFRESH_YOUNG  (1 * MS)
+/* ... and for so many looks at least. */
+#define YOUNG_LOOKS    8
 #define REFRESH_OLD    (250 * MS)
 /* ... for what no import tells: another interpreter, the first job of an executor. */
 #define REFRESH_LOADED (5000 * MS)
@@ -82,6 +83,28 @@ int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret)
 		err = cs_interp_detect(pid, &target->interp);
 	if (err)
 		return err;
+	target->looked_at = true;
+	*ret = TAKE_PTR(target);
+	return 0;
+}
+
+/* Before it is looked at: at once, but for one that the ease leaves time. */
+static uint64_t first_look_ns(unsigned int ease, uint64_t now_ns)
+{
+	return now_ns + (ease > 1 ? cs_ease_young_ns(ease) : 0);
+}
+
+int cs_target_await(pid_t pid, unsigned int ease, uint64_t now_ns, struct cs_target **ret)
+{
+	_cleanup_(cs_target_freep) struct cs_target *target = NULL;
+	int err = target_begin(pid, now_ns, &target);
+
+	if (err)
+		return err;
+	target->interp.pid = pid;
+	target->ease = ease;
+	target->fresh = true;
+	target->refresh_at_ns = first_look_ns(ease, now_ns);
 	*ret = TAKE_PTR(target);
 	return 0;
 }
@@ -100,15 +123,20 @@ int cs_target_fork(const struct cs_target *parent, pid_t pid, uint64_t now_ns,
 	target->tracers = parent->tracers;
 	target->no_asyncio = parent->no_asyncio;
 	target->span_events = parent->span_events;
+	target->ease = parent->ease;
+	target->looked_at = parent->looked_at;
 	target->fresh = true;
+	target->refresh_at_ns = now_ns + cs_ease_stranger_ns(target->ease);
 	*ret = TAKE_PTR(target);
 	return 0;
 }
 
 void cs_target_poke(struct cs_target *target, uint64_t now_ns)
 {
+	uint64_t at_ns = first_look_ns(target->ease, now_ns);
+
 	target->poked_ns = now_ns;
-	target->refresh_at_ns = now_ns;
+	target->refresh_at_ns = target->refresh_at_ns ? MIN(target->refresh_at_ns, at_ns) : at_ns;
 }
 
 void cs_target_forget_codes(struct cs_target *target)
@@ -168,10 +196,12 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	target->told_tracers = false;
 	target->tracers_mark = 0;
 	target->modules_mark = 0;
+	target->seen_mark = 0;
 	target->imported_ns = now_ns;
 	target->since_ns = now_ns;
 	target->fresh = true;
-	target->refresh_at_ns = now_ns;
+	target->looked_at = false;
+	target->refresh_at_ns = first_look_ns(target->ease, now_ns);
 	target->last_pass_ns = 0;
 	target->told_kernel = false;
 	target->introduced = false;
@@ -296,7 +326,8 @@ static int refresh_tracers(struct cs_target *target, struct cs_probes *probes, u
 	struct cs_tracers before = target->tracers.row;
 	int err;
 
-	if (now_ns - target->tracers_ns < TRACERS_NS && target->tracers_ns)
+	if (now_ns - target->tracers_ns < cs_ease_known(target->ease, TRACERS_NS) &&
+	    target->tracers_ns)
 		return 0;
 	if (mark == target->tracers_mark &&
 	    now_ns - target->tracers_ns < cs_target_stretched(target, REFRESH_LOADED))
@@ -462,6 +493,7 @@ static int refresh_interp(struct cs_target *target, struct cs_probes *probes, pi
 static int refresh_modules(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
 			   uint64_t now_ns)
 {
+	bool imports;
 	uint64_t mark;
 	int err;
 
@@ -469,13 +501,18 @@ static int refresh_modules(struct cs_target *target, struct cs_probes *probes, p
 	err = cs_asyncio_mark(&target->interp, &target->asyncio, target->mem, &mark);
 	if (err == -ESRCH)
 		return err;
+	imports = !err && mark != target->seen_mark;
 	if (err) {
 		mark = target->modules_mark;
 		target->imported_ns = now_ns;
 		err = 0;
+	} else if (imports && target->ease > 1 && now_ns - target->since_ns < YOUNG_NS) {
+		/* soon again, when it has imported everything: then once will do */
+		target->refresh_at_ns = now_ns + cs_ease_young_ns(target->ease);
 	} else {
 		err = refresh_tracers(target, probes, mark, now_ns);
 	}
+	target->seen_mark = mark;
 	return err || target->no_asyncio ? err
 					 : refresh_asyncio(target, probes, probe_pid, mark, now_ns);
 }
@@ -483,16 +520,18 @@ static int refresh_modules(struct cs_target *target, struct cs_probes *probes, p
 int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
 		      uint64_t now_ns)
 {
-	bool young = cs_target_young(target, now_ns);
 	int err;
 
 	if (!target->refresh_at_ns || now_ns < target->refresh_at_ns || target->exited)
 		return 0;
-	target->refresh_at_ns =
-		now_ns + (young ? REFRESH_YOUNG : cs_target_stretched(target, REFRESH_OLD));
+	target->refresh_at_ns = now_ns + cs_target_stretched(target, REFRESH_OLD);
+	target->looked_at = true;
 	err = refresh_interp(target, probes, probe_pid);
 	if (err)
 		return err;
+	/* only now it may be known that it is a Python, which goes on importing */
+	if (cs_target_young(target, now_ns))
+		target->refresh_at_ns = now_ns + cs_ease_young_ns(target->ease);
 	if (target->interp.state == CS_INTERP_READY)
 		return refresh_modules(target, probes, probe_pid, now_ns);
 	/* An exec is told by the kernel, and so is what it maps; until then a process that is no Python stays none. */
@@ -504,14 +543,15 @@ int cs_target_refresh(struct cs_target *target, struct cs_probes *probes, pid_t 
 bool cs_target_young(const struct cs_target *target, uint64_t now_ns)
 {
 	uint64_t age = now_ns - target->since_ns;
+	uint64_t young_ns = MAX(YOUNG_NS, YOUNG_LOOKS * cs_ease_young_ns(target->ease));
 
 	if (!target->refresh_at_ns || target->tasks)
 		return false;
 	if (now_ns - target->poked_ns < LOADING_NS ||
-	    (target->interp.state == CS_INTERP_STARTING && age < YOUNG_NS))
+	    (target->interp.state == CS_INTERP_STARTING && age < young_ns))
 		return true;
 	return target->fresh &&
-	       age < (target->interp.state == CS_INTERP_NOT_PYTHON ? LINKING_NS : YOUNG_NS);
+	       age < (target->interp.state == CS_INTERP_NOT_PYTHON ? LINKING_NS : young_ns);
 }
 
 void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns)

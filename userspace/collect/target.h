@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <uthash.h>
 
+#include "collect/ease.h"
 #include "collect/owners.h"
 #include "collect/probes.h"
 #include "collect/sleepers.h"
@@ -69,7 +70,10 @@ struct cs_target {
 	enum cs_span_events span_events;
 	bool fresh;             /* it began while we watched: an exec */
 	unsigned int stretch;   /* how many times more seldom it is looked at than usual; 0: 1 */
-	uint64_t modules_mark;  /* see cs_asyncio_mark: when asyncio was looked for last */
+	unsigned int ease;      /* of the capture, see ease.h; 0: 1 */
+	bool looked_at;         /* what it is, since it began this program */
+	uint64_t seen_mark;     /* see cs_asyncio_mark: at the last look */
+	uint64_t modules_mark;  /* when asyncio was looked for last */
 	uint64_t looked_ns;     /* then */
 	uint64_t imported_ns;   /* when that mark was new */
 	uint64_t tracers_mark;  /* likewise, when tracers were looked for last */
@@ -94,7 +98,10 @@ int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret);
 int cs_target_fork(const struct cs_target *parent, pid_t pid, uint64_t now_ns,
 		   struct cs_target **ret);
 
-/* It has mapped something that may matter: find out at the next turn. */
+/* Watch a process that has only just begun a program: what it is will be found out by cs_target_refresh. Returns as cs_target_new. */
+int cs_target_await(pid_t pid, unsigned int ease, uint64_t now_ns, struct cs_target **ret);
+
+/* It has mapped something that may matter: find out at the next turn, or as soon as the ease has it. */
 void cs_target_poke(struct cs_target *target, uint64_t now_ns);
 
 /*

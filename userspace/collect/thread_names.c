@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "collect/record.h"
 #include "collect/target.h"
@@ -151,8 +152,9 @@ static int read_names(struct cs_target *target, uint64_t now_ns, struct cs_buf *
 		missing = missing || it->tries;
 	}
 	cs_target_rest(target);
-	names->rested_ns = now_ns + (cs_now_ns() - now_ns) * SHARE;
-	names->next_ns = now_ns + (missing ? SOON_NS : cs_target_stretched(target, LATER_NS));
+	names->rested_ns = now_ns + (cs_now_ns() - now_ns) * SHARE * MAX(target->ease, 1);
+	names->next_ns = now_ns + (missing ? cs_ease_known(target->ease, SOON_NS)
+					   : cs_target_stretched(target, LATER_NS));
 	return err > 0 ? -ENOMEM : 0;
 }
 

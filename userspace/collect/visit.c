@@ -22,6 +22,8 @@
 #define PASS_BUDGET 50
 /* ... and 4% for all processes together: with n of them not before 25 n d. */
 #define PASS_SHARE  25
+/* ... with ease less, down to this: what is passed over once a minute is not known any more. */
+#define MAX_EASE    64
 
 static bool walkable(const struct cs_target *target)
 {
@@ -135,7 +137,7 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 		err = cs_buf_append(out, target->resources.data, target->resources.len);
 	target->resources.len = 0;
 	cs_target_rest(target);
-	target->pass_at_ns = now + MAX(result.cpu_ns * budget * visit->ease,
+	target->pass_at_ns = now + MAX(result.cpu_ns * budget * MIN(visit->ease, MAX_EASE),
 				       visit->every_ns - MIN(visit->every_ns, visit->turn_ns / 2));
 	visit->counters[CS_COUNTER_PASSES]++;
 	visit->counters[CS_COUNTER_TASKS] += result.ntasks;

@@ -474,6 +474,72 @@ static void test_stretch(void **state)
 	}
 }
 
+/* With ease, who has only just begun a program is watched at once and looked at later: until then it is not said what it is. */
+static void test_exec_with_ease(void **state)
+{
+	const struct cs_proc_info python = {.flags = CS_PROC_PYTHON};
+	struct fixture *f = *state;
+	struct cs_target *target;
+
+	f->crowd.ease = 16;
+	cs_probes_set_process(&f->probes, f->child, &python);
+	heed(f, CS_EV_EXEC, f->child);
+	target = cs_crowd_find(&f->crowd, f->child);
+	assert_non_null(target);
+	assert_true(target->fresh);
+	assert_in_range(target->refresh_at_ns - target->since_ns, 10000000ull, 1000000000ull);
+	assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
+	assert_false(target->looked_at);
+	assert_false(cs_crowd_in_a_hurry(&f->crowd, cs_now_ns()));
+	/* a library is mapped: no sooner */
+	cs_target_poke(target, cs_now_ns());
+	assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
+	assert_false(target->looked_at);
+	assert_int_equal(take_ahead(f, CS_EV_PROCESS, f->child), 0);
+	grow_old(f);
+	target->refresh_at_ns = 1;
+	assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
+	assert_true(target->looked_at);
+	assert_int_equal(take_ahead(f, CS_EV_PROCESS, f->child), 1);
+	assert_int_equal(target->refresh_at_ns, 0); /* no Python, and old enough to stay none */
+	heed(f, CS_EV_EXEC, f->child);
+	assert_false(target->looked_at);
+	assert_in_range(target->refresh_at_ns, cs_now_ns(), cs_now_ns() + 1000000000ull);
+}
+
+/* A child's interpreter is its parent's: nothing is lost if it is not looked at. */
+static void test_fork_with_ease(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_target *child;
+
+	f->crowd.ease = 16;
+	assert_int_equal(cs_crowd_add(&f->crowd, f->child), 0);
+	cs_crowd_find(&f->crowd, f->child)->interp.state = CS_INTERP_READY;
+	heed_fork(f, f->child, f->grandchild);
+	child = cs_crowd_find(&f->crowd, f->grandchild);
+	assert_int_equal(child->interp.state, CS_INTERP_READY);
+	assert_int_equal(child->refresh_at_ns - child->since_ns, cs_ease_stranger_ns(16));
+}
+
+/* Records that were lost are missed later. */
+static void test_exit_lost_with_ease(void **state)
+{
+	struct fixture *f = *state;
+
+	f->crowd.ease = 4;
+	assert_int_equal(cs_crowd_add(&f->crowd, f->child), 0);
+	end_family(f);
+	f->crowd.checked_ns = cs_now_ns() - 900000000ull;
+	assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
+	assert_int_equal(cs_crowd_bury(&f->crowd), 0);
+	assert_int_equal(watched(f), 1);
+	f->crowd.checked_ns = cs_now_ns() - 1000000000ull;
+	assert_int_equal(cs_crowd_refresh(&f->crowd), 0);
+	assert_int_equal(cs_crowd_bury(&f->crowd), 0);
+	assert_int_equal(watched(f), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -495,6 +561,9 @@ int main(void)
 		TEST(test_met_in_samples),
 		TEST(test_hurry),
 		TEST(test_stretch),
+		TEST(test_exec_with_ease),
+		TEST(test_fork_with_ease),
+		TEST(test_exit_lost_with_ease),
 	};
 
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1))

@@ -499,6 +499,11 @@ static void test_not_ready(void **state)
 	expect_frame(f, code);
 	expect_end(f);
 	assert_int_equal(f->lost.stale, 0);
+	assert_int_equal(f->lost.early, 1);
+	f->target->interp.state = CS_INTERP_READY;
+	sample(f, code, check_of(f, code));
+	turn(f);
+	assert_int_equal(f->lost.early, 0);
 }
 
 /* A native address is told by the file that is mapped there, once. */
