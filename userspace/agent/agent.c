@@ -47,6 +47,7 @@ struct agent {
 	struct cs_listen listen;
 	struct cs_ondemand *ondemand;     /* NULL: nobody may ask */
 	uint64_t former[CS_COUNTER_MAX_]; /* accounts of captures that ended */
+	uint64_t ticks, looks;            /* up to the last window: CPU samples, everything else */
 	uint64_t period_end_ns, told_ns;
 	bool over; /* it was said that a budget cannot be kept */
 };
@@ -253,11 +254,34 @@ static int change_rate(struct agent *agent, const struct cs_budget *budget, cons
 	return err ? err : begin_period(agent);
 }
 
+/* Of what was looked at in a window, the part that the clock brought. It follows from how many there were; what one costs is much the same. */
+static double clock_part(struct agent *agent)
+{
+	uint64_t counters[CS_COUNTER_MAX_], ticks, looks;
+	double new_ticks, new_looks;
+
+	if (cs_session_counters(cs_capture_session(agent->capture), counters))
+		return 1;
+	ticks = counters[CS_COUNTER_SAMPLES];
+	looks = counters[CS_COUNTER_WALL_THREADS] + counters[CS_COUNTER_TASKS] +
+		counters[CS_COUNTER_CREATES];
+	/* another capture counts from the beginning */
+	new_ticks = (double)(ticks < agent->ticks ? ticks : ticks - agent->ticks);
+	new_looks = (double)(looks < agent->looks ? looks : looks - agent->looks);
+	agent->ticks = ticks;
+	agent->looks = looks;
+	return new_looks > 0 ? new_ticks / (new_ticks + new_looks) : 1;
+}
+
 /* After a window. Returns 0 or -errno: it cannot go on. */
 static int keep_budget(struct agent *agent)
 {
 	struct cs_used used = cs_usage_take(agent->usage);
-	const struct cs_use use = {used.cpu_share, used.memory_bytes};
+	const struct cs_use use = {
+		.cpu_share = used.cpu_share,
+		.clock_part = clock_part(agent),
+		.memory_bytes = used.memory_bytes,
+	};
 	struct cs_budget budget = agent->budget;
 	enum cs_budget_verdict verdict = cs_budget_judge(&budget, &use);
 

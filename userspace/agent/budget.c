@@ -30,8 +30,11 @@ static const struct step {
 	{48, {8, 48}},   {64, {8, 64}},    {96, {8, 96}},    {128, {8, 128}},  {192, {8, 192}},
 	{256, {8, 256}}, {384, {16, 256}}, {512, {32, 256}}, {768, {64, 256}},
 };
-#define LAST      (ARRAY_SIZE(steps) - 1)
-#define MAX_CLOCK 64u
+#define LAST        (ARRAY_SIZE(steps) - 1)
+/* From here on the clock alone is eased, which is in vain if less than this part of the work goes with it. */
+#define LAST_ASLEEP 15u
+#define HELPS       0.1
+#define MAX_CLOCK   64u
 
 struct cs_ease cs_budget_ease(const struct cs_budget *budget)
 {
@@ -48,9 +51,15 @@ static double expected(const struct cs_budget *budget, const struct cs_use *use,
 	return use->cpu_share * steps[budget->step].times / steps[step].times;
 }
 
+/* The lowest step that makes sense. */
+static unsigned int last_step(const struct cs_budget *budget, const struct cs_use *use)
+{
+	return budget->only_clock || use->clock_part >= HELPS ? LAST : LAST_ASLEEP;
+}
+
 static enum cs_budget_verdict lower(struct cs_budget *budget, const struct cs_use *use)
 {
-	unsigned int step = budget->step + 1;
+	unsigned int step = budget->step + 1, last = last_step(budget, use);
 
 	budget->calm = 0;
 	if (budget->since && budget->since <= TRIAL) {
@@ -58,10 +67,10 @@ static enum cs_budget_verdict lower(struct cs_budget *budget, const struct cs_us
 		budget->failed = budget->step;
 	}
 	budget->since = 0;
-	if (budget->step == LAST)
+	if (budget->step >= last)
 		return CS_BUDGET_OVER;
 	budget->windows = 0;
-	while (step < LAST && expected(budget, use, step) > budget->cpu_share * LOWER_TO)
+	while (step < last && expected(budget, use, step) > budget->cpu_share * LOWER_TO)
 		step++;
 	budget->step = step;
 	return use->cpu_share > budget->cpu_share ? CS_BUDGET_LOWER_FOR_CPU
@@ -70,6 +79,8 @@ static enum cs_budget_verdict lower(struct cs_budget *budget, const struct cs_us
 
 static bool has_room(const struct cs_budget *budget, const struct cs_use *use)
 {
+	if (budget->step > last_step(budget, use))
+		return true;
 	return budget->step > 0 &&
 	       expected(budget, use, budget->step - 1) <= budget->cpu_share * RAISE_TO &&
 	       (double)use->memory_bytes <= (double)budget->memory_bytes * RAISE_TO;
@@ -94,9 +105,11 @@ static struct cs_use usual(struct cs_budget *budget, const struct cs_use *use)
 		return *use;
 	for (unsigned int i = 0; i < n; i++)
 		sum += budget->shares[i];
-	if (n < CS_BUDGET_WINDOWS)
-		return (struct cs_use){MIN(sum / n, budget->cpu_share), use->memory_bytes};
-	return (struct cs_use){sum / n, use->memory_bytes};
+	return (struct cs_use){
+		.cpu_share = n < CS_BUDGET_WINDOWS ? MIN(sum / n, budget->cpu_share) : sum / n,
+		.clock_part = use->clock_part,
+		.memory_bytes = use->memory_bytes,
+	};
 }
 
 enum cs_budget_verdict cs_budget_judge(struct cs_budget *budget, const struct cs_use *window)

@@ -33,6 +33,7 @@ struct cs_budget {
 
 struct cs_use {
 	double cpu_share;
+	double clock_part; /* of all that was looked at, how much the CPU clock's ticks were; 0 to 1 */
 	size_t memory_bytes;
 };
 
@@ -44,8 +45,8 @@ enum cs_budget_verdict {
 	CS_BUDGET_OVER, /* nothing is left to be lowered */
 };
 
-/* After a window with this use. */
-enum cs_budget_verdict cs_budget_judge(struct cs_budget *budget, const struct cs_use *use);
+/* After a window, with what was used in it. */
+enum cs_budget_verdict cs_budget_judge(struct cs_budget *budget, const struct cs_use *window);
 
 /* How many times more seldom than asked for. */
 struct cs_ease cs_budget_ease(const struct cs_budget *budget);

@@ -22,7 +22,7 @@ struct cs_ease {
 #define CS_EASE_MAX_TURN_NS     (250 * CS_EASE_MS)
 /* Looks at a process that begins. */
 #define CS_EASE_YOUNG_NS        (1 * CS_EASE_MS)
-#define CS_EASE_MAX_YOUNG_NS    (1000 * CS_EASE_MS)
+#define CS_EASE_MAX_YOUNG_NS    (2000 * CS_EASE_MS)
 /* See cs_ease_stranger_ns. */
 #define CS_EASE_STRANGER_NS     (50 * CS_EASE_MS)
 #define CS_EASE_MAX_STRANGER_NS (6000 * CS_EASE_MS)

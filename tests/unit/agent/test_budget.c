@@ -20,9 +20,10 @@ struct load {
 static enum cs_budget_verdict window(struct cs_budget *budget, const struct load *load)
 {
 	const struct cs_ease ease = cs_budget_ease(budget);
+	double asleep = load->by_rate / ease.asleep, clock = load->by_clock / ease.clock;
 	const struct cs_use use = {
-		.cpu_share =
-			load->always + load->by_rate / ease.asleep + load->by_clock / ease.clock,
+		.cpu_share = load->always + asleep + clock,
+		.clock_part = clock > 0 ? clock / (asleep + clock) : 0,
 		.memory_bytes = load->memory,
 	};
 
@@ -105,7 +106,7 @@ static void test_what_cannot_be_kept(void **state)
 	}
 	assert_int_equal(verdict, CS_BUDGET_OVER);
 	assert_int_equal(cs_budget_ease(&budget).asleep, 256);
-	assert_int_equal(cs_budget_ease(&budget).clock, 64);
+	assert_int_equal(cs_budget_ease(&budget).clock, 8); /* less of it would not help */
 	/* which is so until it is not, and can be said once */
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(window(&budget, &load), CS_BUDGET_OVER);
@@ -127,6 +128,22 @@ static void test_the_mean_counts(void **state)
 	assert_int_equal(cs_budget_ease(&budget).asleep, 2);
 	/* what is judged next is only what came after that */
 	assert_int_equal(window(&budget, &delivery), CS_BUDGET_KEEP);
+}
+
+/* Everything ran, so the clock was eased far; now that everything sleeps that is in vain. */
+static void test_what_no_longer_helps(void **state)
+{
+	const struct load runs = {.by_clock = 0.4, .memory = 10 * MB};
+	const struct load sleeps = {.by_rate = 2.4, .by_clock = 0.001, .memory = 10 * MB};
+	struct cs_budget budget = begin();
+
+	for (int i = 0; i < 200; i++)
+		window(&budget, &runs);
+	assert_int_equal(cs_budget_ease(&budget).clock, 64);
+	for (int i = 0; i < 200; i++)
+		window(&budget, &sleeps);
+	assert_int_equal(cs_budget_ease(&budget).clock, 8);
+	assert_int_equal(cs_budget_ease(&budget).asleep, 256);
 }
 
 /* Where everything runs, easing what sleeps is in vain, and the clock is eased in its turn. */
@@ -186,6 +203,7 @@ int main(void)
 		cmocka_unit_test(test_what_cannot_be_kept),
 		cmocka_unit_test(test_the_mean_counts),
 		cmocka_unit_test(test_what_runs),
+		cmocka_unit_test(test_what_no_longer_helps),
 		cmocka_unit_test(test_only_clock),
 		cmocka_unit_test(test_no_swinging),
 	};

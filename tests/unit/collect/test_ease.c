@@ -34,7 +34,7 @@ static void test_with(void **state)
 	assert_int_equal(cs_ease_turn(2, 20 * MS), 40 * MS);
 	assert_int_equal(cs_ease_turn(1000, 20 * MS), 250 * MS);
 	assert_int_equal(cs_ease_turn(1000, 300 * MS), 300 * MS);
-	assert_int_equal(cs_ease_young_ns(1000), 1000 * MS);
+	assert_int_equal(cs_ease_young_ns(1000), 2000 * MS);
 	assert_int_equal(cs_ease_stranger_ns(1000), 6000 * MS);
 }
 
