@@ -25,14 +25,15 @@ static const struct step {
 	unsigned int times; /* less it is expected to cost */
 	struct cs_ease ease;
 } steps[] = {
-	{1, {1, 1}},     {2, {2, 2}},      {3, {2, 3}},      {4, {2, 4}},      {6, {3, 6}},
-	{8, {4, 8}},     {12, {4, 12}},    {16, {4, 16}},    {24, {4, 24}},    {32, {6, 32}},
-	{48, {8, 48}},   {64, {8, 64}},    {96, {8, 96}},    {128, {8, 128}},  {192, {8, 192}},
-	{256, {8, 256}}, {384, {16, 256}}, {512, {32, 256}}, {768, {64, 256}},
+	{1, {1, 1}},       {2, {2, 2}},     {3, {2, 3}},     {4, {2, 4}},      {6, {3, 6}},
+	{8, {4, 8}},       {12, {4, 12}},   {16, {4, 16}},   {24, {4, 24}},    {32, {6, 32}},
+	{48, {8, 48}},     {64, {8, 64}},   {96, {8, 96}},   {128, {8, 128}},  {192, {8, 192}},
+	{256, {8, 256}},   {384, {8, 384}}, {512, {8, 512}}, {768, {16, 512}}, {1024, {32, 512}},
+	{1536, {64, 512}},
 };
 #define LAST        (ARRAY_SIZE(steps) - 1)
 /* From here on the clock alone is eased, which is in vain if less than this part of the work goes with it. */
-#define LAST_ASLEEP 15u
+#define LAST_ASLEEP 17u
 #define HELPS       0.1
 #define MAX_CLOCK   64u
 

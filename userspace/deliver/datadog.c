@@ -18,6 +18,7 @@ struct packing {
 	const struct cs_profile *profile;
 	const struct cs_pack_options *options;
 	const struct cs_process *process;
+	const uint32_t *next; /* its samples: see cs_processes */
 	bool python;
 };
 
@@ -197,7 +198,9 @@ static int pack_process(const struct packing *p, cs_pack_fn *put, void *ctx)
 		.dialect = CS_PPROF_DATADOG,
 		.owners = &p->process->owner,
 		.nowners = 1,
-		.to = cs_profile_nsamples(p->profile),
+		.from = p->process->first,
+		.to = (size_t)p->process->last + 1,
+		.next = p->next,
 	};
 	_cleanup_(cs_parcel_free) struct cs_parcel parcel = {0};
 	_cleanup_buf_ struct cs_buf pprof = {0};
@@ -236,6 +239,7 @@ static int pack(const struct cs_profile *profile, const struct cs_pack_options *
 			.profile = profile,
 			.options = options,
 			.process = &processes.at[i],
+			.next = processes.next,
 			.python = has_python(profile, &processes, &processes.at[i]),
 		};
 

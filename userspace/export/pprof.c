@@ -324,12 +324,22 @@ static bool sample_wanted(const struct builder *b, const struct cs_sample *sampl
 	return options->dialect != CS_PPROF_PYROSCOPE || sample->values[options->kind];
 }
 
+/* The index of the sample to be looked at after this one. */
+static size_t next_sample(const struct builder *b, size_t i)
+{
+	const struct cs_pprof_options *options = b->options;
+
+	if (i + 1 >= options->to)
+		return options->to;
+	return options->next ? options->next[i] : i + 1;
+}
+
 /* What one process of hundreds takes is far less than the whole profile has: count before memory is taken. */
 static void count_wanted(struct builder *b)
 {
 	size_t nframes = 0;
 
-	for (size_t i = b->options->from; i < b->options->to; i++) {
+	for (size_t i = b->options->from; i < b->options->to; i = next_sample(b, i)) {
 		const struct cs_sample *sample = cs_profile_sample(b->profile, i);
 
 		if (!sample_wanted(b, sample))
@@ -470,7 +480,7 @@ static void add_samples(struct builder *b)
 
 	b->message.sample = cs_memory_messages(&b->memory, n, sizeof(**b->message.sample));
 	labels = cs_memory_messages(&b->memory, n * MAX_LABELS, sizeof(**labels));
-	for (size_t i = b->options->from; !failed(b) && i < b->options->to; i++) {
+	for (size_t i = b->options->from; !failed(b) && i < b->options->to; i = next_sample(b, i)) {
 		from = cs_profile_sample(b->profile, i);
 		if (sample_wanted(b, from))
 			add_sample(b, from, labels + b->message.n_sample * MAX_LABELS);

@@ -21,6 +21,8 @@ struct cs_pprof_options {
 	const uint32_t *owners; /* only of these (profile/owner.h); NULL: of all */
 	size_t nowners;
 	size_t from, to; /* only these samples: from <= i < to */
+	const uint32_t
+		*next; /* of these only from, next[from] and so on: see cs_processes; NULL: all */
 };
 
 /* Append the gzip'd profile. Returns 0, -ENODATA: no sample is left, or -ENOMEM. */
