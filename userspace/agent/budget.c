@@ -13,8 +13,8 @@
 #define TRIAL       (CS_BUDGET_WINDOWS + 3)
 /* What is judged is the mean of a minute, in one window of which a profile is delivered; but so many times the budget is too much at any moment. */
 #define MUCH        2
-/* After lowering, and after a raise, at most this part of the budget should be used. */
-#define LOWER_TO    0.9
+/* Minutes differ: so that next to all of them keep the budget, this part of it is aimed at; after a raise less should be used. */
+#define AIM         0.9
 #define RAISE_TO    0.75
 
 /*
@@ -71,11 +71,11 @@ static enum cs_budget_verdict lower(struct cs_budget *budget, const struct cs_us
 	if (budget->step >= last)
 		return CS_BUDGET_OVER;
 	budget->windows = 0;
-	while (step < last && expected(budget, use, step) > budget->cpu_share * LOWER_TO)
+	while (step < last && expected(budget, use, step) > budget->cpu_share * AIM)
 		step++;
 	budget->step = step;
-	return use->cpu_share > budget->cpu_share ? CS_BUDGET_LOWER_FOR_CPU
-						  : CS_BUDGET_LOWER_FOR_MEMORY;
+	return use->cpu_share > budget->cpu_share * AIM ? CS_BUDGET_LOWER_FOR_CPU
+							: CS_BUDGET_LOWER_FOR_MEMORY;
 }
 
 static bool has_room(const struct cs_budget *budget, const struct cs_use *use)
@@ -95,7 +95,7 @@ static unsigned int wanted_calm(const struct cs_budget *budget)
 	return tried ? CALM << budget->caution : CALM;
 }
 
-/* What counts after this window: of CPU, until a minute since the last change is over, at most the budget. */
+/* What counts after this window: of CPU, until a minute since the last change is over, at most what is aimed at. */
 static struct cs_use usual(struct cs_budget *budget, const struct cs_use *use)
 {
 	unsigned int n = MIN(budget->windows + 1, CS_BUDGET_WINDOWS);
@@ -107,7 +107,8 @@ static struct cs_use usual(struct cs_budget *budget, const struct cs_use *use)
 	for (unsigned int i = 0; i < n; i++)
 		sum += budget->shares[i];
 	return (struct cs_use){
-		.cpu_share = n < CS_BUDGET_WINDOWS ? MIN(sum / n, budget->cpu_share) : sum / n,
+		.cpu_share =
+			n < CS_BUDGET_WINDOWS ? MIN(sum / n, budget->cpu_share * AIM) : sum / n,
 		.clock_part = use->clock_part,
 		.memory_bytes = use->memory_bytes,
 	};
@@ -118,7 +119,8 @@ enum cs_budget_verdict cs_budget_judge(struct cs_budget *budget, const struct cs
 	const struct cs_use now = usual(budget, window), *use = &now;
 
 	budget->judged = use->cpu_share;
-	if (use->cpu_share > budget->cpu_share || use->memory_bytes > budget->memory_bytes)
+	if (use->memory_bytes > budget->memory_bytes || use->cpu_share > budget->cpu_share ||
+	    (use->cpu_share > budget->cpu_share * AIM && budget->step < last_step(budget, use)))
 		return lower(budget, use);
 	budget->since += budget->since != 0;
 	if (budget->since > TRIAL) {

@@ -37,7 +37,7 @@ static struct cs_budget begin(void)
 
 static void test_within(void **state)
 {
-	const struct load load = {.by_rate = 0.009, .memory = 99 * MB};
+	const struct load load = {.by_rate = 0.0089, .memory = 99 * MB};
 	struct cs_budget budget = begin();
 
 	for (int i = 0; i < 1000; i++)
@@ -112,11 +112,23 @@ static void test_what_cannot_be_kept(void **state)
 		assert_int_equal(window(&budget, &load), CS_BUDGET_OVER);
 }
 
+/* What is aimed at is used up, and no more can be lowered: the budget is kept all the same. */
+static void test_close_at_the_end(void **state)
+{
+	const struct load load = {.by_rate = 0.01, .always = 0.0095, .memory = 10 * MB};
+	struct cs_budget budget = begin();
+
+	for (int i = 0; i < 300; i++)
+		assert_int_not_equal(window(&budget, &load), CS_BUDGET_OVER);
+	assert_int_equal(cs_budget_ease(&budget).asleep, 512);
+	assert_int_equal(window(&budget, &load), CS_BUDGET_KEEP);
+}
+
 /* Somewhat over: not one window tells, which may be the one in which a profile is delivered, but their mean. */
 static void test_the_mean_counts(void **state)
 {
 	const struct load usual = {.by_rate = 0.008, .memory = 10 * MB};
-	const struct load delivery = {.by_rate = 0.019, .memory = 10 * MB};
+	const struct load delivery = {.by_rate = 0.013, .memory = 10 * MB};
 	const struct load more = {.by_rate = 0.012, .memory = 10 * MB};
 	struct cs_budget budget = begin();
 	int n = 0;
@@ -201,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_room_raises_late),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_what_cannot_be_kept),
+		cmocka_unit_test(test_close_at_the_end),
 		cmocka_unit_test(test_the_mean_counts),
 		cmocka_unit_test(test_what_runs),
 		cmocka_unit_test(test_what_no_longer_helps),
