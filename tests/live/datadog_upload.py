@@ -36,7 +36,10 @@ def check_form(theirs, ours):
     live.check("the headers of the intake", headers and headers <= set(ours.request.headers), (headers, ours.request.headers))
     live.check("parts", {"event", "profile.pprof"} == ours.parts <= theirs.parts, (ours.parts, theirs.parts))
     live.check("keys of the event", set(ours.event) <= set(theirs.event), set(ours.event) - set(theirs.event))
-    live.check("their values", all(ours.event[key] == theirs.event[key] for key in ("version", "family")) and ours.event["endpoint_counts"] is None, ours.event)
+    live.check("their values", all(ours.event[key] == theirs.event[key] for key in ("version", "family")), ours.event)
+    counts = ours.event["endpoint_counts"]
+    live.check("endpoints with numbers, if any request was seen to end", counts is None or
+               counts and all(isinstance(n, int) and n > 0 for n in counts.values()), counts)
     live.check("times alike", all(re.sub(r"\d", "0", ours.event[key]) == re.sub(r"\d", "0", theirs.event[key]) for key in ("start", "end")),
                (ours.event, theirs.event))
     live.check("tags", set(ours.tags) - OUR_TAGS <= set(theirs.tags), set(ours.tags) - set(theirs.tags))

@@ -143,6 +143,39 @@ static int make_tags(const struct packing *p, struct cs_buf *tags)
 	return err;
 }
 
+/* A request of this process that ended: of those Datadog shows how many there were, by endpoint. */
+static bool is_request(const struct packing *p, const struct cs_traced *span)
+{
+	return span->owner == p->process->owner && span->span_id == span->root_span_id &&
+	       span->to_ns && span->resource &&
+	       !strcmp(cs_profile_str(p->profile, span->type), "web");
+}
+
+static int count_request(const struct packing *p, const struct cs_traced *span, json_t *counts)
+{
+	const char *endpoint = cs_profile_str(p->profile, span->resource);
+	json_int_t n = json_integer_value(json_object_get(counts, endpoint));
+
+	return json_object_set_new(counts, endpoint, json_integer(n + 1));
+}
+
+/* Of the requests that were seen to end, as ddtrace counts them (ddtrace/internal/processor/endpoint_call_counter.py); null if there are none. */
+static json_t *make_endpoint_counts(const struct packing *p)
+{
+	_cleanup_(json_freep) json_t *counts = json_object();
+	int err = counts ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !err && i < cs_profile_ntraced(p->profile); i++) {
+		const struct cs_traced *span = cs_profile_get_traced(p->profile, i);
+
+		if (is_request(p, span))
+			err = count_request(p, span, counts);
+	}
+	if (err)
+		return NULL;
+	return json_object_size(counts) ? TAKE_PTR(counts) : json_null();
+}
+
 static char *make_event(const struct packing *p)
 {
 	const struct cs_profile_meta *meta = cs_profile_meta(p->profile);
@@ -154,10 +187,10 @@ static char *make_event(const struct packing *p)
 	format_time(meta->start_realtime_ns + meta->duration_ns, end);
 	if (make_tags(p, &tags))
 		return NULL;
-	event = json_pack("{s:[s], s:s#, s:s, s:s, s:s, s:s, s:n}", "attachments", "profile.pprof",
+	event = json_pack("{s:[s], s:s#, s:s, s:s, s:s, s:s, s:o}", "attachments", "profile.pprof",
 			  "tags_profiler", tags.data, (int)tags.len, "start", start, "end", end,
 			  "family", p->python ? "python" : "native", "version", "4",
-			  "endpoint_counts");
+			  "endpoint_counts", make_endpoint_counts(p));
 	return event ? json_dumps(event, JSON_COMPACT) : NULL;
 }
 

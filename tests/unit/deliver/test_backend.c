@@ -271,6 +271,34 @@ static void test_datadog_services(void **state)
 	assert_false(holds(&others.body[0], "env:prod"));
 }
 
+/* Requests that were seen to end are counted, those of the process that the form is of. */
+static void test_datadog_endpoints(void **state)
+{
+	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_empty(false);
+	const struct cs_pack_options options = {0};
+	_cleanup_(bodies_free) struct bodies bodies = {0};
+	struct cs_traced span = {
+		.type = (uint32_t)cs_profile_string(profile, "web", 3),
+		.resource = (uint32_t)cs_profile_string(profile, "GET /", 5),
+	};
+
+	for (uint32_t pid = 1; pid <= 3; pid++)
+		sample_of(profile, pid);
+	for (uint64_t i = 1; i <= 10; i++) {
+		span.process_id = i < 8 ? 1 : 2;
+		span.span_id = i;
+		span.root_span_id = i == 1 ? 2 : i; /* one is below another */
+		span.from_ns = 100;
+		span.to_ns = i == 10 ? 0 : 200; /* and one goes on */
+		assert_int_equal(cs_profile_add_traced(profile, &span), 0);
+	}
+	assert_int_equal(cs_backend_datadog.pack(profile, &options, keep, &bodies), 0);
+	assert_int_equal(bodies.n, 3);
+	assert_true(holds(&bodies.body[0], "\"endpoint_counts\":{\"GET /\":6}"));
+	assert_true(holds(&bodies.body[1], "\"endpoint_counts\":{\"GET /\":2}"));
+	assert_true(holds(&bodies.body[2], "\"endpoint_counts\":null"));
+}
+
 static void test_otlp_services(void **state)
 {
 	_cleanup_(cs_profile_freep) struct cs_profile *profile = made_services();
@@ -300,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_pyroscope_services),
 		cmocka_unit_test(test_pyroscope_forged),
 		cmocka_unit_test(test_datadog_services),
+		cmocka_unit_test(test_datadog_endpoints),
 		cmocka_unit_test(test_otlp_services),
 	};
 
