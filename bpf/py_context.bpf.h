@@ -20,7 +20,7 @@
  */
 #define CS_SPAN_STEPS                                                                         \
 	(CS_MAX_TRACER_VARS * (1 + CS_HAMT_LEVELS + CS_SPAN_HOPS + 1 + CS_SPAN_NUMBERS + 1) + \
-	 CS_DICT_ENTRIES + 3)
+	 CS_DICT_ENTRIES + 4)
 
 /* Have w->span_at be the root of w->context's variables. Returns 0, or 1 if it cannot be read. */
 static __always_inline int py_context_root(struct cs_walk *w, struct task_struct *task)
@@ -94,7 +94,7 @@ static __always_inline void py_span_reset(struct cs_walk *w, __u8 kind)
 /* The way ends here: read what was found, or turn to the variable of the next tracer. Returns 1 at the end of the search. */
 static __always_inline int py_span_stop(struct cs_walk *w)
 {
-	if (w->span_search && !w->span_found)
+	if (walk_span_search(w) && !w->span_found)
 		return 1;
 	w->span_next = w->span_found ? PY_SPAN_NUMBER : PY_SPAN_TREE;
 	w->span_var += !w->span_found;
@@ -140,7 +140,7 @@ static __always_inline int py_span_end(struct cs_walk *w, const struct cs_tracer
 				       struct task_struct *task)
 {
 	if (py_span_finish(w, t, task)) {
-		if (w->span_search) {
+		if (walk_span_search(w)) {
 			w->span_next = PY_SPAN_TEXT;
 			py_change_begin(w, t, task);
 			return 0;
@@ -174,16 +174,15 @@ static __always_inline int py_span_step(struct cs_walk *w, struct task_struct *t
 		return py_meta_step(w, t, task) ? py_span_stop(w) : 0;
 	case PY_SPAN_NUMBER:
 		py_span_number_step(w, t, task);
-		if (w->span_number >= (w->span_search ? PY_SPAN_CHANGED : PY_SPAN_SAMPLED))
+		if (w->span_number >= (walk_span_search(w) ? PY_SPAN_CHANGED : PY_SPAN_SAMPLED))
 			w->span_next = PY_SPAN_END;
 		return 0;
 	case PY_SPAN_END:
 		return py_span_end(w, t, task);
 	case PY_SPAN_RESOURCE:
-		py_resource_read(w, t, task);
-		return 1;
+		return py_resource_read(w, t, task);
 	case PY_SPAN_TEXT:
-		return py_change_text(w, t, task);
+		return !CS_TELLS_CHANGES || py_change_text(w, t, task);
 	default:
 		return py_span_object(w, t, task);
 	}

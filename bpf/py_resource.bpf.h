@@ -51,32 +51,22 @@ static __always_inline __u64 py_resource_unbox(struct cs_walk *w, const struct c
 	return item;
 }
 
-/* The text itself, or the one in the list. Returns as py_text_read. */
-static __always_inline __s64 py_resource_text(struct cs_walk *w, const struct cs_tracers *t,
-					      struct task_struct *task, __u64 obj, __u64 *dst)
-{
-	__s64 length = -1;
-
-	for (__u32 i = 0; i < 2 && length < 0 && obj && obj != t->none; i++) {
-		length = py_text_read(w, t, task, obj, dst, CS_RESOURCE_BYTES / 8);
-		if (length < 0)
-			obj = py_resource_unbox(w, t, task, obj);
-	}
-	return length;
-}
-
-/* Have the resource in w->resource; what cannot be read is not told. */
-static __always_inline void py_resource_read(struct cs_walk *w, const struct cs_tracers *t,
-					     struct task_struct *task)
+/* Have the resource in w->resource; what cannot be read is not told. Returns 1 at the end: a list takes another step. */
+static __always_inline int py_resource_read(struct cs_walk *w, const struct cs_tracers *t,
+					    struct task_struct *task)
 {
 	struct cs_ev_resource *resource = &w->resource;
-	__s64 length = py_resource_text(w, t, task, w->span_resource_at, (__u64 *)resource->text);
+	__s64 length = py_text_read(w, t, task, w->span_resource_at, (__u64 *)resource->text,
+				    CS_RESOURCE_BYTES / 8);
 
-	if (length < 0)
-		return;
+	if (length < 0) {
+		w->span_resource_at = py_resource_unbox(w, t, task, w->span_resource_at);
+		return !w->span_resource_at;
+	}
 	resource->bytes = py_text_bytes(length, CS_RESOURCE_BYTES);
 	resource->cut = length > CS_RESOURCE_BYTES;
 	resource->pad = 0;
 	resource->root_id = w->span.span.root_id;
 	resource->trace_lo = w->span.span.trace_lo;
+	return 1;
 }

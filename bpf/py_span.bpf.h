@@ -65,7 +65,7 @@ static __always_inline bool py_span_is_told(struct cs_walk *w, __u64 id, __u64 t
 	/* siblings lie at like distances, and so do their ids: each step must mix all bits */
 	digest = ((digest ^ digest >> 32) + id) * mix;
 	digest = ((digest ^ digest >> 32) + trace) * mix;
-	return w->span_search && CS_SPAN_IS_TOLD(w, digest);
+	return walk_span_search(w) && CS_SPAN_IS_TOLD(w, digest);
 }
 
 /* Have the first bytes of what lies at `at` in the window. */

@@ -16,7 +16,7 @@ static __always_inline __u8 py_change_outcome(const struct cs_walk *w, const str
 		__u64 type, tag;
 	} head = {};
 
-	if (w->span_search != CS_SPAN_SEARCH_ENDED || !at)
+	if (walk_span_search(w) != CS_SPAN_SEARCH_ENDED || !at)
 		return CS_SPAN_NOT_TOLD;
 	if (at == t->true_)
 		return CS_SPAN_ERROR;
@@ -32,7 +32,7 @@ static __always_inline void py_change_begin(struct cs_walk *w, const struct cs_t
 {
 	struct cs_ev_span_change *change = &w->change;
 
-	change->hdr.flags = w->span_search;
+	change->hdr.flags = walk_span_search(w);
 	change->span = w->span.span;
 	change->duration_ns = py_span_number(w, PY_SPAN_DURATION);
 	change->start_ns = py_span_number(w, PY_SPAN_START);
@@ -49,12 +49,17 @@ static __always_inline int py_change_text(struct cs_walk *w, const struct cs_tra
 					  struct task_struct *task)
 {
 	struct cs_ev_span_change *change = &w->change;
-	bool service = w->span_text++;
+	bool service = w->span_text;
 	__u64 obj = service ? w->span_service_at : w->span_resource_at;
 	__u64 *text = (__u64 *)w->resource.text;
-	__s64 length;
+	__s64 length = py_text_read(w, t, task, obj, text, CS_RESOURCE_BYTES / 8);
 
-	length = py_resource_text(w, t, task, obj, text);
+	if (length < 0 && !service && obj && obj != t->none) {
+		w->span_resource_at = py_resource_unbox(w, t, task, obj);
+		if (w->span_resource_at)
+			return 0;
+	}
+	w->span_text++;
 	if (service) {
 		change->service_bytes = py_text_bytes(length, CS_SERVICE_BYTES);
 		change->flags |= length > CS_SERVICE_BYTES ? CS_SPAN_SERVICE_CUT : 0;

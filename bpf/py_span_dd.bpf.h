@@ -51,7 +51,7 @@ static __always_inline void py_span_take_trace(struct cs_walk *w, const struct c
 static __always_inline void py_span_take_type(struct cs_walk *w, const struct cs_span_class *class)
 {
 	w->span_type_at = py_span_field(w, class->span_type);
-	if (!w->span_search)
+	if (!walk_span_search(w))
 		w->span_resource_at = py_span_field(w, class->resource);
 	if (class->rust && !w->span_type_at)
 		w->span.span.flags |= CS_SPANF_TYPE_UNREADABLE;
@@ -163,13 +163,13 @@ static __always_inline int py_span_dd(struct cs_walk *w, const struct cs_tracers
 	w->span_ended = py_span_ended(w, t, class);
 	if (w->span_ended > 1)
 		return py_span_fail(w);
-	if (w->span_search == CS_SPAN_SEARCH_ENDED && !w->span_ended)
+	if (walk_span_search(w) == CS_SPAN_SEARCH_ENDED && !w->span_ended)
 		return 1;
-	if (w->span_ended && w->span_search != CS_SPAN_SEARCH_ENDED)
+	if (w->span_ended && walk_span_search(w) != CS_SPAN_SEARCH_ENDED)
 		return py_span_above(w, t, class);
 	if (py_span_is_told(w, py_span_field(w, class->span_id), py_span_field(w, class->trace_id)))
 		return 1;
-	if (w->span_search)
+	if (walk_span_search(w))
 		py_span_take_change(w, class);
 	w->span_found = 1;
 	py_span_take_id(w, class, PY_SPAN_ID);
@@ -257,7 +257,7 @@ static __always_inline void py_meta_told(struct cs_walk *w, __u64 root)
 	w->span_is_root = !root;
 	if (propagated || root) {
 		w->span_type_at = w->meta_type;
-		if (!w->span_search)
+		if (!walk_span_search(w))
 			w->span_resource_at = 0;
 	}
 	span->flags &= (__u8) ~(CS_SPANF_ROOT | CS_SPANF_ROOT_DERIVED);
@@ -332,7 +332,7 @@ static __always_inline int py_span_dd_context(struct cs_walk *w, const struct cs
 	__u64 meta, ref;
 
 	/* it neither begins nor ends here */
-	if (w->span_search)
+	if (walk_span_search(w))
 		return 1;
 	if (py_span_fetch(w, task, w->span_at, class->bytes))
 		return py_span_fail(w);

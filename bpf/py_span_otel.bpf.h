@@ -99,7 +99,7 @@ static __always_inline void py_otel_root(struct cs_walk *w, const struct cs_trac
 	if (parent == t->none || items[2] == t->true_) {
 		span->flags |= CS_SPANF_ROOT;
 		w->span_is_root = 1;
-		if (!w->span_search && t->otel_server &&
+		if (!walk_span_search(w) && t->otel_server &&
 		    w->span_attrs[CS_OTEL_KIND] == t->otel_server)
 			w->span_resource_at = w->span_attrs[CS_OTEL_NAME];
 	} else {
@@ -119,7 +119,7 @@ static __always_inline int py_span_otel(struct cs_walk *w, const struct cs_trace
 		return py_span_fail(w);
 	if (py_span_is_told(w, items[1], items[0]))
 		return 1;
-	if (w->span_search) {
+	if (walk_span_search(w)) {
 		w->span_numbers[PY_SPAN_START].at = w->span_attrs[CS_OTEL_START];
 		w->span_resource_at = w->span_attrs[CS_OTEL_NAME];
 		w->span_is_server = t->otel_server && w->span_attrs[CS_OTEL_KIND] == t->otel_server;

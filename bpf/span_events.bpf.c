@@ -22,6 +22,7 @@ struct cs_walk;
 #define CS_TOLD_TSTATE(w)             told_tstate((w)->tgid, (w)->thread_pointer)
 #define CS_TAKE_TRACERS(w)            take_tracers(&(w)->tracers, (w)->tgid)
 #define CS_NOW_NS()                   bpf_ktime_get_ns()
+#define CS_TELLS_CHANGES              1
 #define CS_FIND_KEY(w)                span_events_find_key((w)->slot)
 #define CS_SPAN_IS_TOLD(w, digest)    span_is_told(w, digest)
 int span_events_find_key(__u32 slot);

@@ -16,6 +16,7 @@
  *   CS_TOLD_TSTATE(w)           the PyThreadState that user space told for the thread, or 0
  *   CS_WANT_GIL                 tell whether the thread holds the interpreter's lock
  *   CS_TAKE_TRACERS(w)          have what is known of the process's tracers in w->tracers; returns 0 if there is anything
+ *   CS_TELLS_CHANGES            1: spans that begin or end are looked for (enum cs_span_search), which others' verification need not go through
  *   CS_NOW_NS()                 the time, CLOCK_MONOTONIC
  *   CS_CHECK_CODE(w, task, code) the check value of a code object: py_code_check()
  *   CS_MATCH_TASK(w, index)     compare the frame with the tasks that may be running: py_frame_match_task()
@@ -37,6 +38,9 @@
 
 #ifndef CS_TOLD_TSTATE
 #define CS_TOLD_TSTATE(w) 0
+#endif
+#ifndef CS_TELLS_CHANGES
+#define CS_TELLS_CHANGES 0
 #endif
 #ifndef CS_TAKE_TRACERS
 #define CS_TAKE_TRACERS(w) 1
@@ -233,6 +237,12 @@ struct cs_walk {
 	struct cs_py_frame frames[CS_MAX_PY_FRAMES];
 	__u64 kernel[CS_MAX_KERNEL_FRAMES];
 };
+
+/* What the search for a span is for; a constant where only samples are taken. */
+static __always_inline __u32 walk_span_search(const struct cs_walk *w)
+{
+	return CS_TELLS_CHANGES ? w->span_search : CS_SPAN_SEARCH_ACTIVE;
+}
 
 /* A word of the frame at a masked, aligned offset: user space validated it, the verifier is shown it. */
 static __always_inline __u64 walk_chunk_u64(const struct cs_walk *w, __u32 offset)

@@ -29,6 +29,7 @@ static inline int walk_take_tracers(struct cs_walk *w);
 #define CS_READ(task, dst, size, src) made_read((struct made_python *)(task), dst, size, src)
 #define CS_TOLD_TSTATE(w)             walk_host.told
 #define CS_WANT_GIL                   walk_host.want_gil
+#define CS_TELLS_CHANGES              1
 #define CS_TAKE_TRACERS(w)            walk_take_tracers(w)
 #define CS_MEET_CODE(w, task)         walk_meet_code(w, task)
 #include "bpf/py_stack.bpf.h"
