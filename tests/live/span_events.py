@@ -43,29 +43,39 @@ def table(path, by):
     return rows
 
 
+def judged(truth, seen):
+    """Those spans that were not seen to begin and end. What is said of the others must be true."""
+    there = [span for span in truth if span["id"] in seen and seen[span["id"]].ended]
+    missing_ms = sorted(span["ns"] / 1e6 - seen[span["id"]].p50 for span in there)
+    if there and KIND == "ddtrace":
+        live.check("each took as long as the tracer says", max(map(abs, missing_ms)) <= SLACK_MS, missing_ms[-5:])
+    elif there:
+        # its spans begin just before their scope is entered, and end just after it is left
+        live.check("none took longer than the tracer says", missing_ms[0] >= -SLACK_MS, missing_ms[:5])
+        live.check("nearly all took nearly as long", missing_ms[len(missing_ms) * 9 // 10] < 1, missing_ms[::len(missing_ms) // 10 + 1])
+    if TELLS_ERRORS:
+        wrong = [(span, seen[span["id"]]) for span in there if seen[span["id"]].errors != span["error"]]
+        live.check("those that failed are told from their siblings", not wrong, (len(wrong), wrong[:3]))
+        live.check("and some have failed", 0 < sum(span["error"] for span in truth) < len(truth) / 2)
+    else:
+        live.check("nothing is said of how they ended", all(row.errors is None for row in seen.values()))
+    seen_ids = {span["id"] for span in there}
+    return [span for span in truth if span["id"] not in seen_ids]
+
+
 def test_every_span():
-    for _, truth, path in captured("--span-events", "on"):
-        rows = table(path, "span")
-        seen = {int(name, 16): row for name, row in rows.items() if re.fullmatch("[0-9a-f]{16}", name)}
-        live.check("the program made plenty of spans", len(truth) > 500, len(truth))
-        missing = [span for span in truth if not (span["id"] in seen and seen[span["id"]].ended)]
-        live.check("each was seen to begin and end", not missing, (len(missing), len(truth), missing[:3]))
-        missing_ms = [span["ns"] / 1e6 - seen[span["id"]].p50 for span in truth]
-        if KIND == "ddtrace":
-            live.check("each took as long as the tracer says", max(map(abs, missing_ms)) <= SLACK_MS, sorted(missing_ms)[-5:])
-        else:
-            # its spans begin just before their scope is entered, and end just after it is left
-            live.check("none took longer than the tracer says", min(missing_ms) >= -SLACK_MS, sorted(missing_ms)[:5])
-            live.check("nearly all took nearly as long", sorted(missing_ms)[len(missing_ms) * 9 // 10] < 1, sorted(missing_ms)[::len(missing_ms) // 10])
-        if TELLS_ERRORS:
-            wrong = [(span, seen[span["id"]]) for span in truth if seen[span["id"]].errors != span["error"]]
-            live.check("those that failed are told from their siblings", not wrong, (len(wrong), wrong[:3]))
-            live.check("and some have failed", 0 < sum(span["error"] for span in truth) < len(truth) / 2)
-        else:
-            live.check("nothing is said of how they ended", all(row.errors is None for row in seen.values()))
-        print(f"     {len(truth)} spans, {sum(span['error'] for span in truth)} in error", flush=True)
+    for attempt in range(2):  # a busy machine may not have learned in time what Rust objects look like; what it says is judged each time
+        for _, truth, path in captured("--span-events", "on"):
+            rows = table(path, "span")
+            live.check("the program made plenty of spans", len(truth) > 500, len(truth))
+            missing = judged(truth, {int(name, 16): row for name, row in rows.items() if re.fullmatch("[0-9a-f]{16}", name)})
+            print(f"     {len(truth)} spans, {sum(span['error'] for span in truth)} in error, {len(missing)} not seen", flush=True)
+        if not missing or attempt:
+            break
+    live.check("each was seen to begin and end", not missing, (len(missing), len(truth), missing[:3]))
 
 
+@live.noisy
 def test_endpoints():
     for _, truth, path in captured("--span-events", "on"):
         rows = table(path, "endpoint")

@@ -16,7 +16,7 @@ sys.path[:0] = SITE.split(":")
 os.environ.update(DD_INSTRUMENTATION_TELEMETRY_ENABLED="false", DD_REMOTE_CONFIGURATION_ENABLED="false", DD_SERVICE="shop",
                   DD_TRACE_STARTUP_LOGS="false", DD_TRACE_AGENT_URL="http://127.0.0.1:9", OTEL_PYTHON_CONTEXT="contextvars_context")
 
-LEARN_S, JUDGED_S, CONCURRENT = 2, 2, 8
+LEARN_S, JUDGED_S, CONCURRENT = 3, 2, 8
 truth, begun = [], time.monotonic()
 
 

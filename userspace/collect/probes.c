@@ -143,6 +143,8 @@ static int open_and_load(struct cs_probes *probes, const struct cs_probes_option
 	probes->skel->bss->tick_ns = options->interval_ns;
 	probes->has_wall = options->wall && cs_kernel_walks_threads();
 	bpf_program__set_autoload(probes->skel->progs.wall, probes->has_wall);
+	bpf_program__set_autoload(probes->skel->progs.span_set, options->span_events);
+	bpf_program__set_autoload(probes->skel->progs.span_reset, options->span_events);
 	err = cs_off_cpu_prepare(probes->skel, options,
 				 options->off_cpu && cs_kernel_walks_threads());
 	if (!err && !cs_kernel_grows_tables())

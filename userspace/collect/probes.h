@@ -24,14 +24,15 @@ struct cs_probes_options {
 	uint64_t interval_ns; /* of CPU ticks */
 	size_t ring_bytes;    /* rounded up to a power of two of whole pages */
 	bool all_processes;
-	bool wall;       /* load the iterator, if the kernel has what it needs */
-	bool no_idle;    /* ... but leave out sleeping threads */
-	bool want_gil;   /* tell in each stack whether its thread held the GIL */
-	bool discover;   /* processes that begin a program are chosen by `selection` */
-	bool native;     /* native frames of CPU samples too */
-	bool follow;     /* children of watched processes are watched */
-	bool off_cpu;    /* in place of the clocks: blocked time, see collect/off_cpu.h */
-	bool off_wakers; /* ... and who ended it */
+	bool wall;        /* load the iterator, if the kernel has what it needs */
+	bool no_idle;     /* ... but leave out sleeping threads */
+	bool want_gil;    /* tell in each stack whether its thread held the GIL */
+	bool discover;    /* processes that begin a program are chosen by `selection` */
+	bool native;      /* native frames of CPU samples too */
+	bool span_events; /* load the probes of spans: verifying them takes the kernel 0.2 s */
+	bool follow;      /* children of watched processes are watched */
+	bool off_cpu;     /* in place of the clocks: blocked time, see collect/off_cpu.h */
+	bool off_wakers;  /* ... and who ended it */
 	uint64_t off_min_ns,
 		off_budget; /* blocks not shorter are shown, on average so many a second */
 	const struct cs_selection *selection; /* may be NULL */
