@@ -28,9 +28,10 @@ struct key {
 struct seen {
 	struct key key;
 	uint64_t root_id, parent_id; /* 0: not known, or none */
-	uint64_t begun_ns;           /* of a process: its first change; 0: not told */
-	char *endpoint;              /* of a local root; owned, NULL: not known */
-	unsigned int period;         /* that saw it last */
+	enum cs_tracer_kind kind;
+	uint64_t begun_ns;   /* of a process: its first change; 0: not told */
+	char *endpoint;      /* of a local root; owned, NULL: not known */
+	unsigned int period; /* that saw it last */
 	UT_hash_handle hh;
 };
 
@@ -113,6 +114,7 @@ static int see_span(struct cs_spans *spans, uint32_t pid, const struct cs_event_
 		it->root_id = span->root_id;
 	if (span->parent_id)
 		it->parent_id = span->parent_id;
+	it->kind = span->kind;
 	return 0;
 }
 
@@ -224,9 +226,11 @@ uint64_t cs_spans_root_of(struct cs_spans *spans, uint32_t pid, uint64_t span_id
 {
 	struct seen *it = find(spans, pid, span_id, trace_lo);
 
-	if (it)
-		it->period = spans->period;
-	return climb(spans, pid, span_id, trace_lo);
+	if (!it)
+		return 0;
+	it->period = spans->period;
+	/* ddtrace's spans say it themselves, and the same propagated one may be said to have another root at another time */
+	return it->kind == CS_TRACER_OTEL ? climb(spans, pid, span_id, trace_lo) : 0;
 }
 
 const char *cs_spans_endpoint(struct cs_spans *spans, uint32_t pid, uint64_t root_id,

@@ -26,7 +26,7 @@ int cs_spans_feed(struct cs_spans *spans, const struct cs_event *event);
 uint64_t cs_spans_root(const struct cs_spans *spans, uint32_t pid,
 		       const struct cs_event_span *span);
 
-/* The same of one that was seen, by its id and the low half of its trace's. */
+/* The same of one of OpenTelemetry's that was seen, by its id and the low half of its trace's. */
 uint64_t cs_spans_root_of(struct cs_spans *spans, uint32_t pid, uint64_t span_id,
 			  uint64_t trace_lo);
 

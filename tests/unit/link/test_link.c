@@ -133,6 +133,20 @@ static void test_root_found_later(void **state)
 	assert_int_equal(cs_spans_root_of(spans, PID, 3, TRACE + 1), 0);
 }
 
+/* ddtrace's spans tell their root when it is known: a propagated one may be told to have another one later, which says nothing of before. */
+static void test_root_of_ddtrace(void **state)
+{
+	_cleanup_(cs_spans_freep) struct cs_spans *spans = NULL;
+	struct cs_event_span span = made_span(3, 0, 0);
+
+	assert_int_equal(cs_spans_new(&spans), 0);
+	span.kind = CS_TRACER_DDTRACE;
+	see(spans, span);
+	span.root_id = 9;
+	see(spans, span);
+	assert_int_equal(cs_spans_root_of(spans, PID, 3, TRACE), 0);
+}
+
 static void begin(struct cs_spans *spans, struct cs_event_span span, uint64_t ts_ns,
 		  uint64_t start_ns, const char *resource)
 {
@@ -198,7 +212,7 @@ int main(void)
 		cmocka_unit_test(test_others),           cmocka_unit_test(test_cycle),
 		cmocka_unit_test(test_only_spans),       cmocka_unit_test(test_endpoint),
 		cmocka_unit_test(test_root_found_later), cmocka_unit_test(test_periods),
-		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_root_of_ddtrace),  cmocka_unit_test(test_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
