@@ -45,7 +45,7 @@ def test_tree():
     """Attached in the second half of a round: func_not_awaited has ended, so every task of it has a known creator."""
     with live.example(live.interpreter()) as program:
         wait_for_round(program.pid)
-        time.sleep(0.6)
+        time.sleep(0.52)
         done = live.record("-p", program.pid, "-d", DURATION_S, "--mode", "wall", "-f", "collapsed")
     found = live.stacks(done.out)
     not_awaited, awaited = check_links(found)
