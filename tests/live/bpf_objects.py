@@ -29,7 +29,8 @@ def existing():
     found = {}
     for kind in KINDS:
         for one in json.loads(live.run(["bpftool", "-j", kind, "show"]).out or "[]"):
-            found[kind, one["id"]] = one.get("name", "")
+            if "id" in one:  # another one's that went while it was listed is an error in its place
+                found[kind, one["id"]] = one.get("name", "")
     return found
 
 
