@@ -87,7 +87,7 @@ static void add_root(const struct cs_rust *rust, struct cs_span_class *class)
 		left &= ~rust->parent.left;
 	if (!left || (size_t)__builtin_popcountll(left) > ARRAY_SIZE(fields))
 		return;
-	for (size_t i = 0; left; i++, left &= left - 1)
+	for (size_t i = 0; left && i < ARRAY_SIZE(fields); i++, left &= left - 1)
 		*fields[i] = cs_rust_offset(left);
 }
 
