@@ -345,6 +345,23 @@ static int note_natives(struct cs_pipeline *p)
 	return cs_profile_note(p->profile, cs_buf_str(&p->text));
 }
 
+/* What is not told for want of room. */
+static int note_spans(struct cs_pipeline *p)
+{
+	uint64_t unknown = cs_spans_left_out(p->spans);
+	uint64_t dropped = cs_profile_traced_dropped(p->profile);
+
+	if (!unknown && !dropped)
+		return 0;
+	p->text.len = 0;
+	if (cs_buf_printf(&p->text,
+			  "there were too many spans: roots and endpoints were not kept %" PRIu64
+			  " times so far, begins and ends %" PRIu64 " times",
+			  unknown, dropped))
+		return -ENOMEM;
+	return cs_profile_note(p->profile, cs_buf_str(&p->text));
+}
+
 static void describe_profile(struct cs_pipeline *p)
 {
 	struct cs_profile_meta *meta = cs_profile_meta_mut(p->profile);
@@ -426,6 +443,8 @@ static int finish_profile(struct cs_pipeline *p)
 	err = cs_loop_text_notes(p->health, p->first_ns, p->profile);
 	if (!err)
 		err = cs_span_labels_complete(p->profile, p->spans);
+	if (!err)
+		err = note_spans(p);
 	/* last: it renumbers the samples */
 	return err ? err : cs_filter_apply(&p->view->filter, p->profile);
 }
