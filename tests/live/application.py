@@ -111,7 +111,7 @@ def check_threads(what, found):
         if stack.has("blocking_report"):
             paths[tuple(re.sub(r"^Task-\d+.*", "Task", one) for one in task_path(stack, "blocking_report"))] += stack.count
     right = sum(weight for path, weight in paths.items() if path in (("Task", "report"), ("report",), ("Task", "Task")))
-    live.check(f"{what}: the blocking call, on a thread, is below the request that waits for it", right >= 0.9 * paths.total() > 0, paths)
+    live.check(f"{what}: the blocking call, on a thread, is below the request that waits for it", right >= 0.95 * paths.total() > 0, paths)
 
 
 @live.noisy

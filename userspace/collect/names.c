@@ -418,25 +418,39 @@ static int read_wanted(struct cs_names *names, struct cs_target *target, uint64_
 	return err;
 }
 
-/* From here on the capture's readers take this address for this object. */
-static void note_recorded(struct cs_target *target, struct cs_code_seen *seen, uint32_t check,
-			  uint64_t now_ns)
+/* Is it of the module whose threads do jobs for tasks? (Lib/concurrent/futures/thread.py) */
+static bool is_of_executor(const struct cs_ev_code *code)
 {
+	static const char file[] = "concurrent/futures/thread.py";
+	const size_t len = sizeof(file) - 1;
+
+	return code->file_len >= len &&
+	       !memcmp(code->text + code->name_len + code->file_len - len, file, len);
+}
+
+/* From here on the capture's readers take this address for this object. */
+static void note_recorded(struct cs_target *target, struct cs_code_seen *seen,
+			  const struct cs_ev_code *code, uint64_t now_ns)
+{
+	uint32_t check = code->check;
+
 	if (seen->check && seen->check != check)
 		target->reused_ns = now_ns;
 	if (seen->check != check)
 		seen->since_ns = now_ns;
 	seen->check = check;
+	if (is_of_executor(code))
+		cs_target_meet_executor(target);
 }
 
 /* Put what was read in this turn into the capture. Returns 0 or -ENOMEM. */
 static int record_reading(struct cs_names *names, struct cs_target *target,
 			  struct cs_code_seen *seen, uint64_t now_ns, struct cs_buf *out)
 {
-	const struct cs_ev_hdr *record = (const void *)(names->readings.data + seen->read_at - 1);
+	const struct cs_ev_code *record = (const void *)(names->readings.data + seen->read_at - 1);
 
-	note_recorded(target, seen, seen->now, now_ns);
-	return cs_buf_append(out, record, record->size);
+	note_recorded(target, seen, record, now_ns);
+	return cs_buf_append(out, record, record->hdr.size);
 }
 
 /*
@@ -501,6 +515,7 @@ static int record_capture(struct cs_names *names, struct cs_target *target,
 			  const struct cs_ev_code_seen *record, uint64_t now_ns, struct cs_buf *out)
 {
 	struct cs_code_seen *seen = code_get(names, target, record->code);
+	size_t at = out->len;
 	int err;
 
 	if (!seen)
@@ -511,7 +526,7 @@ static int record_capture(struct cs_names *names, struct cs_target *target,
 		return record_reading(names, target, seen, now_ns, out);
 	err = cs_code_from_seen(&target->interp, record, out);
 	if (!err)
-		note_recorded(target, seen, record->check, now_ns);
+		note_recorded(target, seen, (const void *)(out->data + at), now_ns);
 	return err == -ENOMEM ? err : 0;
 }
 

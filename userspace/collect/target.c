@@ -139,6 +139,12 @@ void cs_target_poke(struct cs_target *target, uint64_t now_ns)
 	target->refresh_at_ns = target->refresh_at_ns ? MIN(target->refresh_at_ns, at_ns) : at_ns;
 }
 
+void cs_target_meet_executor(struct cs_target *target)
+{
+	if (target->tasks && !target->interp.info.work.run_code)
+		target->refresh_at_ns = 1;
+}
+
 void cs_target_forget_codes(struct cs_target *target)
 {
 	struct cs_code_seen *code, *tmp;

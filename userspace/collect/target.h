@@ -104,6 +104,9 @@ int cs_target_await(pid_t pid, unsigned int ease, uint64_t now_ns, struct cs_tar
 /* It has mapped something that may matter: find out at the next turn, or as soon as the ease has it. */
 void cs_target_poke(struct cs_target *target, uint64_t now_ns);
 
+/* A thread of an executor was met: find out at the next turn what it works for, if that is not known. */
+void cs_target_meet_executor(struct cs_target *target);
+
 /*
  * The kernel side met a thread that it did not find among the first states: tell it all of them, now and then. Returns 0
  * or -ENOMEM.
