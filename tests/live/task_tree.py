@@ -17,6 +17,15 @@ def wait_for_round(pid):
     live.until(lambda: sockets() and not sockets() & before)
 
 
+def attach_at(program, phase):
+    """Wait until a capture that is begun now is there at this phase of a round, which is a second: how long that takes depends on the machine."""
+    begun = time.monotonic()
+    live.record("-p", program.pid, "-d", 0.1, "--mode", "wall", "-f", "collapsed")
+    lasts = time.monotonic() - begun - 0.1  # up to 0.15 s of it at its end
+    wait_for_round(program.pid)
+    time.sleep((phase - lasts) % 1)
+
+
 def in_loop(stack, *path):
     """Whether these hang under the event loop. Names are not qualified before 3.11."""
     return any(stack.under("<module>", "main", "run", loop, *path) for loop in ("BaseEventLoop.run_forever", "run_forever"))
@@ -44,8 +53,7 @@ def check_links(found):
 def test_tree():
     """Attached in the second half of a round: func_not_awaited has ended, so every task of it has a known creator."""
     with live.example(live.interpreter()) as program:
-        wait_for_round(program.pid)
-        time.sleep(0.52)
+        attach_at(program, 0.8)
         done = live.record("-p", program.pid, "-d", DURATION_S, "--mode", "wall", "-f", "collapsed")
     found = live.stacks(done.out)
     not_awaited, awaited = check_links(found)
@@ -61,10 +69,10 @@ def test_tree():
 
 @live.noisy
 def test_before_the_attach():
-    """Attached in the first half of a round, as soon as it can be: that round's func_not_awaited has no known creator, later ones
+    """Attached in the first half of a round: that round's func_not_awaited has no known creator, later ones
     do. Of those the capture has all of the next two rounds'."""
     with live.example(live.interpreter()) as program:
-        wait_for_round(program.pid)
+        attach_at(program, 0.3)
         done = live.record("-p", program.pid, "-d", 2.4, "--mode", "wall", "-f", "collapsed")
     found = live.stacks(done.out)
     outside = [stack for stack in found if stack.has("func_not_awaited") and not stack.has("parent")]
