@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The maps and knobs that several programs share, declared once; weak, so that the static linker
- * (bpftool gen object) makes one of them. Rule for the interrupt programs: lookups, per-CPU writes and
+ * The maps and knobs that several programs share, declared once. Each source is an object of its own (userspace/collect/programs.c):
+ * proc_events makes the maps, the others are given them by name. Rule for the interrupt programs: lookups, per-CPU writes and
  * ring output only; whatever is inserted into a hash is inserted by user space, the iterator, or a program that runs in
  * the process it is about (fork, exec, mmap).
  */

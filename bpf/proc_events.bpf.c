@@ -8,6 +8,8 @@
  * `files`). For other files user space is woken.
  *
  * All of it runs in the process concerned (a fork in the parent), so rows may be inserted here.
+ *
+ * This object is loaded first: it makes the maps that several objects share.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
@@ -20,6 +22,7 @@
 #include "emit.bpf.h"
 #include "maps.bpf.h"
 #include "native_maps.bpf.h"
+#include "off_maps.bpf.h"
 
 char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-#   bpf_objects(NAME SOURCES a.bpf.c ... INCLUDES dir ...)
+#   bpf_object(NAME INCLUDES dir ...)
 #
-# Compiles each source with clang's BPF target, joins the objects (bpftool gen object) and generates one
+# Compiles NAME.bpf.c with clang's BPF target, leaves out what only debuggers want (bpftool gen object) and generates a
 # skeleton header, NAME.skel.h. The target NAME_skeleton carries its include path. Header dependencies
 # come from clang's depfiles, so touching any header rebuilds exactly what includes it.
 
@@ -24,33 +24,28 @@ endif()
 execute_process(COMMAND ${CMAKE_C_COMPILER} -print-multiarch OUTPUT_VARIABLE multiarch
 	OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 
-function(bpf_objects name)
-	cmake_parse_arguments(ARG "" "" "SOURCES;INCLUDES" ${ARGN})
+function(bpf_object name)
+	cmake_parse_arguments(ARG "" "" "INCLUDES" ${ARGN})
 	list(TRANSFORM ARG_INCLUDES PREPEND -I)
-	set(objects)
-	foreach(source ${ARG_SOURCES})
-		get_filename_component(stem ${source} NAME_WE)
-		set(object ${CMAKE_CURRENT_BINARY_DIR}/${stem}.bpf.o)
-		add_custom_command(OUTPUT ${object}
-			COMMAND ${BPF_CLANG} -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_${BPF_ARCH}
-				-Wall -Wextra -Werror -Wno-unused-parameter
-				-Wno-gnu-variable-sized-type-not-at-end ${ARG_INCLUDES}
-				-idirafter /usr/include/${multiarch}
-				-MD -MF ${object}.d -MT ${object}
-				-c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
-			DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source}
-			DEPFILE ${object}.d
-			COMMENT "BPF ${source}" VERBATIM)
-		list(APPEND objects ${object})
-	endforeach()
-
-	set(linked ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)
+	set(source ${CMAKE_CURRENT_SOURCE_DIR}/${name}.bpf.c)
+	set(compiled ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)
+	set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.linked.bpf.o)
 	set(skeleton ${CMAKE_CURRENT_BINARY_DIR}/${name}.skel.h)
+	add_custom_command(OUTPUT ${compiled}
+		COMMAND ${BPF_CLANG} -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_${BPF_ARCH}
+			-Wall -Wextra -Werror -Wno-unused-parameter
+			-Wno-gnu-variable-sized-type-not-at-end ${ARG_INCLUDES}
+			-idirafter /usr/include/${multiarch}
+			-MD -MF ${compiled}.d -MT ${compiled}
+			-c ${source} -o ${compiled}
+		DEPENDS ${source}
+		DEPFILE ${compiled}.d
+		COMMENT "BPF ${name}.bpf.c" VERBATIM)
 	add_custom_command(OUTPUT ${skeleton}
-		COMMAND ${BPFTOOL} gen object ${linked} ${objects}
-		COMMAND ${CMAKE_COMMAND} -DBPFTOOL=${BPFTOOL} -DOBJECT=${linked} -DNAME=${name}
+		COMMAND ${BPFTOOL} gen object ${object} ${compiled}
+		COMMAND ${CMAKE_COMMAND} -DBPFTOOL=${BPFTOOL} -DOBJECT=${object} -DNAME=${name}
 			-DOUTPUT=${skeleton} -P ${PROJECT_SOURCE_DIR}/tools/cmake/gen_skeleton.cmake
-		DEPENDS ${objects}
+		DEPENDS ${compiled}
 		COMMENT "BPF skeleton ${name}.skel.h" VERBATIM)
 	add_custom_target(${name}_skeleton_file DEPENDS ${skeleton})
 	add_library(${name}_skeleton INTERFACE)

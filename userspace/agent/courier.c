@@ -10,10 +10,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/thread.h"
 #include "cli/delivery.h"
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "core/thread.h"
 
 /* Profiles that wait to be packed: each holds memory, and its successor tells of the same processes. */
 #define QUEUE   4
@@ -164,7 +164,7 @@ int cs_courier_new(const struct cs_destination *to, struct cs_courier **ret)
 	err = cs_delivery_open(&courier->delivery, to, &courier->stop);
 	if (!err) {
 		note_counts(courier);
-		err = cs_agent_thread_begin(&courier->thread, run, courier);
+		err = cs_thread_start(&courier->thread, run, courier);
 	}
 	if (err) {
 		free_parts(courier);

@@ -10,13 +10,13 @@
 #include <string.h>
 
 #include "agent/ondemand_socket.h"
-#include "agent/thread.h"
 #include "cli/cli.h"
 #include "cli/filter.h"
 #include "cli/output.h"
 #include "collect/record.h"
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "core/thread.h"
 
 #define ANSWER_NS 5000000000ull
 
@@ -125,7 +125,7 @@ int cs_ondemand_write_new(const struct cs_agent_request *request, struct cs_shar
 	write->profile = cs_shared_profile_ref(profile);
 	write->guest = guest;
 	write->output = output;
-	err = cs_agent_thread_begin(&write->thread, run, write);
+	err = cs_thread_start(&write->thread, run, write);
 	if (err)
 		release(write);
 	else

@@ -11,8 +11,8 @@
 #include <bpf/libbpf.h>
 #include <coroscope/instant.h>
 #include <errno.h>
-#include <instants.skel.h>
-#include <instants_7_0.skel.h>
+#include <instant.skel.h>
+#include <instant_7_0.skel.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,10 +67,10 @@ static const void *program_for_kernel(size_t *ret_size)
 	const void *elf = NULL;
 
 	if (btf && btf__find_by_name_kind(btf, "bpf_task_work_schedule_resume", BTF_KIND_FUNC) > 0)
-		elf = instants_7_0__elf_bytes(ret_size);
+		elf = instant_7_0__elf_bytes(ret_size);
 	else if (btf && btf__find_by_name_kind(btf, "bpf_task_work_schedule_resume_impl",
 					       BTF_KIND_FUNC) > 0)
-		elf = instants__elf_bytes(ret_size);
+		elf = instant__elf_bytes(ret_size);
 	btf__free(btf);
 	return elf;
 }

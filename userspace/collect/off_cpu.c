@@ -16,7 +16,8 @@
 #include "core/cleanup.h"
 
 struct cs_off_cpu {
-	struct coroscope *skel; /* borrowed */
+	struct off_cpu *skel;     /* borrowed */
+	struct bpf_program *open; /* likewise; NULL: the kernel cannot read other tasks' memory */
 	struct bpf_link *out, *in, *woken;
 	/* The scheduler's code, and in it what wakes; empty: not known. */
 	struct cs_kallsyms_range scheduler, wake_up;
@@ -36,27 +37,16 @@ static bool kernel_has_exit(void)
 	return found;
 }
 
-int cs_off_cpu_prepare(struct coroscope *skel, const struct cs_probes_options *options,
-		       bool tasks_readable)
+void cs_off_cpu_prepare(struct off_cpu *skel, const struct cs_probes_options *options)
 {
-	bool wanted = options->off_cpu, has_exit = wanted && kernel_has_exit();
-	int err = 0;
+	bool has_exit = kernel_has_exit();
 
-	bpf_program__set_autoload(skel->progs.on_cpu, !wanted);
-	bpf_program__set_autoload(skel->progs.off_out, wanted);
-	bpf_program__set_autoload(skel->progs.off_begin, wanted);
-	bpf_program__set_autoload(skel->progs.off_in_exit, wanted && has_exit);
-	bpf_program__set_autoload(skel->progs.off_in_finish, wanted && !has_exit);
-	bpf_program__set_autoload(skel->progs.off_open, tasks_readable);
-	bpf_program__set_autoload(skel->progs.off_woken, wanted && options->off_wakers);
-	if (!wanted)
-		err = bpf_map__set_max_entries(skel->maps.off_sets, 1);
-	if (!err && !options->off_wakers)
-		err = bpf_map__set_max_entries(skel->maps.off_wakers, 1);
-	return err;
+	bpf_program__set_autoload(skel->progs.off_in_exit, has_exit);
+	bpf_program__set_autoload(skel->progs.off_in_finish, !has_exit);
+	bpf_program__set_autoload(skel->progs.off_woken, options->off_wakers);
 }
 
-static struct bpf_link *attach_in(struct coroscope *skel, const struct cs_kallsyms *kernel)
+static struct bpf_link *attach_in(struct off_cpu *skel, const struct cs_kallsyms *kernel)
 {
 	struct cs_kallsyms_range range;
 	const char *name;
@@ -118,7 +108,10 @@ int cs_off_cpu_start(struct cs_probes *probes, uint64_t min_ns, const struct cs_
 
 	if (!off)
 		return -ENOMEM;
-	off->skel = cs_probes_skeleton(probes);
+	off->skel = cs_probes_programs(probes)->off_cpu;
+	off->open = cs_probes_programs(probes)->wall
+			    ? cs_probes_programs(probes)->wall->progs.off_open
+			    : NULL;
 	off->kernel = kernel;
 	find_scheduler(off);
 	if (bpf_map_update_elem(bpf_map__fd(off->skel->maps.off_rates), &zero, &rate, BPF_ANY))
@@ -165,8 +158,7 @@ static uint64_t count_open(const struct cs_off_cpu *off)
 
 uint64_t cs_off_cpu_stop(struct cs_off_cpu *off)
 {
-	bool readable = bpf_program__autoload(off->skel->progs.off_open) &&
-			!iterate_once(off->skel->progs.off_open);
+	bool readable = off->open && !iterate_once(off->open);
 	uint64_t unread = readable ? 0 : count_open(off);
 
 	detach(off);

@@ -9,6 +9,10 @@
 #include "collect/probes.h"
 
 struct cs_off_cpu;
+struct off_cpu; /* the skeleton */
+
+/* Before loading: choose the programs that this kernel and these options want. */
+void cs_off_cpu_prepare(struct off_cpu *skel, const struct cs_probes_options *options);
 
 /*
  * From now on every block becomes a record; threads that are off the CPU already count from now on. min_ns: as the probes were loaded.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The BPF side as one object: loads the programs, attaches them, reads the ring and the accounts. The only user
- * of the generated skeleton. Everything hangs on file descriptors of this process (nothing is pinned), so
+ * The BPF side: has the programs loaded (programs.h), attaches them, fills their tables, reads the ring and the accounts. Everything hangs on file descriptors of this process (nothing is pinned), so
  * whatever way it ends, SIGKILL included, the kernel detaches all of it.
  */
 #pragma once
@@ -24,15 +23,14 @@ struct cs_probes_options {
 	uint64_t interval_ns; /* of CPU ticks */
 	size_t ring_bytes;    /* rounded up to a power of two of whole pages */
 	bool all_processes;
-	bool wall;        /* load the iterator, if the kernel has what it needs */
-	bool no_idle;     /* ... but leave out sleeping threads */
-	bool want_gil;    /* tell in each stack whether its thread held the GIL */
-	bool discover;    /* processes that begin a program are chosen by `selection` */
-	bool native;      /* native frames of CPU samples too */
-	bool span_events; /* load the probes of spans: verifying them takes the kernel 0.2 s */
-	bool follow;      /* children of watched processes are watched */
-	bool off_cpu;     /* in place of the clocks: blocked time, see collect/off_cpu.h */
-	bool off_wakers;  /* ... and who ended it */
+	bool wall;       /* load the iterator, if the kernel has what it needs */
+	bool no_idle;    /* ... but leave out sleeping threads */
+	bool want_gil;   /* tell in each stack whether its thread held the GIL */
+	bool discover;   /* processes that begin a program are chosen by `selection` */
+	bool native;     /* native frames of CPU samples too */
+	bool follow;     /* children of watched processes are watched */
+	bool off_cpu;    /* in place of the clocks: blocked time, see collect/off_cpu.h */
+	bool off_wakers; /* ... and who ended it */
 	uint64_t off_min_ns,
 		off_budget; /* blocks not shorter are shown, on average so many a second */
 	const struct cs_selection *selection; /* may be NULL */
@@ -110,6 +108,15 @@ enum cs_probe_kind {
 };
 
 /*
+ * The programs of the two probes of spans are loaded by a thread of their own from the first call on. Returns 0: they are there and may be
+ * attached; -EAGAIN: ask again in some tenths of a second; or why they cannot be loaded, -errno, each time.
+ */
+int cs_probes_want_spans(struct cs_probes *probes);
+
+/* In how many processes the probes of spans are. */
+unsigned int cs_probes_span_processes(const struct cs_probes *probes);
+
+/*
  * Attach a probe to a function; pid -1: for every process that maps the file. Links must be given back before the probes
  * are freed. Returns 0, -ESTALE (another file is there now) or -errno; *ret is then NULL.
  */
@@ -119,13 +126,10 @@ void cs_probes_detach(struct cs_probe_link *link); /* gives it back; NULL is fin
 /* The same of one that costs the process too much, or that nobody else can use: it goes at once if it has no other user. */
 void cs_probes_detach_now(struct cs_probe_link *link);
 
-/*
- * In a capture without an end, once a minute or so: of what nobody has used since several calls, detach one (see below), as a hole in the capture
- * is best a short one.
- */
+/* In a capture without an end, once a minute or so: detach what nobody has used since several calls. */
 void cs_probes_age(struct cs_probes *probes);
 
-/* Detach what nobody uses. Takes some 150 ms each. */
+/* Detach what nobody uses; returns when all of it is gone, after some 150 ms each. */
 void cs_probes_detach_unused(struct cs_probes *probes);
 
 /* Can this kernel walk sleeping threads? Else user space reads them. */

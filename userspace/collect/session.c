@@ -102,7 +102,6 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 		.no_idle = options->no_idle,
 		.want_gil = options->only_gil,
 		.native = options->native,
-		.span_events = options->span_events != CS_SPAN_EVENTS_OFF,
 		.off_cpu = options->mode == CS_MODE_OFF_CPU,
 		.off_wakers = options->off_wakers,
 		.off_min_ns = options->off_min_ns,

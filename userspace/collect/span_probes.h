@@ -15,8 +15,9 @@
 
 enum cs_span_events {
 	CS_SPAN_EVENTS_OFF = 0,
-	CS_SPAN_EVENTS_AUTO = 1, /* as long as that costs no more than 1% of a CPU */
-	CS_SPAN_EVENTS_ON = 2,   /* whatever it costs */
+	CS_SPAN_EVENTS_AUTO =
+		1, /* as long as that costs no more than 1% of a CPU, and in some processes only */
+	CS_SPAN_EVENTS_ON = 2, /* whatever it costs */
 };
 
 /* By its name ("auto"), or -1. */
@@ -31,12 +32,13 @@ struct cs_span_probes {
 	uint64_t seen_ns;
 };
 
-/* Attach what the process's tracers need, unless that was tried before. */
+/* Attach what the process's tracers need, unless that was tried before; call again each turn, as the programs are only then loaded. */
 void cs_span_probes_attach(struct cs_span_probes *span_probes, struct cs_probes *probes,
-			   const struct cs_interp *interp, const struct cs_tracers *tracers);
+			   const struct cs_interp *interp, const struct cs_tracers *tracers,
+			   enum cs_span_events events);
 
-/* Once a turn: detach them if they were over the budget for a whole second. Returns whether they went now. */
-bool cs_span_probes_check(struct cs_span_probes *span_probes, struct cs_probes *probes, pid_t pid,
+/* Once a turn: detach them if they were over the budget for a whole second. Then the note says so. */
+void cs_span_probes_check(struct cs_span_probes *span_probes, struct cs_probes *probes, pid_t pid,
 			  uint64_t now_ns);
 
 /* Nothing is attached any more, and may be again. */

@@ -316,11 +316,6 @@ static int tell_tracers(struct cs_target *target, struct cs_probes *probes)
 		target->interp.info.flags = flags;
 		err = tell_row(target, probes);
 	}
-	if (!err && flags & CS_PROC_TRACED && target->span_events != CS_SPAN_EVENTS_OFF)
-		cs_span_probes_attach(&target->span_probes, probes, &target->interp,
-				      &target->tracers.row);
-	if (*target->span_probes.note)
-		target->described = false;
 	return err;
 }
 
@@ -576,8 +571,16 @@ void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, ui
 
 void cs_target_check_spans(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns)
 {
-	if (target->span_events == CS_SPAN_EVENTS_AUTO &&
-	    cs_span_probes_check(&target->span_probes, probes, target->pid, now_ns))
+	bool noted = *target->span_probes.note;
+
+	if (target->span_events == CS_SPAN_EVENTS_OFF ||
+	    !(target->interp.info.flags & CS_PROC_TRACED))
+		return;
+	cs_span_probes_attach(&target->span_probes, probes, &target->interp, &target->tracers.row,
+			      target->span_events);
+	if (target->span_events == CS_SPAN_EVENTS_AUTO)
+		cs_span_probes_check(&target->span_probes, probes, target->pid, now_ns);
+	if (*target->span_probes.note && !noted)
 		target->described = false;
 }
 

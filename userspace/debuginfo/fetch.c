@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/thread.h"
 
 #define MAX_ID 64
 
@@ -82,7 +83,7 @@ static int begin(struct cs_fetch *fetch)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&fetch->changed, &attr);
 	pthread_condattr_destroy(&attr);
-	err = -pthread_create(&fetch->thread, NULL, work, fetch);
+	err = cs_thread_start(&fetch->thread, work, fetch);
 	if (!err)
 		return 0;
 	pthread_cond_destroy(&fetch->changed);

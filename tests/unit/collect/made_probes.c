@@ -81,6 +81,16 @@ void cs_probes_forget_tstate(struct cs_probes *probes, const struct cs_tstate_ke
 			probes->tstates[i] = probes->tstates[--probes->ntstates];
 }
 
+int cs_probes_want_spans(struct cs_probes *probes)
+{
+	return probes->spans_err;
+}
+
+unsigned int cs_probes_span_processes(const struct cs_probes *probes)
+{
+	return probes->span_processes;
+}
+
 int cs_probes_attach(struct cs_probes *probes, enum cs_probe_kind kind, pid_t pid,
 		     const struct cs_probe_site *site, struct cs_probe_link **ret)
 {

@@ -27,7 +27,9 @@ struct cs_probes {
 	size_t nfiles;
 	uint64_t tstates[MADE_MAX]; /* thread pointers that are told */
 	size_t ntstates;
-	pid_t dropped; /* the last process whose row went */
+	pid_t dropped;               /* the last process whose row went */
+	int spans_err;               /* what the programs that tell of spans are */
+	unsigned int span_processes; /* where they are attached */
 };
 
 /* The row of a process, or NULL. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads beside the one that captures. */
-#include "agent/thread.h"
+/* Threads that do one thing beside the main one. */
+#include "core/thread.h"
 
 #include <signal.h>
 
-int cs_agent_thread_begin(pthread_t *ret, void *(*run)(void *arg), void *arg)
+int cs_thread_start(pthread_t *ret, void *(*run)(void *arg), void *arg)
 {
 	sigset_t all, before;
 	int err;
