@@ -96,10 +96,16 @@ def test_endpoints():
                        judged and all(one.get("trace endpoint") == by_root[one["local root span id"] % (1 << 64)] for one in judged), judged[:3])
 
 
-def test_off_and_budget():
+def test_default():
+    """As long as it costs little; of this program that may be a second."""
+    for done, _, path in captured():
+        live.check("durations are told", "p50" in live.coroscope("report", path, "--by", "span").out, done.err)
+
+
+def test_off():
     for done, _, path in captured("--span-events", "off"):
         live.check("without the probe no duration is told", "p50" not in live.coroscope("report", path, "--by", "span").out)
         live.check("nothing is said of it", "spans begin" not in done.err, done.err)
 
 
-live.main(test_every_span, test_endpoints, test_off_and_budget)
+live.main(test_every_span, test_endpoints, test_default, test_off)

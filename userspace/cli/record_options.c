@@ -61,7 +61,7 @@ static const struct argp_option argp_options[] = {
 	{"async", KEY_ASYNC, "off|running|all", 0,
 	 "asyncio's tasks: none; those that run; suspended ones too (default)", 2},
 	{"span-events", KEY_SPAN_EVENTS, "off|auto|on", 0,
-	 "when each span begins and ends, by a probe: not (default); as long as it costs a process no more than 1% of a CPU; always",
+	 "when each span begins and ends, by a probe: not; as long as it costs a process no more than 1% of a CPU (default); always",
 	 2},
 	{"gil", 'g', NULL, 0, "only threads that hold the interpreter's lock", 2},
 	{"native", KEY_NATIVE, "off|on", 0,
@@ -359,6 +359,7 @@ void cs_record_options_parse(struct cs_record_options *ret, int argc, char **arg
 
 	*ret = (struct cs_record_options){
 		.mode = CS_MODE_WALL,
+		.span_events = CS_SPAN_EVENTS_AUTO,
 		.rate_hz = DEFAULT_RATE_HZ,
 		.ring_bytes = DEFAULT_RING,
 	};
