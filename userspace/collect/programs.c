@@ -224,10 +224,22 @@ static int open_on_cpu(struct cs_programs *programs, const struct cs_probes_opti
 	return err;
 }
 
+/* All that is wanted but for the first object. Returns 0 or -errno. */
+static int open_others(struct cs_programs *programs, const struct cs_probes_options *options)
+{
+	int err = 0;
+
+	if ((options->wall || options->off_cpu) && cs_kernel_walks_threads())
+		err = open_wall(programs, options);
+	if (!err)
+		err = options->off_cpu ? open_off_cpu(programs, options)
+				       : open_on_cpu(programs, options);
+	return err ? err : OPEN(programs, task_events);
+}
+
 int cs_programs_load(struct cs_programs *programs, const struct cs_probes_options *options,
 		     struct cs_buf *why)
 {
-	bool walks = cs_kernel_walks_threads();
 	struct loading loadings[CS_MAX_OBJECTS] = {0};
 	unsigned int n = 0;
 	int err;
@@ -235,23 +247,19 @@ int cs_programs_load(struct cs_programs *programs, const struct cs_probes_option
 	libbpf_set_print(keep_message);
 	configure(&programs->config, options);
 	err = load_first(programs, options, why);
-	if (!err && walks && (options->wall || options->off_cpu)) {
-		err = open_wall(programs, options);
-		loadings[n++].skeleton = programs->wall ? programs->wall->skeleton : NULL;
-	}
-	if (!err && options->off_cpu) {
-		err = open_off_cpu(programs, options);
-		loadings[n++].skeleton = programs->off_cpu ? programs->off_cpu->skeleton : NULL;
-	} else if (!err) {
-		err = open_on_cpu(programs, options);
-		loadings[n++].skeleton = programs->on_cpu ? programs->on_cpu->skeleton : NULL;
-	}
-	if (!err) {
-		err = OPEN(programs, task_events);
-		loadings[n++].skeleton =
-			programs->task_events ? programs->task_events->skeleton : NULL;
-	}
-	return err ? err : load_all(loadings, n, why);
+	if (!err)
+		err = open_others(programs, options);
+	if (err)
+		return err;
+	/* the one that takes longest first */
+	if (programs->wall)
+		loadings[n++].skeleton = programs->wall->skeleton;
+	if (programs->off_cpu)
+		loadings[n++].skeleton = programs->off_cpu->skeleton;
+	if (programs->on_cpu)
+		loadings[n++].skeleton = programs->on_cpu->skeleton;
+	loadings[n++].skeleton = programs->task_events->skeleton;
+	return load_all(loadings, n, why);
 }
 
 static void *run_load_spans(void *arg)
