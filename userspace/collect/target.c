@@ -377,10 +377,11 @@ bool cs_target_watch_spans(struct cs_target *target, struct cs_probes *probes)
 static bool read_span(void *arg, struct cs_mem *mem, uint64_t context, struct cs_active_span *ret)
 {
 	struct cs_target *target = arg;
+	uint64_t now_ns = cs_now_ns(); /* before it is read: what is changed since is later */
 	bool found = cs_span_walk_read(target->span_walk, mem, context, ret);
 
 	/* what is lost without memory is told again */
-	cs_span_walk_tell(target->span_walk, cs_now_ns(), &target->resources);
+	cs_span_walk_tell(target->span_walk, now_ns, &target->resources);
 	return found;
 }
 

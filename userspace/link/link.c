@@ -16,6 +16,8 @@
 /* Two clocks that are one, read in turn. */
 #define SLACK_NS 1000000ull
 
+#define AT_END UINT64_MAX
+
 /* Spans one above another. */
 #define MAX_DEPTH 64
 
@@ -29,9 +31,10 @@ struct seen {
 	struct key key;
 	uint64_t root_id, parent_id; /* 0: not known, or none */
 	enum cs_tracer_kind kind;
-	uint64_t begun_ns;   /* of a process: its first change; 0: not told */
-	char *endpoint;      /* of a local root; owned, NULL: not known */
-	unsigned int period; /* that saw it last */
+	uint64_t begun_ns;    /* of a process: its first change; 0: not told */
+	char *endpoint;       /* of a local root; owned, NULL: not known */
+	uint64_t endpoint_ns; /* as of when; AT_END: nothing is later */
+	unsigned int period;  /* that saw it last */
 	UT_hash_handle hh;
 };
 
@@ -118,8 +121,9 @@ static int see_span(struct cs_spans *spans, uint32_t pid, const struct cs_event_
 	return 0;
 }
 
+/* Frameworks change it while the request goes on: the last one counts, and what is read of tasks is told after what has happened since. */
 static int see_endpoint(struct cs_spans *spans, uint32_t pid, uint64_t root_id, uint64_t trace_lo,
-			struct cs_text endpoint)
+			uint64_t ts_ns, struct cs_text endpoint)
 {
 	struct seen *it;
 	int err = meet(spans, pid, root_id, trace_lo, &it);
@@ -128,6 +132,9 @@ static int see_endpoint(struct cs_spans *spans, uint32_t pid, uint64_t root_id, 
 	if (err || !it)
 		return err;
 	it->root_id = root_id;
+	if (ts_ns < it->endpoint_ns)
+		return 0;
+	it->endpoint_ns = ts_ns;
 	if (it->endpoint && strlen(it->endpoint) == endpoint.len &&
 	    !memcmp(it->endpoint, endpoint.str, endpoint.len))
 		return 0;
@@ -177,7 +184,8 @@ static int see_change(struct cs_spans *spans, uint32_t pid, uint64_t ts_ns,
 	if (!web || span->root_id != span->span_id || span->flags & CS_SPANF_PROPAGATED ||
 	    !change->resource.len)
 		return 0;
-	return see_endpoint(spans, pid, span->span_id, span->trace_lo, change->resource);
+	return see_endpoint(spans, pid, span->span_id, span->trace_lo,
+			    change->change == CS_SPAN_ENDED ? AT_END : ts_ns, change->resource);
 }
 
 int cs_spans_feed(struct cs_spans *spans, const struct cs_event *event)
@@ -189,7 +197,7 @@ int cs_spans_feed(struct cs_spans *spans, const struct cs_event *event)
 		return see_span(spans, event->pid, &event->task.span);
 	case CS_EV_RESOURCE:
 		return see_endpoint(spans, event->pid, event->resource.root_id,
-				    event->resource.trace_lo, event->resource.text);
+				    event->resource.trace_lo, event->ts_ns, event->resource.text);
 	case CS_EV_CAPTURE:
 		spans->realtime_ns = event->capture.realtime_ns;
 		spans->capture_ns = event->ts_ns;

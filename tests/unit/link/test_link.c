@@ -189,6 +189,37 @@ static void test_changes(void **state)
 	assert_int_equal(cs_spans_begun_ns(spans, PID, 1, TRACE), 6 * S);
 }
 
+static void tell_at(struct cs_spans *spans, uint64_t ts_ns, const char *text)
+{
+	struct cs_event event = {.kind = CS_EV_RESOURCE, .ts_ns = ts_ns, .pid = PID};
+
+	event.resource = (struct cs_event_resource){1, TRACE, {text, strlen(text)}};
+	assert_int_equal(cs_spans_feed(spans, &event), 0);
+}
+
+/* What was read of a task before a root ended is told after that: it is still what the root was about before. */
+static void test_endpoint_order(void **state)
+{
+	_cleanup_(cs_spans_freep) struct cs_spans *spans = NULL;
+	struct cs_event event = {.kind = CS_EV_SPAN_CHANGE, .ts_ns = 9 * S, .pid = PID};
+
+	event.span_change = (struct cs_event_span_change){
+		.span = made_span(1, 0, 1), .change = CS_SPAN_ENDED, .resource = {"GET /end", 8}};
+	event.span_change.span.type = (struct cs_text){"web", 3};
+	assert_int_equal(cs_spans_new(&spans), 0);
+	tell_at(spans, 6 * S, "GET /");
+	tell_at(spans, 5 * S, "not known yet");
+	assert_string_equal(cs_spans_endpoint(spans, PID, 1, TRACE), "GET /");
+	tell_at(spans, 7 * S, "GET /users");
+	assert_string_equal(cs_spans_endpoint(spans, PID, 1, TRACE), "GET /users");
+	assert_int_equal(cs_spans_feed(spans, &event), 0);
+	tell_at(spans, 8 * S, "GET /users");
+	assert_string_equal(cs_spans_endpoint(spans, PID, 1, TRACE), "GET /end");
+	/* a reading that took until then is not of a later moment */
+	tell_at(spans, 10 * S, "GET /users");
+	assert_string_equal(cs_spans_endpoint(spans, PID, 1, TRACE), "GET /end");
+}
+
 /* What nobody has seen or asked for in a whole period is gone. */
 static void test_periods(void **state)
 {
@@ -208,11 +239,12 @@ static void test_periods(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_own_root),         cmocka_unit_test(test_up_through_parents),
-		cmocka_unit_test(test_others),           cmocka_unit_test(test_cycle),
-		cmocka_unit_test(test_only_spans),       cmocka_unit_test(test_endpoint),
-		cmocka_unit_test(test_root_found_later), cmocka_unit_test(test_periods),
-		cmocka_unit_test(test_root_of_ddtrace),  cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_own_root),       cmocka_unit_test(test_up_through_parents),
+		cmocka_unit_test(test_others),         cmocka_unit_test(test_cycle),
+		cmocka_unit_test(test_only_spans),     cmocka_unit_test(test_endpoint),
+		cmocka_unit_test(test_endpoint_order), cmocka_unit_test(test_root_found_later),
+		cmocka_unit_test(test_periods),        cmocka_unit_test(test_root_of_ddtrace),
+		cmocka_unit_test(test_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
