@@ -321,10 +321,9 @@ int cs_crowd_heed(struct cs_crowd *crowd, const struct cs_ev_hdr *record)
 		return 0;
 	case CS_EV_TYPE_MET:
 		if (target) {
-			cs_target_meet_type(target, crowd->probes,
-					    ((const struct cs_ev_type_met *)record)->type,
-					    ((const struct cs_ev_type_met *)record)->object);
-			crowd->watches = true;
+			cs_met_note(&target->met, ((const struct cs_ev_type_met *)record)->type,
+				    ((const struct cs_ev_type_met *)record)->object);
+			crowd->met = true;
 		}
 		return 0;
 	case CS_EV_STACK:
@@ -335,6 +334,18 @@ int cs_crowd_heed(struct cs_crowd *crowd, const struct cs_ev_hdr *record)
 	default:
 		return 0;
 	}
+}
+
+void cs_crowd_look_at_met(struct cs_crowd *crowd)
+{
+	struct cs_target *target, *tmp;
+
+	if (!crowd->met)
+		return;
+	HASH_ITER (hh, crowd->targets, target, tmp)
+		cs_target_look_at_met(target, crowd->probes);
+	crowd->met = false;
+	crowd->watches = true;
 }
 
 int cs_crowd_meet(struct cs_crowd *crowd, const struct cs_buf *fresh)

@@ -34,6 +34,7 @@ struct cs_crowd {
 	struct cs_buf
 		ahead; /* records that must stand before this turn's: who came, accounts of who went */
 	bool poked;    /* the last hearing told something that matters */
+	bool met;      /* of some, tracers' objects were met in this turn */
 	bool watches;      /* some have spans that are watched */
 	unsigned int ease; /* of what is asleep, see ease.h; 0: 1 */
 	uint64_t checked_ns;
@@ -66,6 +67,9 @@ void cs_crowd_watch_mappings(struct cs_crowd *crowd);
 
 /* What was mapped since the last time. Returns true if some of it matters: a turn should not wait. */
 bool cs_crowd_hear(struct cs_crowd *crowd);
+
+/* After a turn's records: look at what of tracers' objects was met in it. */
+void cs_crowd_look_at_met(struct cs_crowd *crowd);
 
 /* Look again at spans that processes' tracers are learned from. Returns whether there were any: then soon once more. */
 bool cs_crowd_watch_spans(struct cs_crowd *crowd);

@@ -411,6 +411,8 @@ int cs_session_turn(struct cs_session *session)
 	if (!err)
 		err = drain(session);
 	if (!err)
+		cs_crowd_look_at_met(&session->crowd);
+	if (!err)
 		err = cs_crowd_meet(&session->crowd, &session->fresh);
 	if (!err)
 		err = cs_thread_names_for(session->crowd.targets, &session->fresh, cs_now_ns(),

@@ -349,18 +349,27 @@ bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uin
 			 uint64_t object)
 {
 	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
-	uint64_t now_ns = cs_now_ns();
+	unsigned int burst = cs_tracers_burst(&target->tracers, type);
 
 	if (target->interp.state != CS_INTERP_READY)
 		return false;
-	if (now_ns - target->met_ns < cs_tracers_pause_ns(&target->tracers, type))
+	if (!cs_met_is_due(burst > 1 ? &target->learned_ns : &target->met_ns, cs_now_ns(),
+			   cs_tracers_pause_ns(&target->tracers, type), burst))
 		return !cs_tracers_know(&target->tracers, type);
-	target->met_ns = now_ns;
 	cs_mem_forget(target->mem);
 	if (!cs_tracers_meet(&ctx, &target->tracers, type, object))
 		return false;
 	tell_tracers(target, probes);
 	return true;
+}
+
+void cs_target_look_at_met(struct cs_target *target, struct cs_probes *probes)
+{
+	struct cs_met_object met;
+
+	for (unsigned int i = 0; cs_met_get(&target->met, i, &met); i++)
+		cs_target_meet_type(target, probes, met.type, met.object);
+	target->met.n = 0;
 }
 
 bool cs_target_watch_spans(struct cs_target *target, struct cs_probes *probes)

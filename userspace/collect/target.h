@@ -12,6 +12,7 @@
 #include <uthash.h>
 
 #include "collect/ease.h"
+#include "collect/met.h"
 #include "collect/owners.h"
 #include "collect/probes.h"
 #include "collect/sleepers.h"
@@ -68,17 +69,19 @@ struct cs_target {
 	bool asked_for;    /* by pid, not met by chance */
 	bool no_asyncio;   /* its tasks are not asked for */
 	enum cs_span_events span_events;
-	bool fresh;             /* it began while we watched: an exec */
-	unsigned int stretch;   /* how many times more seldom it is looked at than usual; 0: 1 */
-	unsigned int ease;      /* of the capture, see ease.h; 0: 1 */
-	bool looked_at;         /* what it is, since it began this program */
-	uint64_t seen_mark;     /* see cs_asyncio_mark: at the last look */
-	uint64_t modules_mark;  /* when asyncio was looked for last */
-	uint64_t looked_ns;     /* then */
-	uint64_t imported_ns;   /* when that mark was new */
-	uint64_t tracers_mark;  /* likewise, when tracers were looked for last */
-	uint64_t tracers_ns;    /* then */
-	uint64_t met_ns;        /* when a type was met last that they may know */
+	bool fresh;            /* it began while we watched: an exec */
+	unsigned int stretch;  /* how many times more seldom it is looked at than usual; 0: 1 */
+	unsigned int ease;     /* of the capture, see ease.h; 0: 1 */
+	bool looked_at;        /* what it is, since it began this program */
+	uint64_t seen_mark;    /* see cs_asyncio_mark: at the last look */
+	uint64_t modules_mark; /* when asyncio was looked for last */
+	uint64_t looked_ns;    /* then */
+	uint64_t imported_ns;  /* when that mark was new */
+	uint64_t tracers_mark; /* likewise, when tracers were looked for last */
+	uint64_t tracers_ns;   /* then */
+	struct cs_met met;
+	uint64_t met_ns;        /* when a type was looked at last that they may know */
+	uint64_t learned_ns;    /* when an object was that they learn from */
 	bool told_tracers;      /* the kernel has the list as it is */
 	uint64_t refresh_at_ns; /* 0: nothing more to find out */
 	uint64_t poked_ns;      /* when it last mapped something that may matter */
@@ -142,6 +145,9 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns);
  */
 bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type,
 			 uint64_t object);
+
+/* The kernel side has told all of a turn: look at what it has met. */
+void cs_target_look_at_met(struct cs_target *target, struct cs_probes *probes);
 
 /* A distance between looks at it, in a crowd of this size. */
 static inline uint64_t cs_target_stretched(const struct cs_target *target, uint64_t ns)

@@ -12,6 +12,8 @@
 #define MAX_MODULE_NAME 48
 /* A process may have any number of types, and lets us look for them only so often. */
 #define TYPE_MET_NS     20000000ull
+/* Instances that tell what spans are like: some of one turn, which may be a long one. */
+#define RUST_BURST      8
 
 /* The modules that are looked into. */
 enum module {
@@ -428,6 +430,11 @@ static bool is_rust(const struct cs_rust *rust, uint64_t type)
 uint64_t cs_tracers_pause_ns(const struct cs_tracer_list *list, uint64_t type)
 {
 	return is_rust(&list->rust, type) ? cs_rust_pause_ns(&list->rust, type) : TYPE_MET_NS;
+}
+
+unsigned int cs_tracers_burst(const struct cs_tracer_list *list, uint64_t type)
+{
+	return is_rust(&list->rust, type) ? RUST_BURST : 1;
 }
 
 bool cs_tracers_know(const struct cs_tracer_list *list, uint64_t type)

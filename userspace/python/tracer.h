@@ -57,8 +57,12 @@ bool cs_tracers_meet(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list
 /* Look again at spans whose end is waited for, if there are any (cs_rust_watches). Returns whether the list's row has changed. */
 bool cs_tracers_watch(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list);
 
-/* How long to wait before the next of this type is shown to it, and whether it is one that the row has already. */
+/*
+ * How long to wait, on average, before the next of this type is shown to it; and how many of it may be shown at once: of what is gone in a
+ * moment it matters when. And whether it is one that the row has already.
+ */
 uint64_t cs_tracers_pause_ns(const struct cs_tracer_list *list, uint64_t type);
+unsigned int cs_tracers_burst(const struct cs_tracer_list *list, uint64_t type);
 bool cs_tracers_know(const struct cs_tracer_list *list, uint64_t type);
 
 /* "ddtrace" or "OpenTelemetry". */
