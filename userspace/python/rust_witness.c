@@ -12,6 +12,8 @@
 #define MAX_REFERENCES (1ull << 31)
 /* Two clocks that are one, read in turn. */
 #define CLOCK_SLACK_NS 1000000
+/* A span refers to so few others. */
+#define MAX_REFS       8
 /* A span that lasts longer is not waited for. */
 #define WATCH_NS       1000000000ll
 
@@ -30,20 +32,34 @@ struct look {
 	struct cs_rust_look now;
 };
 
+/* What one look tells: fields that may be it. */
+struct seen {
+	uint64_t parents, roots, contexts, types, none, endpoints;
+};
+
 static bool get_bit(uint64_t bits, unsigned int i)
 {
 	return bits >> i & 1;
 }
 
-/* A witness saw the field among these. If it contradicts the others all begin anew. */
-static void heed(struct cs_rust *rust, struct cs_rust_field *field, uint64_t seen)
+/* A witness saw the field among these. If it contradicts the others it begins anew; returns whether it does not. */
+static bool heed(struct cs_rust_field *field, uint64_t seen)
 {
+	unsigned int nconflicts = field->nconflicts + 1;
+
 	field->left &= seen;
 	field->witnesses++;
 	if (field->left)
-		return;
+		return true;
 	cs_rust_forget(field);
-	rust->nconflicts++;
+	field->nconflicts = nconflicts;
+	return false;
+}
+
+/* Of a field without which no span is read. */
+static void heed_needed(struct cs_rust *rust, struct cs_rust_field *field, uint64_t seen)
+{
+	rust->nconflicts += !heed(field, seen);
 }
 
 static int64_t real_ns(void)
@@ -208,9 +224,9 @@ static void ids_witness(struct look *look)
 	if (!rust->context_words) {
 		if (!slots_witness(look, context, &id, &trace) || !is_still_there(look))
 			return;
-		heed(rust, &rust->id, id);
+		heed_needed(rust, &rust->id, id);
 		if (!rust->span.trace_id)
-			heed(rust, &rust->trace, trace);
+			heed_needed(rust, &rust->trace, trace);
 	} else {
 		if (!words_witness(look, context))
 			return;
@@ -260,9 +276,9 @@ static void end_witness(struct cs_rust *rust, const struct cs_rust_look *before,
 	if (tag && minus)
 		rust->nconflicts++;
 	else if (tag)
-		heed(rust, &rust->tag, tag);
+		heed_needed(rust, &rust->tag, tag);
 	else
-		heed(rust, &rust->minus, minus);
+		heed_needed(rust, &rust->minus, minus);
 }
 
 /* Look again at all that are watched. A free object keeps its words until its memory is used again. */
@@ -314,14 +330,25 @@ static void watch(struct cs_rust *rust, const struct cs_rust_look *look)
 /* Which words are addresses of objects of this type? */
 static uint64_t refs_to(const struct look *look, const uint64_t *words, uint64_t type)
 {
-	uint64_t refs = 0, is;
+	uint64_t refs = 0, numbers = cs_rust_numbers(look->rust), is;
 
 	for (unsigned int i = 2; i < look->rust->words; i++) {
-		if (words[i] >= 4096 && words[i] < MIN_RANDOM && words[i] % CS_RUST_WORD == 0 &&
-		    !cs_pyobj_type_addr(look->ctx, words[i], &is) && is == type)
+		if (!get_bit(numbers, i) && words[i] >= 4096 && words[i] < MIN_RANDOM &&
+		    words[i] % CS_RUST_WORD == 0 && !cs_pyobj_type_addr(look->ctx, words[i], &is) &&
+		    is == type)
 			refs |= 1ull << i;
 	}
 	return refs;
+}
+
+/* The words of the span that the first of these refers to. */
+static bool read_ref_words(const struct look *look, const uint64_t *words, uint64_t refs,
+			   uint64_t *ret)
+{
+	const struct cs_rust *rust = look->rust;
+
+	return read_words(look->ctx, words[__builtin_ctzll(refs)], rust->span.type, ret,
+			  rust->words);
 }
 
 static bool has_word(const struct cs_rust *rust, const uint64_t *words, uint64_t wanted,
@@ -334,41 +361,47 @@ static bool has_word(const struct cs_rust *rust, const uint64_t *words, uint64_t
 	return false;
 }
 
-/* The parent is the one whose id the span has as well, and the root one that refers to no other. */
-static void relations_witness(struct look *look)
+/* Has the span of these words that one's id besides its own, as a parent's? */
+static bool has_id_of(const struct cs_rust *rust, const uint64_t *words, const uint64_t *other)
 {
-	struct cs_rust *rust = look->rust;
 	unsigned int id = (unsigned int)__builtin_ctzll(rust->id.left);
-	uint64_t refs = refs_to(look, look->now.words, rust->span.type), parents = 0, roots = 0;
-	uint64_t words[CS_RUST_WORDS];
 
-	if (!refs)
-		return;
-	for (unsigned int i = 2; i < rust->words; i++) {
-		if (!get_bit(refs, i))
-			continue;
-		if (!read_words(look->ctx, look->now.words[i], rust->span.type, words, rust->words))
-			return;
-		if (has_word(rust, look->now.words, words[id], id))
-			parents |= 1ull << i;
-		if (!refs_to(look, words, rust->span.type))
-			roots |= 1ull << i;
-	}
-	if (!is_still_there(look))
-		return;
-	if (!rust->span.parent)
-		heed(rust, &rust->parent, parents);
-	if (!rust->span.root)
-		heed(rust, &rust->root, roots);
+	return has_word(rust, words, other[id], id);
 }
 
-static void context_witness(struct look *look)
+/* Does the span of these words refer to its parent? */
+static bool has_parent(const struct look *look, const uint64_t *words)
 {
-	struct cs_rust *rust = look->rust;
-	uint64_t refs = refs_to(look, look->now.words, rust->context.type);
+	uint64_t refs = refs_to(look, words, look->rust->span.type), other[CS_RUST_WORDS];
 
-	if (!rust->span.parent_context && refs && is_still_there(look))
-		heed(rust, &rust->parent_context, refs);
+	for (unsigned int n = 0; refs && n < MAX_REFS; n++, refs &= refs - 1) {
+		if (read_ref_words(look, words, refs, other) && has_id_of(look->rust, words, other))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The parent is the one whose id the span has as well, and the root one that has none. A span that refers to no parent tells nothing, whatever else it
+ * refers to: where it has no value, as a duration before its end, there may be an address of long ago.
+ */
+static bool see_relations(const struct look *look, uint64_t refs, struct seen *seen)
+{
+	uint64_t other[CS_RUST_WORDS];
+
+	if (__builtin_popcountll(refs) > MAX_REFS)
+		return false;
+	for (; refs; refs &= refs - 1) {
+		if (!read_ref_words(look, look->now.words, refs, other))
+			return false;
+		if (has_id_of(look->rust, look->now.words, other))
+			seen->parents |= refs & -refs;
+		if (!has_parent(look, other))
+			seen->roots |= refs & -refs;
+	}
+	if (seen->parents)
+		seen->contexts = refs_to(look, look->now.words, look->rust->context.type);
+	return true;
 }
 
 static bool is_span_type(const struct cs_pyobj_ctx *ctx, uint64_t text)
@@ -395,35 +428,37 @@ static bool is_endpoint(const struct cs_pyobj_ctx *ctx, uint64_t str)
 	return false;
 }
 
-static void resource_witness(struct look *look, uint64_t strs)
+static void see_texts(const struct look *look, struct seen *seen)
 {
-	uint64_t texts = 0;
+	const uint64_t *words = look->now.words;
+	uint64_t strs = refs_to(look, words, look->row->str_type);
 
 	for (unsigned int i = 2; i < look->rust->words; i++) {
-		if (get_bit(strs, i) && is_endpoint(look->ctx, look->now.words[i]))
-			texts |= 1ull << i;
+		if (words[i] == look->row->none)
+			seen->none |= 1ull << i;
+		if (!get_bit(strs, i))
+			continue;
+		if (is_span_type(look->ctx, words[i]))
+			seen->types |= 1ull << i;
+		if (is_endpoint(look->ctx, words[i]))
+			seen->endpoints |= 1ull << i;
 	}
-	if (texts && !look->rust->span.resource && is_still_there(look))
-		heed(look->rust, &look->rust->resource, texts);
 }
 
-static void type_witness(struct look *look)
+/* All of it is of one span that is still there. */
+static void believe(struct cs_rust *rust, const struct seen *seen)
 {
-	struct cs_rust *rust = look->rust;
-	const uint64_t *words = look->now.words;
-	uint64_t strs = refs_to(look, words, look->row->str_type), texts = 0, none = 0;
-
-	for (unsigned int i = 2; i < rust->words; i++) {
-		if (words[i] == look->row->none)
-			none |= 1ull << i;
-		else if (get_bit(strs, i) && is_span_type(look->ctx, words[i]))
-			texts |= 1ull << i;
-	}
-	if (rust->span.span_type || !is_still_there(look))
-		return;
-	rust->type_seen |= texts;
-	heed(rust, &rust->type, texts | none);
-	resource_witness(look, strs);
+	if (seen->parents && !rust->span.parent)
+		heed(&rust->parent, seen->parents);
+	if (seen->parents && !rust->span.root)
+		heed(&rust->root, seen->roots);
+	if (seen->contexts && !rust->span.parent_context)
+		heed(&rust->parent_context, seen->contexts);
+	rust->type_seen |= seen->types;
+	if (!rust->span.span_type)
+		heed(&rust->type, seen->types | seen->none);
+	if (seen->endpoints && !rust->span.resource)
+		heed(&rust->resource, seen->endpoints);
 }
 
 /* The dict of a Context in which ddtrace keeps what it propagates. */
@@ -450,23 +485,38 @@ static void meta_witness(struct look *look, uint64_t context)
 	if (metas &&
 	    read_words(look->ctx, context, rust->context.type, again, rust->context_words) &&
 	    !memcmp(words + 1, again + 1, sizeof(words) - sizeof(*words)))
-		heed(rust, &rust->meta, metas);
+		heed(&rust->meta, metas);
+}
+
+/* Some spans make no Context of their own until they are asked for it, but those above them have. */
+static void ids_above(const struct look *look, uint64_t refs)
+{
+	for (unsigned int n = 0; refs && n < MAX_REFS; n++, refs &= refs - 1) {
+		struct look above = {look->rust, look->ctx, look->row, {.at = 0}};
+
+		above.now.at = look->now.words[__builtin_ctzll(refs)];
+		if (read_ref_words(look, look->now.words, refs, above.now.words))
+			ids_witness(&above);
+	}
 }
 
 static void span_met(struct look *look)
 {
 	struct cs_rust *rust = look->rust;
-	uint64_t context;
+	struct seen seen = {0};
+	uint64_t context, refs;
 
 	look->now.real_ns = real_ns();
-	ids_witness(look);
 	if (!cs_rust_knows_end(rust))
 		watch(rust, &look->now);
-	if (cs_rust_certain(&rust->id)) {
-		relations_witness(look);
-		context_witness(look);
-		type_witness(look);
-	}
+	ids_witness(look);
+	refs = refs_to(look, look->now.words, rust->span.type);
+	if (!cs_rust_certain(&rust->id))
+		ids_above(look, refs);
+	see_texts(look, &seen);
+	if ((!cs_rust_certain(&rust->id) || see_relations(look, refs, &seen)) &&
+	    is_still_there(look))
+		believe(rust, &seen);
 	if (rust->context_words && !cs_rust_certain(&rust->meta) &&
 	    read_ref(look->ctx, look->now.at, rust->span.meta, &context))
 		meta_witness(look, context);

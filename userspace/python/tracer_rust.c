@@ -79,9 +79,9 @@ uint64_t cs_rust_pause_ns(const struct cs_rust *rust, uint64_t type)
 static void add_root(const struct cs_rust *rust, struct cs_span_class *class)
 {
 	__u16 *const fields[] = {&class->root, &class->root_too, &class->root_three};
-	uint64_t left = rust->root.left;
+	uint64_t left = rust->root.left & ~cs_rust_numbers(rust);
 
-	if (class->root || rust->root.witnesses < CS_RUST_ENOUGH)
+	if (class->root || !cs_rust_agreed(&rust->root))
 		return;
 	if (cs_rust_certain(&rust->parent))
 		left &= ~rust->parent.left;
@@ -95,6 +95,12 @@ static void add_field(const struct cs_rust_field *field, __u16 *ret)
 {
 	if (!*ret && cs_rust_certain(field))
 		*ret = cs_rust_offset(field->left);
+}
+
+static void add_reference(const struct cs_rust *rust, const struct cs_rust_field *field, __u16 *ret)
+{
+	if (!(field->left & cs_rust_numbers(rust)))
+		add_field(field, ret);
 }
 
 static bool is_whole(const struct cs_span_class *class)
@@ -120,11 +126,11 @@ bool cs_rust_span(const struct cs_rust *rust, struct cs_span_class *ret)
 	ret->rust |= CS_RUST_ID | (ret->trace_id ? 0 : CS_RUST_TRACE);
 	add_field(&rust->id, &ret->span_id);
 	add_field(&rust->trace, &ret->trace_id);
-	add_field(&rust->parent, &ret->parent);
-	add_field(&rust->parent_context, &ret->parent_context);
+	add_reference(rust, &rust->parent, &ret->parent);
+	add_reference(rust, &rust->parent_context, &ret->parent_context);
 	type.left &= rust->type_seen;
-	add_field(&type, &ret->span_type);
-	add_field(&rust->resource, &ret->resource);
+	add_reference(rust, &type, &ret->span_type);
+	add_reference(rust, &rust->resource, &ret->resource);
 	add_root(rust, ret);
 	if (!is_whole(ret) && is_learning(rust))
 		ret->rust |= CS_RUST_LEARNING;

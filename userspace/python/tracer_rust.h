@@ -7,7 +7,8 @@
  * - ids: a span has a Context with the same ids, which has slots up to 4.14. From 4.15 on it is a Rust object as well, and the words that
  *   both have are the ids: two next to each other that of the trace, a single one the span's.
  * - end: a span is watched until it ends: what was "none" then is a duration that, with the start, gives a time between the two looks.
- * - parent: of the spans it refers to the one whose id it has, too. The local root: one that refers to no span.
+ * - parent: of the spans it refers to the one whose id it has, too. The local root: one that has no parent by the same rule. What a
+ *   root refers to tells nothing: Rust leaves in place what lay there before where it has nothing to write, which may be an older span's address.
  * - type: a text that is one of ddtrace's types, or None, in all of them.
  * - resource: of the texts that begin with a method of HTTP, as "GET /users" does, the one that is there in all that have any.
  *
@@ -32,6 +33,7 @@
 struct cs_rust_field {
 	uint64_t left;
 	unsigned int witnesses;
+	unsigned int nconflicts; /* looks that disagreed with all before: each begins it anew */
 };
 
 /* A span as it was at one time. */
@@ -53,7 +55,8 @@ struct cs_rust {
 	uint64_t equal[CS_RUST_WORDS], tagged;
 	uint64_t prints[CS_RUST_PRINTS]; /* of spans that were witnesses of ids, the last ones */
 	struct cs_rust_look watched[CS_RUST_WATCHED];
-	unsigned int nprints, nlooks, nwatches, nconflicts;
+	unsigned int nprints, nlooks, nwatches;
+	unsigned int nconflicts; /* of ids and ends, without which nothing else is of use */
 };
 
 /* Begin with the class of spans, or go on if it is the same; likewise of Contexts. Slots must have been learned. */

@@ -7,6 +7,7 @@
 
 #include "core/cleanup.h"
 #include "made_objects.h"
+#include "python/rust_private.h"
 #include "test.h"
 
 /* Words of a made-up span, and of its Context. */
@@ -237,6 +238,7 @@ static void rust_context(void **state)
 		assert_false(span.rust & CS_RUST_LEARNING);
 		assert_true(cs_rust_context(&world.rust, &context));
 		assert_int_equal(context.rust, CS_RUST_ID | CS_RUST_TRACE | CS_RUST_TAGGED);
+		assert_int_equal(world.rust.nconflicts, 0);
 		assert_int_equal(context.span_id, 8 * C_ID);
 		assert_int_equal(context.trace_id, 8 * C_TRACE);
 		assert_int_equal(context.meta, 8 * C_META);
@@ -442,6 +444,125 @@ static void roots_that_agree(void **state)
 	}
 }
 
+/*
+ * A span that lasts has no duration, and what lies there then is what the stack had there before: in ddtrace 4.16 on 3.14 mostly another span's address. Before, a
+ * root that so seemed to refer to one was taken for a contradiction, and after 32 of them nothing was believed any more.
+ */
+static void left_on_the_stack(void **state)
+{
+	EACH(world, false)
+	{
+		uint64_t before = 0;
+		struct cs_span_class span;
+
+		for (int i = 0; i < 40; i++) {
+			uint64_t root = new_span(&world, 0, "web");
+			uint64_t child = new_span(&world, root, NULL);
+			uint64_t last = new_span(&world, child, "sql");
+
+			put(&world, root, DURATION, before);
+			put(&world, child, DURATION, i % 2 ? before : root);
+			put(&world, last, DURATION, i % 3 ? child : root);
+			before = i % 2 ? last : child;
+			meet(&world, root);
+			meet(&world, child);
+			meet(&world, last);
+			end(&world, last);
+			meet(&world, last);
+		}
+		assert_true(cs_rust_span(&world.rust, &span));
+		assert_int_equal(span.parent, 8 * PARENT);
+		assert_int_equal(span.root, 8 * ROOT);
+		assert_int_equal(span.root_too, 8 * ENTRY);
+		assert_int_equal(span.root_three, 0);
+		assert_int_equal(span.parent_context, 8 * PARENT_CONTEXT);
+		assert_int_equal(span.span_type, 8 * TYPE);
+		assert_int_equal(span.resource, 8 * RESOURCE);
+		assert_int_equal(world.rust.parent.nconflicts, 0);
+		assert_int_equal(world.rust.root.nconflicts, 0);
+		assert_int_equal(world.rust.parent_context.nconflicts, 0);
+	}
+}
+
+/* ... and even if it is the same each time it is not taken for the parent once it is known to be the duration. */
+static void duration_is_no_parent(void **state)
+{
+	EACH(world, false)
+	{
+		struct cs_span_class span;
+
+		request(&world);
+		request(&world);
+		for (int i = 0; i < CS_RUST_ENOUGH; i++) {
+			uint64_t other = new_span(&world, 0, "web");
+			uint64_t root = new_span(&world, 0, "web");
+
+			/* made in another thread for that one's child: it has its id, and came with a Context */
+			put(&world, root, PARENT_ID, get(other, ID));
+			put(&world, root, DURATION, other);
+			meet(&world, root);
+			if (i + 1 == CS_RUST_ENOUGH) {
+				assert_int_equal(world.rust.parent.left, 1ull << DURATION);
+				end(&world, root);
+				meet(&world, root);
+			}
+		}
+		assert_true(cs_rust_span(&world.rust, &span));
+		assert_int_not_equal(span.parent, 8 * DURATION);
+		assert_int_not_equal(span.root, 8 * DURATION);
+		for (int i = 0; i < 2 * CS_RUST_ENOUGH; i++)
+			request(&world);
+		assert_true(cs_rust_span(&world.rust, &span));
+		assert_int_equal(span.parent, 8 * PARENT);
+		assert_int_equal(span.root, 8 * ROOT);
+	}
+}
+
+/* A field whose witnesses contradict each other is not believed, and the others are: here types of the program's own. */
+static void a_field_that_contradicts(void **state)
+{
+	EACH(world, false)
+	{
+		struct cs_span_class span;
+
+		for (int i = 0; i < 40; i++) {
+			uint64_t root = new_span(&world, 0, "of my own");
+
+			put(&world, root, OWN,
+			    new_context(&world, get(root, ID), get(root, TRACE),
+					get(root, TRACE_HI)));
+			meet(&world, root);
+			end(&world, root);
+			meet(&world, root);
+		}
+		for (int i = 0; i < 2 * CS_RUST_ENOUGH; i++)
+			request(&world);
+		check_readable(&world.rust, CS_RUST_ENDED_TAG);
+		assert_true(cs_rust_span(&world.rust, &span));
+		assert_int_equal(span.parent, 8 * PARENT);
+		assert_int_equal(span.root, 8 * ROOT);
+		assert_int_equal(span.span_type, 0);
+	}
+}
+
+/* What is active is always a child, which has no Context of its own: the root above it tells its ids. */
+static void ids_of_roots_above(void **state)
+{
+	EACH(world, false)
+	{
+		for (int i = 0; i < CS_RUST_ENOUGH; i++) {
+			uint64_t child = new_span(&world, new_span(&world, 0, "web"), NULL);
+
+			meet(&world, child);
+			meet(&world, child);
+			assert_int_equal(world.rust.id.witnesses, i + 1);
+			end(&world, child);
+			meet(&world, child);
+		}
+		check_readable(&world.rust, CS_RUST_ENDED_TAG);
+	}
+}
+
 /* What is no span, or not there. */
 static void not_spans(void **state)
 {
@@ -462,12 +583,22 @@ static void not_spans(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rust_context),           cmocka_unit_test(context_with_slots),
-		cmocka_unit_test(one_span_is_not_enough), cmocka_unit_test(not_an_end),
-		cmocka_unit_test(contradictions),         cmocka_unit_test(not_spans),
-		cmocka_unit_test(many_at_once),           cmocka_unit_test(foreign_context),
-		cmocka_unit_test(roots_that_agree),       cmocka_unit_test(ends_are_watched),
+		cmocka_unit_test(rust_context),
+		cmocka_unit_test(context_with_slots),
+		cmocka_unit_test(one_span_is_not_enough),
+		cmocka_unit_test(not_an_end),
+		cmocka_unit_test(contradictions),
+		cmocka_unit_test(not_spans),
+		cmocka_unit_test(many_at_once),
+		cmocka_unit_test(foreign_context),
+		cmocka_unit_test(roots_that_agree),
+		cmocka_unit_test(ends_are_watched),
 		cmocka_unit_test(watching_ends),
+		cmocka_unit_test(left_on_the_stack),
+		cmocka_unit_test(duration_is_no_parent),
+		cmocka_unit_test(a_field_that_contradicts),
+		cmocka_unit_test(ids_of_roots_above),
+
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
