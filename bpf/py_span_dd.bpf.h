@@ -104,6 +104,7 @@ static __always_inline void py_span_teach(struct cs_walk *w, const struct cs_spa
 	if (class->rust & CS_RUST_LEARNING) {
 		w->met_type = class->type;
 		w->met_object = w->span_at;
+		w->met_wake = class->rust & CS_RUST_AWAITED;
 	}
 }
 

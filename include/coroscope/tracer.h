@@ -49,6 +49,7 @@ enum cs_rust_fields {
 	CS_RUST_ENDED_MINUS = 1 << 3, /* ended: -1 as long as it lasts */
 	CS_RUST_TAGGED = 1 << 4,      /* two words before an id: 1 if there is one, else 0 */
 	CS_RUST_LEARNING = 1 << 5,    /* instances are to be told of (CS_EV_TYPE_MET) */
+	CS_RUST_AWAITED = 1 << 6,     /* ... at once */
 };
 
 /*
@@ -93,7 +94,7 @@ struct cs_tracers {
 	__u64 otel_key, otel_id_type;
 	__u64 otel_server; /* OpenTelemetry: what a span that answers a request has as its kind */
 	__u64 otel_names[CS_OTEL_ATTR_MAX_];
-	/* A type that is met (CS_EV_TYPE_MET) is waited for: what its instance tells is gone in a moment. */
+	/* A type that is not here is waited for as it is met (CS_EV_TYPE_MET): what its instance tells is gone in a moment. */
 	__u64 wake;
 };
 

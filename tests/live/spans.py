@@ -8,6 +8,10 @@ import sys
 import live
 import pprof_file
 
+RATE = 499
+# Roots of Rust objects are told so much later than ids; most of it is until Contexts have shown what they propagate.
+ROOTS_LATER_S = 0.06
+
 # Of each tracer the oldest and the newest, and one in between of which spans are slots; or all of tools/pythons'.
 ALL = sys.argv[3:] == ["all"]
 SLOTS = ("ddtrace==2.21.*", "ddtrace==3.19.*", "ddtrace==4.2.*", "ddtrace==4.3.*") if ALL else ("ddtrace==2.21.*", "ddtrace==4.2.*")
@@ -46,7 +50,7 @@ def judge(path, prefix):
     return within, unlabelled, rootless, wrong
 
 
-def right(python, packages, tracer, rate=499):
+def right(python, packages, tracer, rate=RATE):
     with traced(python, packages, tracer) as process, live.scratch() as path:
         file = path / "spans.pb.gz"
         checked = live.coroscope("check", "-p", process.pid).out
@@ -85,7 +89,8 @@ def test_ddtrace():
 def test_ddtrace_native():
     """Its spans are Rust objects, whose fields are learned from spans as they come and end; roots after the ids."""
     for package, within, rootless in each(RUST, "ddtrace"):
-        live.check(f"nearly each sample of {package} has its root", rootless <= within * 0.01 + 30, rootless)
+        # the program burns CPU all the time, mostly within spans
+        live.check(f"nearly each sample of {package} has its root", rootless <= within * 0.01 + ROOTS_LATER_S * RATE, (rootless, within))
 
 
 def test_otel():

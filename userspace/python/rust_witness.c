@@ -461,16 +461,17 @@ static void believe(struct cs_rust *rust, const struct seen *seen)
 		heed(&rust->resource, seen->endpoints);
 }
 
-/* The dict of a Context in which ddtrace keeps what it propagates. */
+/* The dict of a Context in which ddtrace keeps what it propagates, in its own form or in W3C's. */
 static void meta_witness(struct look *look, uint64_t context)
 {
-	static const char *const keys[] = {"_dd.p.tid", "_dd.p.dm",
+	static const char *const keys[] = {"_dd.p.tid", "_dd.p.dm", "traceparent", "tracestate",
 					   "_dd.profiling.local_root_span_id"};
 	struct cs_rust *rust = look->rust;
 	uint64_t words[CS_RUST_WORDS], again[CS_RUST_WORDS], metas = 0, value;
 
 	if (!read_words(look->ctx, context, rust->context.type, words, rust->context_words))
 		return;
+	rust->ncontexts++;
 	for (unsigned int i = 2; i < rust->context_words; i++) {
 		if (words[i] < 4096 || words[i] >= MIN_RANDOM || words[i] % CS_RUST_WORD ||
 		    !cs_pyobj_has_flag(look->ctx, words[i], CS_PYTYPE_DICT))

@@ -9,6 +9,8 @@
 
 /* After so many looks what is not certain stays so as long as spans can be read. */
 #define MAX_LOOKS    2000
+/* A Context may have nothing that tells which of its fields is its meta: after so many that had not, it is not waited for. */
+#define MAX_CONTEXTS 100
 /* Looks come seldomer with time: one a millisecond at first, and at last ... */
 #define LOOKS_A_MS   50
 #define SELDOMEST_NS 100000000
@@ -58,8 +60,7 @@ bool cs_rust_waits(const struct cs_rust *rust)
 {
 	struct cs_span_class span;
 
-	return rust->words && rust->span.type && is_learning(rust) &&
-	       (!cs_rust_span(rust, &span) || !span.root);
+	return rust->words && rust->span.type && is_learning(rust) && !cs_rust_span(rust, &span);
 }
 
 uint64_t cs_rust_pause_ns(const struct cs_rust *rust, uint64_t type)
@@ -109,6 +110,13 @@ static bool is_whole(const struct cs_span_class *class)
 	       class->span_type && class->resource;
 }
 
+/* What a local root needs: one that came with a Context has no root until it is known where that is. */
+static bool awaits_root(const struct cs_rust *rust, const struct cs_span_class *class)
+{
+	return (!class->root && cs_rust_hopeful(&rust->root)) ||
+	       (!class->parent_context && cs_rust_hopeful(&rust->parent_context));
+}
+
 bool cs_rust_span(const struct cs_rust *rust, struct cs_span_class *ret)
 {
 	struct cs_rust_field type = rust->type;
@@ -133,7 +141,7 @@ bool cs_rust_span(const struct cs_rust *rust, struct cs_span_class *ret)
 	add_reference(rust, &rust->resource, &ret->resource);
 	add_root(rust, ret);
 	if (!is_whole(ret) && is_learning(rust))
-		ret->rust |= CS_RUST_LEARNING;
+		ret->rust |= CS_RUST_LEARNING | (awaits_root(rust, ret) ? CS_RUST_AWAITED : 0);
 	return true;
 }
 
@@ -145,8 +153,9 @@ bool cs_rust_context(const struct cs_rust *rust, struct cs_span_class *ret)
 	ret->bytes = (__u16)(CS_RUST_WORD * rust->context_words);
 	ret->rust = CS_RUST_ID | CS_RUST_TRACE | CS_RUST_TAGGED;
 	add_field(&rust->meta, &ret->meta);
-	if (!ret->meta && is_learning(rust))
-		ret->rust |= CS_RUST_LEARNING;
+	if (!ret->meta && is_learning(rust) && cs_rust_hopeful(&rust->meta))
+		ret->rust |=
+			CS_RUST_LEARNING | (rust->ncontexts < MAX_CONTEXTS ? CS_RUST_AWAITED : 0);
 	return cs_rust_certain(&rust->id) && ret->span_id && ret->trace_id;
 }
 

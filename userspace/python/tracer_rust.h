@@ -56,6 +56,7 @@ struct cs_rust {
 	uint64_t prints[CS_RUST_PRINTS]; /* of spans that were witnesses of ids, the last ones */
 	struct cs_rust_look watched[CS_RUST_WATCHED];
 	unsigned int nprints, nlooks, nwatches;
+	unsigned int ncontexts;  /* looks at Contexts for their meta */
 	unsigned int nconflicts; /* of ids and ends, without which nothing else is of use */
 };
 
@@ -70,7 +71,7 @@ void cs_rust_begin_context(struct cs_rust *rust, const struct cs_span_class *con
 void cs_rust_meet(struct cs_rust *rust, const struct cs_pyobj_ctx *ctx,
 		  const struct cs_tracers *row, uint64_t object);
 
-/* Are more instances wanted, as soon as they are met? */
+/* Is it not known yet how to read a span, so that more are wanted as soon as they are met? (What else is: CS_RUST_AWAITED of its class.) */
 bool cs_rust_waits(const struct cs_rust *rust);
 
 /*

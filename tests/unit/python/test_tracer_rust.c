@@ -201,7 +201,8 @@ static void check_readable(const struct cs_rust *rust, unsigned int end)
 	struct cs_span_class span;
 
 	assert_true(cs_rust_span(rust, &span));
-	assert_int_equal(span.rust & ~CS_RUST_LEARNING, CS_RUST_ID | CS_RUST_TRACE | end);
+	assert_int_equal(span.rust & ~(CS_RUST_LEARNING | CS_RUST_AWAITED),
+			 CS_RUST_ID | CS_RUST_TRACE | end);
 	assert_int_equal(span.span_id, 8 * ID);
 	assert_int_equal(span.trace_id, 8 * TRACE);
 	assert_int_equal(span.ended, 8 * ENDED);
@@ -308,10 +309,12 @@ static void ends_are_watched(void **state)
 		assert_true(cs_rust_span(rust, &class));
 		assert_false(cs_rust_watches(rust));
 		/* the local root is not known yet */
-		assert_true(cs_rust_waits(rust));
+		assert_false(cs_rust_waits(rust));
+		assert_true(class.rust & CS_RUST_AWAITED);
 		for (int i = 0; i < 4; i++)
 			request(&world);
-		assert_false(cs_rust_waits(rust));
+		assert_true(cs_rust_span(rust, &class));
+		assert_false(class.rust & CS_RUST_AWAITED);
 	}
 }
 
@@ -563,6 +566,45 @@ static void ids_of_roots_above(void **state)
 	}
 }
 
+/* The meta of Contexts is waited for as long as it may be told: where roots come with a Context they have no root before it is known. */
+static void metas_are_awaited(void **state)
+{
+	EACH(world, false)
+	{
+		static const char *const w3c[] = {"traceparent"};
+		struct made *made = &world.made;
+		struct cs_span_class context;
+		uint64_t text = made_str(made, "00-6b02ab57"), at;
+
+		for (int i = 0; i < CS_RUST_ENOUGH; i++)
+			meet(&world, new_span(&world, 0, "web"));
+		/* theirs have told it already */
+		assert_true(cs_rust_context(&world.rust, &context));
+		assert_int_equal(context.meta, 8 * C_META);
+		assert_false(context.rust & (CS_RUST_LEARNING | CS_RUST_AWAITED));
+
+		cs_rust_forget(&world.rust.meta);
+		at = new_context(&world, new_random(&world), new_random(&world), 1);
+		put(&world, at, C_META, made_namespace(made, w3c, &text, 1));
+		for (int i = 0; i < CS_RUST_ENOUGH; i++) {
+			assert_true(cs_rust_context(&world.rust, &context));
+			assert_true(context.rust & CS_RUST_AWAITED);
+			assert_int_equal(context.meta, 0);
+			meet(&world, at);
+		}
+		assert_true(cs_rust_context(&world.rust, &context));
+		assert_int_equal(context.meta, 8 * C_META);
+
+		cs_rust_forget(&world.rust.meta);
+		put(&world, at, C_META, made_namespace(made, w3c, &text, 0));
+		for (int i = 0; i < 100; i++)
+			meet(&world, at);
+		assert_true(cs_rust_context(&world.rust, &context));
+		assert_int_equal(context.rust & (CS_RUST_LEARNING | CS_RUST_AWAITED),
+				 CS_RUST_LEARNING);
+	}
+}
+
 /* What is no span, or not there. */
 static void not_spans(void **state)
 {
@@ -598,7 +640,7 @@ int main(void)
 		cmocka_unit_test(duration_is_no_parent),
 		cmocka_unit_test(a_field_that_contradicts),
 		cmocka_unit_test(ids_of_roots_above),
-
+		cmocka_unit_test(metas_are_awaited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
