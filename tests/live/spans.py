@@ -8,7 +8,10 @@ import sys
 import live
 import pprof_file
 
-RATE = 499
+RATE, SECONDS = 499, 5
+# Until ids and ends are learned there is no label. Of what waits, some 30 tasks within spans do so as the recording begins, and each is a sample at once: so the
+# bound is on time.
+LEARNING_S = 0.1
 # Roots of Rust objects are told so much later than ids; most of it is until Contexts have shown what they propagate.
 ROOTS_LATER_S = 0.06
 
@@ -33,8 +36,9 @@ def traced(python, packages, tracer):
 
 
 def judge(path, prefix):
-    """Counts of samples inside a function of this prefix: all that have a span to tell, without a label, and the wrong ones."""
-    within, unlabelled, rootless, wrong = 0, 0, 0, []
+    """Counts of samples inside a function of this prefix: all that have a span to tell, without a label, without a root, and the wrong ones; and the share of
+    time without a label."""
+    within, unlabelled, rootless, wrong, ns, unlabelled_ns = 0, 0, 0, [], 0, 0
     for sample in pprof_file.read(path):
         labels = sample.labels
         leaf = next((name for name in sample.names if name.startswith(prefix)), None)
@@ -44,10 +48,12 @@ def judge(path, prefix):
         told = labels.get("span id", 0), labels.get("local root span id", 0), int(labels.get("trace id", "0"), 16)
         within += span != 0
         unlabelled += span != 0 and not told[0]
+        ns += sample.values[-1] if span else 0
+        unlabelled_ns += sample.values[-1] if span and not told[0] else 0
         rootless += span != 0 and told[0] != 0 and not told[1]
         if told[0] and (told[0], told[2]) != (span, trace) or told[1] and told[1] != root:
             wrong.append((leaf, told))
-    return within, unlabelled, rootless, wrong
+    return within, unlabelled, rootless, wrong, unlabelled_ns / max(ns, 1)
 
 
 def right(python, packages, tracer, rate=RATE):
@@ -57,14 +63,15 @@ def right(python, packages, tracer, rate=RATE):
         live.check(f"check names {tracer}", re.search(r"^ok +tracer: .* \d", checked, re.MULTILINE), checked)
         found = []
         for mode, prefix in (("cpu", "work_"), ("wall", "wait_")):
-            live.record("-p", process.pid, "-d", 5, "-r", rate, "-m", mode, "-o", file)
+            live.record("-p", process.pid, "-d", SECONDS, "-r", rate, "-m", mode, "-o", file)
             found.append((mode, *judge(file, prefix)))
-    for mode, within, unlabelled, rootless, wrong in found:
+    for mode, within, unlabelled, rootless, wrong, share in found:
         live.check(f"{tracer} of {' '.join(packages)}, {mode}: samples inside requests are plenty", within > 200, within)
         live.check("none of them has a wrong span, root or trace", not wrong, wrong[:5])
         # a span begins to be read when the types on the way have been met, some 20 ms each, or some spans have ended
-        live.check("nearly all are labelled", unlabelled <= within * 0.01 + 30, (unlabelled, within))
-        print(f"     {within} samples, {unlabelled} without a label, {rootless} without a root", flush=True)
+        nearly = unlabelled <= within * 0.01 + 30 if mode == "cpu" else share <= 0.01 + LEARNING_S / SECONDS
+        live.check("nearly all are labelled", nearly, (unlabelled, within, share))
+        print(f"     {within} samples, {unlabelled} without a label ({share:.2%} of the time), {rootless} without a root", flush=True)
     return found[0][1], found[0][3]
 
 

@@ -6,7 +6,24 @@
 
 void cs_met_note(struct cs_met *met, uint64_t type, uint64_t object)
 {
+	for (unsigned int i = 0; i < MIN(met->n, CS_MET); i++) {
+		if (met->items[i].type == type && met->items[i].object == object)
+			return;
+	}
 	met->items[met->n++ % CS_MET] = (struct cs_met_object){type, object};
+}
+
+void cs_met_note_listed(struct cs_met *met, uint64_t type, uint64_t object)
+{
+	if (met->nlisted >= met->from && met->nlisted < met->from + CS_MET)
+		cs_met_note(met, type, object);
+	met->nlisted++;
+}
+
+void cs_met_end_list(struct cs_met *met)
+{
+	met->from = met->nlisted > met->from + CS_MET ? met->from + CS_MET : 0;
+	met->nlisted = 0;
 }
 
 bool cs_met_get(const struct cs_met *met, unsigned int i, struct cs_met_object *ret)

@@ -16,9 +16,19 @@ struct cs_met {
 		uint64_t type, object;
 	} items[CS_MET];
 	unsigned int n; /* that were noted; of more than CS_MET the last ones are there */
+	unsigned int nlisted,
+		from; /* of a list: how many there were, and which is the first to be noted */
 };
 
+/* One that is there already is noted once. */
 void cs_met_note(struct cs_met *met, uint64_t type, uint64_t object);
+
+/*
+ * Of those that are met one after the other in a list, which is much the same each time, all in turn: CS_MET of them in one list, the next ones in
+ * the next. cs_met_end_list stands behind each.
+ */
+void cs_met_note_listed(struct cs_met *met, uint64_t type, uint64_t object);
+void cs_met_end_list(struct cs_met *met);
 
 /* The i-th, the newest first; false: there are no more. */
 bool cs_met_get(const struct cs_met *met, unsigned int i, struct cs_met_object *ret);

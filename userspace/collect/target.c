@@ -363,13 +363,15 @@ bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uin
 	return true;
 }
 
-void cs_target_look_at_met(struct cs_target *target, struct cs_probes *probes)
+bool cs_target_look_at_met(struct cs_target *target, struct cs_probes *probes)
 {
 	struct cs_met_object met;
+	bool again = false;
 
 	for (unsigned int i = 0; cs_met_get(&target->met, i, &met); i++)
-		cs_target_meet_type(target, probes, met.type, met.object);
+		again |= cs_target_meet_type(target, probes, met.type, met.object);
 	target->met.n = 0;
+	return again;
 }
 
 bool cs_target_watch_spans(struct cs_target *target, struct cs_probes *probes)
@@ -388,6 +390,10 @@ static bool read_span(void *arg, struct cs_mem *mem, uint64_t context, struct cs
 	struct cs_target *target = arg;
 	uint64_t now_ns = cs_now_ns(); /* before it is read: what is changed since is later */
 	bool found = cs_span_walk_read(target->span_walk, mem, context, ret);
+	uint64_t object, type = cs_span_walk_stranger(target->span_walk, &object);
+
+	if (type)
+		cs_met_note_listed(&target->met, type, object);
 
 	/* what is lost without memory is told again */
 	cs_span_walk_tell(target->span_walk, now_ns, &target->resources);
@@ -405,13 +411,11 @@ int cs_target_use_spans(struct cs_target *target)
 	return 0;
 }
 
-void cs_target_meet_stranger(struct cs_target *target, struct cs_probes *probes)
+void cs_target_meet_strangers(struct cs_target *target, struct cs_probes *probes)
 {
-	uint64_t object,
-		type = target->span_walk ? cs_span_walk_stranger(target->span_walk, &object) : 0;
-
+	cs_met_end_list(&target->met);
 	/* what was read without knowing it is read again, even if nothing has run since */
-	if (type && cs_target_meet_type(target, probes, type, object))
+	if (cs_target_look_at_met(target, probes))
 		cs_tasks_use_spans(target->tasks, &target->span_source);
 }
 

@@ -146,8 +146,8 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns);
 bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type,
 			 uint64_t object);
 
-/* The kernel side has told all of a turn: look at what it has met. */
-void cs_target_look_at_met(struct cs_target *target, struct cs_probes *probes);
+/* The kernel side has told all of a turn: look at what it has met. Returns whether cs_target_meet_type did of any. */
+bool cs_target_look_at_met(struct cs_target *target, struct cs_probes *probes);
 
 /* A distance between looks at it, in a crowd of this size. */
 static inline uint64_t cs_target_stretched(const struct cs_target *target, uint64_t ns)
@@ -169,7 +169,7 @@ bool cs_target_watch_spans(struct cs_target *target, struct cs_probes *probes);
 int cs_target_use_spans(struct cs_target *target);
 
 /* After a pass: one of its tasks' spans may be of a type that was not known. */
-void cs_target_meet_stranger(struct cs_target *target, struct cs_probes *probes);
+void cs_target_meet_strangers(struct cs_target *target, struct cs_probes *probes);
 
 /* The process has become another program: forget everything known of it. */
 void cs_target_forget(struct cs_target *target, uint64_t now_ns);

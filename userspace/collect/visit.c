@@ -132,7 +132,7 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 	if (cs_target_use_spans(target))
 		return -ENOMEM;
 	err = cs_tasks_pass(target->tasks, target->mem, weight, wait_ns, out, &result);
-	cs_target_meet_stranger(target, visit->probes);
+	cs_target_meet_strangers(target, visit->probes);
 	if (!err)
 		err = cs_buf_append(out, target->resources.data, target->resources.len);
 	target->resources.len = 0;

@@ -30,6 +30,42 @@ static void test_newest_first(void **state)
 	}
 }
 
+static void test_once(void **state)
+{
+	struct cs_met met = {0};
+	struct cs_met_object object;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		cs_met_note(&met, 7, 1);
+		cs_met_note(&met, 7, 2);
+		cs_met_note(&met, 8, 1);
+	}
+	assert_true(cs_met_get(&met, 2, &object));
+	assert_int_equal(object.object, 1);
+	assert_false(cs_met_get(&met, 3, &object));
+}
+
+/* Each of a list in its turn, and again from its beginning. */
+static void test_lists(void **state)
+{
+	for (unsigned int length = 0; length <= 3 * CS_MET + 1; length++) {
+		unsigned int seen[3 * CS_MET + 1] = {0}, rounds = length / CS_MET + 1;
+		struct cs_met met = {0};
+		struct cs_met_object object;
+
+		for (unsigned int n = 0; n < 2 * rounds; n++) {
+			for (unsigned int i = 0; i < length; i++)
+				cs_met_note_listed(&met, 7, i);
+			cs_met_end_list(&met);
+			for (unsigned int i = 0; cs_met_get(&met, i, &object); i++)
+				seen[object.object]++;
+			met.n = 0;
+		}
+		for (unsigned int i = 0; i < length; i++)
+			assert_true(seen[i] >= 2);
+	}
+}
+
 static unsigned int due(uint64_t *last_ns, uint64_t now_ns, unsigned int burst)
 {
 	unsigned int n = 0;
@@ -68,8 +104,8 @@ static void test_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_newest_first),
-		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_newest_first), cmocka_unit_test(test_once),
+		cmocka_unit_test(test_lists),        cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_one),
 	};
 
