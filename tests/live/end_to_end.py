@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""end_to_end.py COROSCOPE: a traced asyncio service, an agent, and all receivers at once: a Collector, a Pyroscope, Datadog's intake, pprof files.
+"""end_to_end.py COROSCOPE [INTERPRETER TRACER]: a traced asyncio service, an agent, and all receivers at once: a Collector, a Pyroscope, Datadog's intake, pprof files.
 
 Files are judged by the service itself, whose functions are named after the span that is active (tests/targets/span_truth.py), and read by `go tool
 pprof`. The others must have the very same stacks, times and spans. The service's own tracer profiles it too, and sends to the same intake.
@@ -9,6 +9,7 @@ import collections
 import contextlib
 import select
 import shutil
+import sys
 import time
 
 import live
@@ -21,7 +22,10 @@ from datadog_upload import Upload, check_form
 from delivered import files
 from receiver import Receiver
 
-TRACER = "ddtrace==4.2.*"
+INTERPRETER = live.INTERPRETER or "3.12"
+TRACER = sys.argv[3] if len(sys.argv) > 3 else "ddtrace==4.2.*"
+# Spans that are Rust objects have no label until their layout is learned, in the first period.
+LEARNING_S = 0 if "==4.2." in TRACER else 0.5
 ENDPOINTS = ("mixed", "plain")
 WALL = "wall:wall:nanoseconds:wall:nanoseconds"
 PERIODS, PERIOD_S, SPANS = 2, 5, 20
@@ -33,7 +37,7 @@ def packages():
             raise live.Skip(f"needs {program}: apt install {package}")
     for name in "otelcol", "pyroscope":
         real_servers.compiled(name)
-    found = [live.run([live.PYTHONS, "--package", "3.12", name]) for name in (TRACER, "web")]
+    found = [live.run([live.PYTHONS, "--package", INTERPRETER, name]) for name in (TRACER, "web")]
     for one in found:
         if one.code:
             raise live.Skip(one.err.strip())
@@ -49,7 +53,7 @@ def told(process, what):
 @contextlib.contextmanager
 def service(folders, intake):
     """Under load; its tracer and its profiler send to the intake."""
-    python = live.versioned("3.12")
+    python = live.versioned(INTERPRETER)
     with live.program("env", "DD_SERVICE=shop", "DD_ENV=prod", "DD_VERSION=1.2", "DD_PROFILING_ENABLED=true", "DD_PROFILING_UPLOAD_INTERVAL=5", python,
                       str(live.TARGETS / "span_server.py"), "aiohttp", "ddtrace", str(intake.port), *folders) as process:
         ready, _, _ = select.select([process.stdout], [], [], 60)
@@ -105,10 +109,12 @@ def check_files(paths):
     for path in paths[:PERIODS]:  # the last one is what was left
         done = live.run(["go", "tool", "pprof", "-traces", "-sample_index=wall", str(path)])
         live.check("go tool pprof reads a file", done.code == 0 and all(word in done.out for word in ("Type: wall", "at_mixed_", "<task ", "span id:")), done.err)
-    verdict = span_judge.judge(sample for path in paths for sample in pprof_file.read(path))
-    print(f"     {verdict.inside} samples inside of requests, {verdict.labelled} with a span; {verdict.endpoints}", flush=True)
-    live.check("no label is wrong", not verdict.wrong, verdict.wrong)
-    live.check("there are plenty, nearly all with their span", verdict.inside > 200 and verdict.labelled >= verdict.inside * 0.97 - 4, verdict)
+    for what, judged, learning_s in ("the first period", paths[:1], LEARNING_S), ("the others", paths[1:], 0):
+        verdict = span_judge.judge(sample for path in judged for sample in pprof_file.read(path))
+        print(f"     {what}: {verdict.inside} samples inside of requests, {verdict.labelled} with a span; {verdict.endpoints}", flush=True)
+        live.check("no label is wrong", not verdict.wrong, verdict.wrong)
+        share = 0.97 - learning_s / PERIOD_S
+        live.check("there are plenty, nearly all with their span", verdict.inside > 100 and verdict.labelled >= verdict.inside * share - 4, verdict)
 
 
 def trees(found):
