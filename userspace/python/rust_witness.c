@@ -489,16 +489,26 @@ static void meta_witness(struct look *look, uint64_t context)
 		heed(&rust->meta, metas);
 }
 
-/* Some spans make no Context of their own until they are asked for it, but those above them have. */
+static void ids_of(const struct look *look, uint64_t at)
+{
+	struct look other = {look->rust, look->ctx, look->row, {.at = at}};
+
+	if (read_words(look->ctx, at, look->rust->span.type, other.now.words, look->rust->words))
+		ids_witness(&other);
+}
+
+/*
+ * From 4.14 on a child makes no Context of its own until it is asked for it, and most of what is met in a server are children; but those above
+ * them have one, which their Rust object or a slot refers to, and which live as long.
+ */
 static void ids_above(const struct look *look, uint64_t refs)
 {
-	for (unsigned int n = 0; refs && n < MAX_REFS; n++, refs &= refs - 1) {
-		struct look above = {look->rust, look->ctx, look->row, {.at = 0}};
+	uint64_t root;
 
-		above.now.at = look->now.words[__builtin_ctzll(refs)];
-		if (read_ref_words(look, look->now.words, refs, above.now.words))
-			ids_witness(&above);
-	}
+	for (unsigned int n = 0; refs && n < MAX_REFS; n++, refs &= refs - 1)
+		ids_of(look, look->now.words[__builtin_ctzll(refs)]);
+	if (read_ref(look->ctx, look->now.at, look->rust->span.root, &root))
+		ids_of(look, root);
 }
 
 static void span_met(struct look *look)

@@ -27,6 +27,7 @@ enum {
 	ENTRY,
 	PARENT_CONTEXT,
 	OWN,
+	SLOT_ROOT, /* of the layouts that have it as a slot */
 	WORDS
 };
 enum {
@@ -282,6 +283,44 @@ static void one_span_is_not_enough(void **state)
 		for (int i = 0; i < 20; i++)
 			meet(&world, new_span(&world, 0, "web"));
 		assert_false(cs_rust_span(&world.rust, &class));
+	}
+}
+
+/* Its root is what the span tells in a slot only, not in its Rust object. */
+static void has_root_in_slot(struct world *world, uint64_t span, uint64_t root)
+{
+	world->rust.span.root = 8 * SLOT_ROOT;
+	put(world, span, ROOT, 0);
+	put(world, span, ENTRY, 0);
+	put(world, span, SLOT_ROOT, root);
+}
+
+/* A child has no Context: the root that it refers to is the witness, and once. */
+static void children_tell_of_their_root(void **state)
+{
+	for (int slots = 0; slots < 2; slots++) {
+		EACH(world, slots)
+		{
+			struct cs_span_class class;
+
+			for (unsigned int i = 1; i <= CS_RUST_ENOUGH; i++) {
+				uint64_t root = new_span(&world, 0, "web");
+				uint64_t child = new_span(&world, root, NULL);
+				uint64_t last = new_span(&world, child, "sql");
+
+				assert_false(cs_rust_span(&world.rust, &class));
+				if (slots)
+					has_root_in_slot(&world, last, root);
+				meet(&world, last);
+				assert_int_equal(world.rust.id.witnesses, i);
+				end(&world, last);
+				meet(&world, child);
+				assert_int_equal(world.rust.id.witnesses, i);
+			}
+			assert_true(cs_rust_span(&world.rust, &class));
+			assert_int_equal(class.span_id, 8 * ID);
+			assert_int_equal(class.trace_id, 8 * TRACE);
+		}
 	}
 }
 
@@ -634,6 +673,7 @@ int main(void)
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(foreign_context),
 		cmocka_unit_test(roots_that_agree),
+		cmocka_unit_test(children_tell_of_their_root),
 		cmocka_unit_test(ends_are_watched),
 		cmocka_unit_test(watching_ends),
 		cmocka_unit_test(left_on_the_stack),
