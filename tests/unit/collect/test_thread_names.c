@@ -18,7 +18,8 @@
 
 struct fixture {
 	struct made made;
-	struct made_thread threads[2];
+	struct made_thread threads[4];
+	uint64_t interpreter;
 	struct cs_target *targets, *target;
 	struct cs_buf fresh, out;
 };
@@ -32,7 +33,11 @@ static int setup(void **state)
 	made_begin(&f->made, 12);
 	f->threads[0] = (struct made_thread){.ident = 0x7001, .native = 11, .name = "main"};
 	f->threads[1] = (struct made_thread){.ident = 0x7002, .native = 12, .name = "w\xc3\xb6rk"};
-	made_first(&f->made, made_interpreter(&f->made, f->threads, 2, 0));
+	/* two greenlets of gevent's in the first one's thread */
+	f->threads[2] = (struct made_thread){.ident = 0x5001, .native = 11, .name = "green"};
+	f->threads[3] = (struct made_thread){.ident = 0x5002, .native = 11, .name = "let"};
+	f->interpreter = made_interpreter(&f->made, f->threads, 4, 0);
+	made_first(&f->made, f->interpreter);
 	parent.interp = f->made.interp;
 	if (cs_target_fork(&parent, getpid(), cs_now_ns(), &f->target))
 		return -1;
@@ -152,6 +157,36 @@ static void test_unknown(void **state)
 	assert_int_equal(f->out.len, 0);
 }
 
+/* Of several that say to be one thread the first is it, unless only another one has a state. */
+static void test_several(void **state)
+{
+	struct fixture *f = *state;
+	size_t at = 0;
+
+	for (int i = 0; i < 3; i++) {
+		wait(f);
+		sample(f, CS_EV_STACK, getpid(), 11);
+		turn(f);
+		if (!i)
+			expect(f, &at, 11, "main");
+		assert_int_equal(f->out.len, i ? 0 : at);
+	}
+	made_tstate(&f->made, f->interpreter, 0x5001);
+	wait(f);
+	sample(f, CS_EV_STACK, getpid(), 11);
+	turn(f);
+	at = 0;
+	expect(f, &at, 11, "green");
+	assert_int_equal(at, f->out.len);
+	made_tstate(&f->made, f->interpreter, 0x7001);
+	wait(f);
+	sample(f, CS_EV_STACK, getpid(), 11);
+	turn(f);
+	at = 0;
+	expect(f, &at, 11, "main");
+	assert_int_equal(at, f->out.len);
+}
+
 /* Its threads are others' when it has become another program. */
 static void test_clear(void **state)
 {
@@ -172,10 +207,8 @@ static void test_clear(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_met),
-		TEST(test_renamed),
-		TEST(test_unknown),
-		TEST(test_clear),
+		TEST(test_met),     TEST(test_renamed), TEST(test_unknown),
+		TEST(test_several), TEST(test_clear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
