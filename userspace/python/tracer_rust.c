@@ -11,7 +11,7 @@
 #define MAX_LOOKS    2000
 /* A Context may have nothing that tells which of its fields is its meta: after so many that had not, it is not waited for. */
 #define MAX_CONTEXTS 100
-/* Looks come seldomer with time: one a millisecond at first, and at last ... */
+/* Looks come seldomer with time: at all that is met at first, since many requests that wait are met at once; then one a millisecond, and at last ... */
 #define LOOKS_A_MS   50
 #define SELDOMEST_NS 100000000
 
@@ -65,7 +65,7 @@ bool cs_rust_waits(const struct cs_rust *rust)
 
 uint64_t cs_rust_pause_ns(const struct cs_rust *rust, uint64_t type)
 {
-	uint64_t pause = 1000000ull * (1 + rust->nlooks / LOOKS_A_MS);
+	uint64_t pause = 1000000ull * (rust->nlooks / LOOKS_A_MS);
 
 	/* Contexts are active far more rarely than spans, and few of them have a meta that tells */
 	if (type == rust->context.type)
