@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """span_server.py [--uvloop] FRAMEWORK TRACER SINK_PORT [PACKAGES]: a web server with tracing switched on, as people run them.
 
-FRAMEWORK: aiohttp, fastapi (on uvicorn), tornado, or flask (on gunicorn, eight threads of one worker). On a free port of 127.0.0.1; prints
-"ready", "PORT N" and "TRACER VERSION". What it does is in span_truth.py. PACKAGES: folders that have what the interpreter does not.
+FRAMEWORK: aiohttp, fastapi (on uvicorn), tornado, flask (on gunicorn, eight threads of one worker), gevent (Flask on gunicorn's gevent worker)
+or pywsgi (Flask on gevent's own server). On a free port of 127.0.0.1; prints "ready", "PORT N" and "TRACER VERSION". What it does is in
+span_truth.py and, of greenlets, span_greenlets.py. PACKAGES: folders that have what the interpreter does not.
 """
 import argparse
 import asyncio
@@ -11,17 +12,26 @@ import socket
 import sys
 
 parser = argparse.ArgumentParser()
-parser.add_argument("framework", choices=("aiohttp", "fastapi", "tornado", "flask"))
+parser.add_argument("framework", choices=("aiohttp", "fastapi", "tornado", "flask", "gevent", "pywsgi"))
 parser.add_argument("tracer")
 parser.add_argument("sink")
 parser.add_argument("--uvloop", action="store_true")
 parser.add_argument("packages", nargs="*")
 options = parser.parse_args()
 sys.path[:0] = options.packages
+GREENLETS = options.framework in ("gevent", "pywsgi")
+if GREENLETS and options.tracer != "ddtrace":
+    import gevent.monkey
+    gevent.monkey.patch_all()
 import span_truth
 
-# before any framework: integrations patch at import
+# before any framework: integrations patch at import, and ddtrace's before anything is made of greenlets
 tracer = span_truth.start(options.tracer, options.sink)
+if GREENLETS:
+    import gevent.monkey
+    gevent.monkey.patch_all()
+    import span_greenlets
+    span_truth.SYNC.update(span_greenlets.HANDLERS)
 
 
 def say_ready(port):
@@ -122,13 +132,9 @@ def run_tornado():
     asyncio.run(main())
 
 
-def run_flask():
+def flask_app():
     import flask
-    import gunicorn.app.base
-
     app = flask.Flask("shop")
-    bound = listening()
-    port = bound.getsockname()[1]
 
     def route(endpoint):
         def answer(number):  # pylint: disable=unused-argument
@@ -143,12 +149,19 @@ def run_flask():
 
     for endpoint in span_truth.SYNC:
         route(endpoint)
+    return app
+
+
+def run_gunicorn(**settings):
+    import gunicorn.app.base
+    app, bound = flask_app(), listening()
+    port = bound.getsockname()[1]
 
     class Server(gunicorn.app.base.BaseApplication):
         def load_config(self):
             self.cfg.set("bind", "fd://%d" % bound.fileno())
-            self.cfg.set("worker_class", "gthread")
-            self.cfg.set("threads", 8)
+            for name, value in settings.items():
+                self.cfg.set(name, value)
             self.cfg.set("loglevel", "warning")
             self.cfg.set("when_ready", lambda _: None)
             self.cfg.set("post_worker_init", lambda _: say_ready(port))
@@ -158,6 +171,21 @@ def run_flask():
 
     sys.argv[1:] = []
     Server().run()
+
+
+def run_flask():
+    run_gunicorn(worker_class="gthread", threads=8)
+
+
+def run_gevent():
+    run_gunicorn(worker_class="gevent")
+
+
+def run_pywsgi():
+    import gevent.pywsgi
+    bound = listening()
+    say_ready(bound.getsockname()[1])
+    gevent.pywsgi.WSGIServer(bound, flask_app(), log=None).serve_forever()
 
 
 globals()["run_" + options.framework]()
