@@ -29,13 +29,14 @@ static int as_file(const void *data, size_t size)
 static void ask(const struct cs_symtab *symtab)
 {
 	static const uint64_t addresses[] = {0, 1, 0x1000, 0x1010, UINT32_MAX, UINT64_MAX};
+	struct cs_elf_range range;
 
 	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
 		const char *name = cs_symtab_find(symtab, addresses[i]);
 
 		CHECK(!name || (*name && strlen(name) <= CS_MAX_SYMBOL));
 	}
-	cs_symtab_has(symtab, "_PyEval_EvalFrameDefault");
+	cs_symtab_where(symtab, "_PyEval_EvalFrameDefault", &range);
 }
 
 static void read_elf(const void *data, size_t size)

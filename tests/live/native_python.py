@@ -9,9 +9,8 @@ SECONDS = 5
 # What ctypes and libffi have between is their own business
 ORDER = ("main", "items", "first", "through_one", "second", "through_two", "third",
          "through_three", "burn")
-INTERPRETERS = ("3.8", "3.10", "3.11", "3.12", "3.13", "system")
-# Stripped, and their loop is not exported
-WITHOUT_LOOP = ("debian-3.14", "debian-3.15")
+# Of debian-3.14 and debian-3.15, stripped, nine tenths of the loop lie where no symbol is; the system's 3.11 has some of it elsewhere
+INTERPRETERS = ("3.8", "3.10", "3.11", "3.12", "3.13", "system", "debian-3.13", "debian-3.14", "debian-3.15", "debug-3.14", "debug-3.15")
 
 
 def library(folder):
@@ -30,7 +29,7 @@ def left_out(done):
 
 def check_interpreter(name, calls):
     with live.target(live.versioned(name), "native_python.py", calls) as program:
-        done = live.record("-p", program.pid, "--native", "on", "-m", "cpu", "-d", SECONDS, "-r", "199", "-f", "collapsed")
+        done = live.record("-p", program.pid, "-m", "cpu", "-d", SECONDS, "-r", "199", "-f", "collapsed")
     found = live.stacks(done.out)
     in_burn = [stack for stack in found if stack.has("burn")]
     every = live.weight(in_burn)
@@ -55,21 +54,4 @@ def test_calls():
                 print(f"SKIP: {name}: {skip}", flush=True)
 
 
-def test_without_loop():
-    """Where the interpreter's loop cannot be told, Python frames stand alone, and the profile says so."""
-    with live.scratch() as folder:
-        calls = library(folder)
-        for name in WITHOUT_LOOP:
-            try:
-                with live.target(live.versioned(name), "native_python.py", calls) as program:
-                    done = live.record("-p", program.pid, "--native", "on", "-m", "cpu", "-d", SECONDS, "-f", "collapsed")
-            except live.Skip as skip:
-                print(f"SKIP: {name}: {skip}", flush=True)
-                continue
-            found = [stack for stack in live.stacks(done.out) if stack.has("burn")]
-            live.check(f"{name}: Python frames are whole", found and all(s.under("main", "items", "first", "second", "third", "burn")
-                                                                        for s in found), found)
-            live.check(f"{name}: their native frames are told to be missing", left_out(done) >= live.weight(found), done.err)
-
-
-live.main(test_calls, test_without_loop)
+live.main(test_calls)

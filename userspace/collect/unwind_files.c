@@ -21,9 +21,12 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "proc/symtab.h"
+#include "unwind/parts.h"
 #include "unwind/unwind.h"
 
 #define MAX_SEGMENTS 8
+/* Of the interpreter's loop, beside the piece that has its name. */
+#define MAX_LOOP     4
 /* Times that a file's symbols are looked for: the process that is asked may be gone. */
 #define MAX_TRIES    4
 /* Tables that are handed over together. */
@@ -55,6 +58,8 @@ struct cs_unwind_file {
 	struct cs_symtab *symbols; /* NULL: not asked for yet, or none */
 	unsigned int tries;        /* to read them */
 	bool interpreter;          /* they say so */
+	struct cs_elf_range loop[MAX_LOOP];
+	size_t nloop;
 	uint8_t build_id[CS_BUILD_ID_BYTES];
 	int build_id_len; /* 0: none */
 	UT_hash_handle hh;
@@ -296,9 +301,15 @@ static void give_table(struct cs_unwind_files *files, struct cs_unwind_file *fil
 static void read_symbols(struct cs_unwind_file *file, struct cs_elf *elf,
 			 const struct cs_elf_home *home)
 {
+	struct cs_elf_range loop;
+	int n;
+
 	file->tries = MAX_TRIES;
-	if (!cs_symtab_load(elf, home, &file->symbols))
-		file->interpreter = cs_symtab_has(file->symbols, CS_EVAL_SYMBOL);
+	if (cs_symtab_load(elf, home, &file->symbols))
+		return;
+	file->interpreter = cs_symtab_where(file->symbols, CS_EVAL_SYMBOL, &loop);
+	n = file->interpreter ? cs_unwind_parts(elf, loop, file->loop, MAX_LOOP) : 0;
+	file->nloop = n > 0 ? (size_t)n : 0;
 }
 
 /* home: NULL if its symbols can still be read when they are asked for. */
@@ -413,6 +424,17 @@ static bool try_symbols(struct cs_unwind_file *file, const char *path,
 	return true;
 }
 
+/* Pieces of the loop without a name of their own have the loop's. */
+static const char *name_of(const struct cs_unwind_file *file, uint64_t vaddr)
+{
+	const char *name = cs_symtab_find(file->symbols, vaddr);
+
+	for (size_t i = 0; i < file->nloop && !name; i++)
+		if (vaddr - file->loop[i].vaddr < file->loop[i].size)
+			name = CS_EVAL_SYMBOL;
+	return name;
+}
+
 const char *cs_unwind_file_symbol(struct cs_unwind_file *file, pid_t pid, const char *path,
 				  uint64_t vaddr)
 {
@@ -427,7 +449,7 @@ const char *cs_unwind_file_symbol(struct cs_unwind_file *file, pid_t pid, const 
 		if (n < 0 || (size_t)n >= sizeof(inside) || !try_symbols(file, inside, &its))
 			try_symbols(file, path, &ours);
 	}
-	return file->symbols ? cs_symtab_find(file->symbols, vaddr) : NULL;
+	return file->symbols ? name_of(file, vaddr) : NULL;
 }
 
 const uint8_t *cs_unwind_file_build_id(const struct cs_unwind_file *file, size_t *ret_len)

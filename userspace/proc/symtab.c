@@ -219,11 +219,13 @@ const char *cs_symtab_find(const struct cs_symtab *symtab, uint64_t vaddr)
 	return symtab->names.data + it->name;
 }
 
-bool cs_symtab_has(const struct cs_symtab *symtab, const char *name)
+bool cs_symtab_where(const struct cs_symtab *symtab, const char *name, struct cs_elf_range *ret)
 {
 	for (size_t i = 0; i < symtab->n; i++)
-		if (!strcmp(symtab->names.data + symtab->items[i].name, name))
+		if (!strcmp(symtab->names.data + symtab->items[i].name, name)) {
+			*ret = (struct cs_elf_range){symtab->items[i].start, symtab->items[i].size};
 			return true;
+		}
 	return false;
 }
 

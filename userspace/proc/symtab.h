@@ -25,7 +25,7 @@ static inline void cs_symtab_freep(struct cs_symtab **symtab)
 /* The function that holds this address of the file: its name (owned by the table), or NULL. */
 const char *cs_symtab_find(const struct cs_symtab *symtab, uint64_t vaddr);
 
-/* Is there a function of this name? Looks at all. */
-bool cs_symtab_has(const struct cs_symtab *symtab, const char *name);
+/* Where the function of this name is, if there is one. Looks at all. */
+bool cs_symtab_where(const struct cs_symtab *symtab, const char *name, struct cs_elf_range *ret);
 
 size_t cs_symtab_count(const struct cs_symtab *symtab);

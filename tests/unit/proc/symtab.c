@@ -44,6 +44,20 @@ static void own_functions_have_names(void **state)
 	assert_null(cs_symtab_find(symtab, UINT64_MAX));
 }
 
+/* The other way round. */
+static void functions_are_found_by_name(void **state)
+{
+	uint64_t vaddr;
+	_cleanup_(cs_symtab_freep) struct cs_symtab *symtab =
+		symtab_of((const void *)tripled, &vaddr);
+	struct cs_elf_range range;
+
+	assert_true(cs_symtab_where(symtab, "tripled", &range));
+	assert_int_equal(range.vaddr, vaddr);
+	assert_in_range(range.size, 1, 4096);
+	assert_false(cs_symtab_where(symtab, "triple", &range));
+}
+
 /* Of one address, the name that programs use. Functions that no sanitizer puts its own before. */
 static void library_functions_have_names(void **state)
 {
@@ -64,6 +78,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(own_functions_have_names),
+		cmocka_unit_test(functions_are_found_by_name),
 		cmocka_unit_test(library_functions_have_names),
 	};
 
