@@ -8,12 +8,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uthash.h>
 
 #include "collect/natives_private.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "proc/maps.h"
+#include "proc/threads.h"
 
 #define MS            1000000ull
 /* One process is not looked at again sooner, but at its beginning, when it loads its libraries: some map code without end. */
@@ -104,8 +106,10 @@ void cs_natives_poke(struct cs_natives *natives, pid_t pid)
 {
 	struct cs_native_process *process = process_get(natives, pid);
 
-	if (process)
-		process->poked = true;
+	if (!process)
+		return;
+	process->poked = true;
+	process->asleep = false;
 }
 
 void cs_natives_forget(struct cs_natives *natives, pid_t pid)
@@ -264,31 +268,48 @@ int cs_natives_name(struct cs_natives *natives, const struct cs_buf *fresh, uint
 	return err;
 }
 
-/* Children that the kernel side gave their parent's list must be known here, or what they map would be dropped. */
-static void meet_children(struct cs_natives *natives, uint64_t now_ns)
+/* Time is this thread's own: on a busy machine the clock on the wall would leave less of it than is needed. */
+static uint64_t spent_ns(void)
 {
-	uint32_t key, *before = NULL;
+	struct timespec ts;
 
-	for (uint32_t i = 0; i < MAX_PROCESSES; i++) {
-		struct cs_native_process *process;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
 
-		if (bpf_map_get_next_key(natives->procs_fd, before, &key))
-			return;
-		before = &key;
-		process = process_get(natives, (pid_t)key);
-		if (process && !process->looked_ns)
+/*
+ * Children that the kernel side gave their parent's list must be known here, or what they map would be dropped. For whom there is no time, the list
+ * goes instead; they are looked at in their turn.
+ */
+static void meet_children(struct cs_natives *natives, uint64_t now_ns, uint64_t budget_ns)
+{
+	uint32_t keys[MAX_PROCESSES], n = 0;
+	uint64_t begun_ns = spent_ns();
+
+	while (n < MAX_PROCESSES &&
+	       !bpf_map_get_next_key(natives->procs_fd, n ? &keys[n - 1] : NULL, &keys[n]))
+		n++;
+	for (uint32_t i = 0; i < n; i++) {
+		struct cs_native_process *process = process_get(natives, (pid_t)keys[i]);
+
+		if (process && process->looked_ns)
+			continue;
+		if (process && spent_ns() - begun_ns < budget_ns) {
 			look(natives, process, now_ns);
-		else if (!process)
-			bpf_map_delete_elem(natives->procs_fd, &key);
+			continue;
+		}
+		bpf_map_delete_elem(natives->procs_fd, &keys[i]);
+		if (process)
+			process->poked = true;
 	}
 }
 
 /* Processes that have ended, and files that nobody maps any more. */
-static void sweep(struct cs_natives *natives, uint64_t now_ns)
+static void sweep(struct cs_natives *natives, uint64_t now_ns, uint64_t budget_ns)
 {
 	struct cs_native_process *process, *tmp;
 
-	meet_children(natives, now_ns);
+	meet_children(natives, now_ns, budget_ns);
 	cs_unwind_files_mark(natives->files);
 	HASH_ITER (hh, natives->processes, process, tmp) {
 		uint32_t key = (uint32_t)process->pid;
@@ -305,22 +326,87 @@ static void sweep(struct cs_natives *natives, uint64_t now_ns)
 	cs_unwind_files_drop(natives->files);
 }
 
-void cs_natives_turn(struct cs_natives *natives, uint64_t now_ns)
+/* May it be looked at (again)? */
+static bool is_due(const struct cs_native_process *process, uint64_t now_ns)
+{
+	return process->poked &&
+	       (process->looks < FIRST_LOOKS || now_ns - process->looked_ns >= LOOK_NS);
+}
+
+/*
+ * Look at those of the chosen that are due, one at least, as long as there is time. Was it used up? Who was looked at is the last one next time, so that
+ * all get their turn.
+ */
+static bool look_at_due(struct cs_natives *natives, uint64_t now_ns, uint64_t end_ns,
+			bool (*chosen)(const struct cs_native_process *process))
 {
 	struct cs_native_process *process, *tmp;
 
-	HASH_ITER (hh, natives->processes, process, tmp)
-		if (process->poked &&
-		    (process->looks < FIRST_LOOKS || now_ns - process->looked_ns >= LOOK_NS))
-			read_code(natives, process, now_ns);
+	HASH_ITER (hh, natives->processes, process, tmp) {
+		if (!is_due(process, now_ns) || !chosen(process))
+			continue;
+		read_code(natives, process, now_ns);
+		HASH_DEL(natives->processes, process);
+		HASH_ADD_INT(natives->processes, pid, process);
+		if (spent_ns() >= end_ns)
+			return true;
+	}
+	return false;
+}
+
+/* What was read is told, after the tables that it names. */
+static void tell_all(struct cs_natives *natives)
+{
+	struct cs_native_process *process, *tmp;
+
 	cs_unwind_files_flush(natives->files);
 	HASH_ITER (hh, natives->processes, process, tmp)
 		if (process->untold)
 			tell(natives, process);
+}
+
+/* Does its first thread run, or want to, at this moment? */
+static bool runs(const struct cs_native_process *process)
+{
+	struct cs_thread_rest rest;
+
+	cs_thread_rest(process->pid, process->pid, &rest);
+	return !rest.off_cpu;
+}
+
+static bool is_awake(const struct cs_native_process *process)
+{
+	return !process->asleep;
+}
+
+static bool is_asleep(const struct cs_native_process *process)
+{
+	return process->asleep;
+}
+
+void cs_natives_start(struct cs_natives *natives, uint64_t now_ns, uint64_t budget_ns)
+{
+	uint64_t end_ns = spent_ns() + budget_ns;
+	struct cs_native_process *process;
+
+	if (!look_at_due(natives, now_ns, end_ns, runs))
+		look_at_due(natives, now_ns, end_ns, is_awake);
+	for (process = natives->processes; process; process = process->hh.next)
+		process->asleep = process->poked;
+	tell_all(natives);
+}
+
+void cs_natives_turn(struct cs_natives *natives, uint64_t now_ns, uint64_t budget_ns)
+{
+	uint64_t end_ns = spent_ns() + budget_ns;
+
+	if (!look_at_due(natives, now_ns, end_ns, is_awake))
+		look_at_due(natives, now_ns, end_ns, is_asleep);
+	tell_all(natives);
 	if (now_ns - natives->swept_ns < SWEEP_NS)
 		return;
 	natives->swept_ns = now_ns;
-	sweep(natives, now_ns);
+	sweep(natives, now_ns, budget_ns);
 }
 
 struct cs_unwind_stats cs_natives_stats(const struct cs_natives *natives)

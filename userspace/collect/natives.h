@@ -35,7 +35,17 @@ void cs_natives_forget(struct cs_natives *natives, pid_t pid);
 int cs_natives_name(struct cs_natives *natives, const struct cs_buf *fresh, uint64_t now_ns,
 		    struct cs_buf *out);
 
-/* Once a turn, after the names: look at who was poked, or could not be unwound. */
-void cs_natives_turn(struct cs_natives *natives, uint64_t now_ns);
+/*
+ * Once a turn, after the names: look at who was poked, or could not be unwound. That takes some 0.5 ms a process, so of many some are left for the
+ * next turn: none is begun any more when budget_ns of CPU time are used up, but one is looked at in any case. Who is left is also looked at when a
+ * sample of it is named.
+ */
+void cs_natives_turn(struct cs_natives *natives, uint64_t now_ns, uint64_t budget_ns);
+
+/*
+ * The same before the first turn: first those that run now. For whom there is no time is taken to sleep until poked again, and comes after the others
+ * in the turns.
+ */
+void cs_natives_start(struct cs_natives *natives, uint64_t now_ns, uint64_t budget_ns);
 
 struct cs_unwind_stats cs_natives_stats(const struct cs_natives *natives);

@@ -28,6 +28,7 @@ struct cs_native_place {
 struct cs_native_process {
 	pid_t pid;
 	bool poked, untold;
+	bool asleep; /* it was there at the start, and has not been seen to run since */
 	uint64_t looked_ns;
 	unsigned int looks;
 	struct cs_native_place *places; /* ascending */

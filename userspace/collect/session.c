@@ -36,6 +36,14 @@
 /* ... and between looks at spans that say something for so long only. */
 #define WATCH_NS      (MS / 2)
 #define FLUSH_NS      (1000 * MS)
+/* CPU time for looking at processes' native code: before the clocks start, which is enough for some that were asked for but not for a machine; ... */
+#define CODE_FIRST_NS (50 * MS)
+/* ... when they have started, before the first visits, which take as long and longer; ... */
+#define CODE_SOON_NS  (100 * MS)
+/* ... and in each turn; ... */
+#define CODE_NS       (4 * MS)
+/* ... this part of a long one. */
+#define CODE_PART     200
 /* A turn whose records took this part of the ring is followed by one of usual length: with more of them it would not hold a long one's. */
 #define RING_PART     16
 
@@ -55,6 +63,7 @@ struct cs_session {
 	uint64_t turn_ns;     /* length of a turn */
 	struct cs_ease ease;  /* of this period */
 	uint64_t last_ns, next_ns, flushed_ns;
+	bool has_turned;
 	struct cs_instants *instants; /* NULL: tasks are not asked for */
 	struct cs_visit visit;
 	struct cs_due *due;            /* NULL until the clock starts, or if there is none */
@@ -217,8 +226,8 @@ int cs_session_start(struct cs_session *session)
 
 	cs_names_load_kernel(session->names);
 	cs_crowd_watch_mappings(&session->crowd);
-	if (session->natives) /* before the clocks start: the first sample has its stack */
-		cs_natives_turn(session->natives, cs_now_ns());
+	if (session->natives) /* before the clocks start: the first sample of most that run has its stack */
+		cs_natives_start(session->natives, cs_now_ns(), CODE_FIRST_NS);
 	err = cs_probes_watch_processes(session->probes);
 	if (!err)
 		err = write_capture(session);
@@ -398,18 +407,11 @@ static int drain(struct cs_session *session)
 	return err;
 }
 
-int cs_session_turn(struct cs_session *session)
+/* What the ring and the passes hold, and who and which threads that is about. */
+static int take_fresh(struct cs_session *session)
 {
-	int err;
+	int err = drain(session);
 
-	session->last_ns = cs_now_ns();
-	err = cs_crowd_refresh(&session->crowd);
-	if (!err && session->options.mode == CS_MODE_WALL)
-		err = cs_visit_threads(&session->visit, session->crowd.targets, &session->fresh);
-	if (!err)
-		err = cs_visit_tasks(&session->visit, session->crowd.targets, &session->passes);
-	if (!err)
-		err = drain(session);
 	if (!err)
 		cs_crowd_look_at_met(&session->crowd);
 	if (!err)
@@ -417,6 +419,39 @@ int cs_session_turn(struct cs_session *session)
 	if (!err)
 		err = cs_thread_names_for(session->crowd.targets, &session->fresh, cs_now_ns(),
 					  &session->crowd.ahead);
+	return err;
+}
+
+/* The first visits, to everybody, take long: what runs meanwhile is to have its code known. */
+static int begin_turns(struct cs_session *session)
+{
+	int err;
+
+	if (session->has_turned)
+		return 0;
+	session->has_turned = true;
+	err = take_fresh(session);
+	if (!err)
+		err = write_fresh(session);
+	if (session->natives)
+		cs_natives_turn(session->natives, cs_now_ns(), CODE_SOON_NS);
+	return err;
+}
+
+int cs_session_turn(struct cs_session *session)
+{
+	int err;
+
+	session->last_ns = cs_now_ns();
+	err = begin_turns(session);
+	if (!err)
+		err = cs_crowd_refresh(&session->crowd);
+	if (!err && session->options.mode == CS_MODE_WALL)
+		err = cs_visit_threads(&session->visit, session->crowd.targets, &session->fresh);
+	if (!err)
+		err = cs_visit_tasks(&session->visit, session->crowd.targets, &session->passes);
+	if (!err)
+		err = take_fresh(session);
 	if (!err)
 		err = cs_target_owners_turn(session->book, session->crowd.targets, cs_now_ns(),
 					    &session->crowd.ahead);
@@ -425,7 +460,8 @@ int cs_session_turn(struct cs_session *session)
 	if (!err)
 		err = cs_crowd_bury(&session->crowd);
 	if (session->natives)
-		cs_natives_turn(session->natives, cs_now_ns());
+		cs_natives_turn(session->natives, cs_now_ns(),
+				MAX(CODE_NS, session->turn_ns / CODE_PART));
 	schedule_next(session);
 	return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which file gets which table, on this program's own file, copies of it, and the vDSO; the kernel's maps are made up. */
+/* Which file gets which table, on this program's own file, copies of it, and the vDSO; the kernel's maps are made up (made_tables.h). */
 #include "collect/unwind_files.h"
 
 #include <setjmp.h>
@@ -21,71 +21,9 @@
 
 #include "core/cleanup.h"
 #include "proc/elf.h"
+#include "unit/collect/made_tables.h"
 
-#define OUTER    77 /* the descriptor of `native_files` */
-#define BUDGET   ((size_t)64 << 20)
-#define MADE_MAX 8
-
-/* The kernel side: inner maps are files in memory, by id from 1 on. */
-static struct {
-	int inner[MADE_MAX];
-	unsigned int ninner;
-	uint32_t told[MADE_MAX]; /* places that hold a table */
-	unsigned int ntold, ngone;
-	bool no_batches; /* an old kernel */
-	bool forgets;    /* what is in a table, and which were told */
-} kernel;
-
-int bpf_map_create(enum bpf_map_type type, const char *name, __u32 key_size, __u32 value_size,
-		   __u32 max_entries, const struct bpf_map_create_opts *opts)
-{
-	int fd = memfd_create(name, MFD_CLOEXEC);
-
-	assert_int_equal(ftruncate(fd, (off_t)value_size * max_entries), 0);
-	if (kernel.forgets)
-		return fd;
-	assert_in_range(kernel.ninner, 0, MADE_MAX - 1);
-	kernel.inner[kernel.ninner++] = dup(fd);
-	return fd;
-}
-
-int bpf_obj_get_info_by_fd(int fd, void *info, __u32 *info_len)
-{
-	((struct bpf_map_info *)info)->id = kernel.ninner;
-	return 0;
-}
-
-int bpf_map_get_fd_by_id(__u32 id)
-{
-	return dup(kernel.inner[id - 1]);
-}
-
-int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
-{
-	assert_int_equal(fd, OUTER);
-	if (kernel.forgets)
-		return 0;
-	assert_in_range(kernel.ntold, 0, MADE_MAX - 1);
-	kernel.told[kernel.ntold++] = *(const uint32_t *)key;
-	return 0;
-}
-
-int bpf_map_update_batch(int fd, const void *keys, const void *values, __u32 *count,
-			 const struct bpf_map_batch_opts *opts)
-{
-	if (kernel.no_batches)
-		return -1;
-	for (__u32 i = 0; i < *count; i++)
-		bpf_map_update_elem(fd, (const uint32_t *)keys + i, (const int *)values + i, 0);
-	return 0;
-}
-
-int bpf_map_delete_elem(int fd, const void *key)
-{
-	assert_int_equal(fd, OUTER);
-	kernel.ngone++;
-	return 0;
-}
+#define BUDGET ((size_t)64 << 20)
 
 struct fixture {
 	struct cs_unwind_files *files;
@@ -97,9 +35,9 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	*state = f;
-	memset(&kernel, 0, sizeof(kernel));
+	made_tables_begin();
 	snprintf(f->dir, sizeof(f->dir), "/tmp/coroscope-unwind-XXXXXX");
-	return !mkdtemp(f->dir) || cs_unwind_files_new(OUTER, BUDGET, &f->files);
+	return !mkdtemp(f->dir) || cs_unwind_files_new(MADE_FILES, BUDGET, &f->files);
 }
 
 static int teardown(void **state)
@@ -107,8 +45,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	cs_unwind_files_free(f->files);
-	for (unsigned int i = 0; i < kernel.ninner; i++)
-		close(kernel.inner[i]);
+	made_tables_end();
 	rmdir(f->dir);
 	free(f);
 	return 0;
@@ -184,11 +121,11 @@ static void test_one_table(void **state)
 	assert_ptr_equal(file_at(f, address_of(known_function), NULL), file);
 	assert_in_range(cs_unwind_file_number(file), CS_NATIVE_FIRST_TABLE,
 			CS_MAX_NATIVE_FILES - 1);
-	assert_int_equal(kernel.ntold, 0);
+	assert_int_equal(made_tables.ntold, 0);
 	cs_unwind_files_flush(f->files);
 	cs_unwind_files_flush(f->files);
-	assert_int_equal(kernel.ntold, 1);
-	assert_int_equal(kernel.told[0], cs_native_place(cs_unwind_file_number(file)));
+	assert_int_equal(made_tables.ntold, 1);
+	assert_int_equal(made_tables.told[0], cs_native_place(cs_unwind_file_number(file)));
 	assert_int_equal(cs_unwind_files_stats(f->files).files, 1);
 	assert_true(cs_unwind_files_stats(f->files).bytes > 0);
 	assert_true(cs_unwind_files_stats(f->files).eh_bytes > 0);
@@ -199,10 +136,10 @@ static void test_without_batches(void **state)
 	struct fixture *f = *state;
 	struct cs_unwind_file *file = file_at(f, address_of(known_function), NULL);
 
-	kernel.no_batches = true;
+	made_tables.no_batches = true;
 	cs_unwind_files_flush(f->files);
-	assert_int_equal(kernel.ntold, 1);
-	assert_int_equal(kernel.told[0], cs_native_place(cs_unwind_file_number(file)));
+	assert_int_equal(made_tables.ntold, 1);
+	assert_int_equal(made_tables.told[0], cs_native_place(cs_unwind_file_number(file)));
 }
 
 /* A container's copy shares the table. */
@@ -220,11 +157,11 @@ static void test_copy(void **state)
 	cs_unwind_files_mark(f->files);
 	cs_unwind_file_touch(copy);
 	cs_unwind_files_drop(f->files);
-	assert_int_equal(kernel.ngone, 0);
+	assert_int_equal(made_tables.ngone, 0);
 	assert_int_equal(cs_unwind_files_stats(f->files).files, 1);
 	cs_unwind_files_mark(f->files);
 	cs_unwind_files_drop(f->files);
-	assert_int_equal(kernel.ngone, 1);
+	assert_int_equal(made_tables.ngone, 1);
 	assert_int_equal(cs_unwind_files_stats(f->files).files, 0);
 	assert_int_equal(cs_unwind_files_stats(f->files).bytes, 0);
 }
@@ -236,7 +173,7 @@ static void test_forged_build_id(void **state)
 	struct cs_unwind_file *file = file_at(f, address_of(known_function), NULL);
 	const uint64_t other = 0x1234;
 
-	assert_int_equal(pwrite(kernel.inner[0], &other, sizeof(other), 64), sizeof(other));
+	assert_int_equal(pwrite(made_tables.inner[0], &other, sizeof(other), 64), sizeof(other));
 	assert_int_not_equal(cs_unwind_file_number(file_of_copy(f, "forged", NULL)),
 			     cs_unwind_file_number(file));
 	assert_int_equal(cs_unwind_files_stats(f->files).files, 2);
@@ -249,13 +186,13 @@ static void test_budget(void **state)
 	struct fixture f = {0};
 	struct cs_unwind_file *file;
 
-	assert_int_equal(cs_unwind_files_new(OUTER, 4096, &files), 0);
+	assert_int_equal(cs_unwind_files_new(MADE_FILES, 4096, &files), 0);
 	f.files = files;
 	file = file_at(&f, address_of(known_function), NULL);
 	assert_non_null(file);
 	assert_int_equal(cs_unwind_file_number(file), CS_NATIVE_UNKNOWN);
 	assert_int_equal(cs_unwind_files_stats(files).refused, 1);
-	assert_int_equal(kernel.ninner, 0);
+	assert_int_equal(made_tables.ninner, 0);
 }
 
 static void test_symbols(void **state)
@@ -304,7 +241,7 @@ static void test_no_number_twice(void **state)
 	const struct fixture *f = *state;
 
 	assert_int_equal(cs_maps_read(getpid(), &maps), 0);
-	kernel.forgets = true;
+	made_tables.forgets = true;
 	for (uint32_t use = 0; use <= CS_PLACE_USES; use++) {
 		uint32_t number = cs_unwind_file_number(file_of_vdso(f, &maps));
 
@@ -314,7 +251,7 @@ static void test_no_number_twice(void **state)
 			assert_int_equal(number, CS_NATIVE_FIRST_TABLE + 1);
 		cs_unwind_files_mark(f->files);
 		cs_unwind_files_drop(f->files);
-		assert_int_equal(kernel.ngone, use + 1);
+		assert_int_equal(made_tables.ngone, use + 1);
 	}
 }
 
