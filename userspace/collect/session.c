@@ -220,6 +220,15 @@ static int start_clocks(struct cs_session *session)
 	return err ? err : cs_probes_start_clock(session->probes);
 }
 
+/* An eighth of the CPU time that loading took, if that is more: a slow machine needs longer for both. */
+static uint64_t code_time(uint64_t least_ns)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return MAX(least_ns, ((uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec) / 8);
+}
+
 int cs_session_start(struct cs_session *session)
 {
 	int err;
@@ -227,7 +236,7 @@ int cs_session_start(struct cs_session *session)
 	cs_names_load_kernel(session->names);
 	cs_crowd_watch_mappings(&session->crowd);
 	if (session->natives) /* before the clocks start: the first sample of most that run has its stack */
-		cs_natives_start(session->natives, cs_now_ns(), CODE_FIRST_NS);
+		cs_natives_start(session->natives, cs_now_ns(), code_time(CODE_FIRST_NS));
 	err = cs_probes_watch_processes(session->probes);
 	if (!err)
 		err = write_capture(session);
@@ -434,7 +443,7 @@ static int begin_turns(struct cs_session *session)
 	if (!err)
 		err = write_fresh(session);
 	if (session->natives)
-		cs_natives_turn(session->natives, cs_now_ns(), CODE_SOON_NS);
+		cs_natives_turn(session->natives, cs_now_ns(), code_time(CODE_SOON_NS));
 	return err;
 }
 
