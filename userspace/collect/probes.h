@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The BPF side: has the programs loaded (programs.h), attaches them, fills their tables, reads the ring and the accounts. Everything hangs on file descriptors of this process (nothing is pinned), so
- * whatever way it ends, SIGKILL included, the kernel detaches all of it.
+ * The BPF side: has the programs loaded (programs.h), attaches them, fills their tables, reads the ring and the accounts. Everything
+ * hangs on file descriptors of this process (nothing is pinned), so whatever way it ends, SIGKILL included, the kernel detaches all of it.
  */
 #pragma once
 

@@ -11,11 +11,11 @@
 
 #include "core/cleanup.h"
 #include "unwind/functions.h"
+#include "unwind/unwind.h"
 
-#define MAX_EH_FRAME ((uint64_t)64 << 20)
-#define MAX_CODE     ((uint64_t)1 << 20)
+#define MAX_CODE ((uint64_t)1 << 20)
 /* Pieces of code that are looked at: each takes a look at all its bytes. */
-#define MAX_SEEN     64
+#define MAX_SEEN 64
 
 struct search {
 	const struct cs_eh_frame *frame;
@@ -163,19 +163,13 @@ static int read_code(void *ctx, uint64_t vaddr, void *dst, size_t size)
 int cs_unwind_parts(struct cs_elf *elf, struct cs_elf_range function, struct cs_elf_range *ret,
 		    size_t max)
 {
-	_cleanup_free_ void *bytes = NULL;
+	_cleanup_free_ uint8_t *bytes = NULL;
 	struct cs_elf_range section;
 	struct cs_eh_frame frame;
+	int err = cs_unwind_read_eh_frame(elf, &section, &bytes);
 
-	if (cs_elf_eh_frame(elf, &section))
-		return -ENOENT;
-	if (section.size > MAX_EH_FRAME)
-		return -E2BIG;
-	bytes = malloc(section.size);
-	if (!bytes)
-		return -ENOMEM;
-	if (cs_elf_read(elf, section.vaddr, bytes, section.size))
-		return -ENOENT;
+	if (err)
+		return err;
 	frame = (struct cs_eh_frame){bytes, section.size, section.vaddr};
 	return cs_unwind_parts_of(&frame, function, read_code, elf, ret, max);
 }

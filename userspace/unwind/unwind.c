@@ -176,21 +176,34 @@ int cs_unwind_section(const void *bytes, struct cs_elf_range section, struct cs_
 	return err;
 }
 
-int cs_unwind_file(struct cs_elf *elf, struct cs_unwind_table *ret)
+int cs_unwind_read_eh_frame(struct cs_elf *elf, struct cs_elf_range *ret_section,
+			    uint8_t **ret_bytes)
 {
-	_cleanup_free_ void *bytes = NULL;
-	struct cs_elf_range section, text;
+	_cleanup_free_ uint8_t *bytes = NULL;
 
-	if (cs_elf_eh_frame(elf, &section) || cs_elf_text(elf, &text))
+	if (cs_elf_eh_frame(elf, ret_section))
 		return -ENOENT;
-	if (section.size > MAX_EH_FRAME)
+	if (ret_section->size > MAX_EH_FRAME)
 		return -E2BIG;
-	bytes = malloc(section.size);
+	bytes = malloc(ret_section->size);
 	if (!bytes)
 		return -ENOMEM;
-	if (cs_elf_read(elf, section.vaddr, bytes, section.size))
+	if (cs_elf_read(elf, ret_section->vaddr, bytes, ret_section->size))
 		return -ENOENT;
-	return cs_unwind_section(bytes, section, text, ret);
+	*ret_bytes = TAKE_PTR(bytes);
+	return 0;
+}
+
+int cs_unwind_file(struct cs_elf *elf, struct cs_unwind_table *ret)
+{
+	_cleanup_free_ uint8_t *bytes = NULL;
+	struct cs_elf_range section, text;
+	int err;
+
+	if (cs_elf_text(elf, &text))
+		return -ENOENT;
+	err = cs_unwind_read_eh_frame(elf, &section, &bytes);
+	return err ? err : cs_unwind_section(bytes, section, text, ret);
 }
 
 uint32_t cs_unwind_find(const struct cs_unwind_table *table, uint64_t vaddr)

@@ -21,6 +21,12 @@ struct cs_unwind_table {
 };
 
 /*
+ * All of a file's .eh_frame, *ret_bytes owned by the caller. Returns 0, -ENOENT (there is none that can be read), -E2BIG (above 64 MiB) or -ENOMEM.
+ */
+int cs_unwind_read_eh_frame(struct cs_elf *elf, struct cs_elf_range *ret_section,
+			    uint8_t **ret_bytes);
+
+/*
  * The table of an ELF file. Returns 0, -ENOENT (no .eh_frame, or nothing in it), -E2BIG (above 64 MiB of .eh_frame or
  * CS_UNWIND_WORDS of table, or addresses above 4 GiB) or -ENOMEM.
  */
