@@ -29,7 +29,7 @@ def left_out(done):
 
 def check_interpreter(name, calls):
     with live.target(live.versioned(name), "native_python.py", calls) as program:
-        done = live.record("-p", program.pid, "-m", "cpu", "-d", SECONDS, "-r", "199", "-f", "collapsed")
+        done = live.record("-p", program.pid, "--native", "on", "-m", "cpu", "-d", SECONDS, "-r", "199", "-f", "collapsed")
     found = live.stacks(done.out)
     in_burn = [stack for stack in found if stack.has("burn")]
     every = live.weight(in_burn)
