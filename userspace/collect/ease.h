@@ -26,6 +26,10 @@ struct cs_ease {
 /* See cs_ease_stranger_ns. */
 #define CS_EASE_STRANGER_NS     (50 * CS_EASE_MS)
 #define CS_EASE_MAX_STRANGER_NS (6000 * CS_EASE_MS)
+/* See cs_ease_owner_ns. */
+#define CS_EASE_OWNER_NS        (250 * CS_EASE_MS)
+#define CS_EASE_MIN_OWNER_NS    (30000 * CS_EASE_MS)
+#define CS_EASE_MAX_OWNER_NS    (120000 * CS_EASE_MS)
 
 /* In everything below, ease is that of what is asleep; 0 is 1. */
 
@@ -57,4 +61,15 @@ static inline uint64_t cs_ease_young_ns(unsigned int ease)
 static inline uint64_t cs_ease_stranger_ns(unsigned int ease)
 {
 	return ease > 1 ? MIN(CS_EASE_STRANGER_NS * ease, CS_EASE_MAX_STRANGER_NS) : 0;
+}
+
+/*
+ * How long after it has been asked whose it is a process is asked again, if not later anyway: the first time came late enough for what a program's start
+ * publishes.
+ */
+static inline uint64_t cs_ease_owner_ns(unsigned int ease)
+{
+	return ease > 1 ? MAX(CS_EASE_MIN_OWNER_NS,
+			      MIN(CS_EASE_OWNER_NS * ease, CS_EASE_MAX_OWNER_NS))
+			: 0;
 }

@@ -11,8 +11,6 @@
 /* How long one turn may look at processes; a look takes some 0.4 ms. In a storm of processes the others wait for the next. */
 #define BUDGET_NS 2000000ull
 #define RETRY_NS  1000000000ull
-/* With ease the first look comes late enough to find what a program's start publishes, and the next after ... */
-#define AGAIN_NS  30000000000ull
 
 void cs_target_owner_clear(struct cs_target_owner *owner)
 {
@@ -38,7 +36,7 @@ static int look(struct cs_book *book, struct cs_target *target, uint64_t now_ns)
 	owner->news = cs_book_news(book);
 	owner->next_ns = err ? now_ns + RETRY_NS : cs_book_due_ns(entry);
 	if (!err && target->ease > 1)
-		owner->next_ns = MAX(owner->next_ns, now_ns + AGAIN_NS);
+		owner->next_ns = MAX(owner->next_ns, now_ns + cs_ease_owner_ns(target->ease));
 	if (err)
 		return err == -ENOMEM ? err : 0; /* it is gone */
 	if (entry->revision == owner->revision)

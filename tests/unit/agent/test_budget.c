@@ -105,7 +105,7 @@ static void test_what_cannot_be_kept(void **state)
 		assert_in_range(++n, 1, 20 * CS_BUDGET_WINDOWS);
 	}
 	assert_int_equal(verdict, CS_BUDGET_OVER);
-	assert_int_equal(cs_budget_ease(&budget).asleep, 512);
+	assert_int_equal(cs_budget_ease(&budget).asleep, 1024);
 	assert_int_equal(cs_budget_ease(&budget).clock, 8); /* less of it would not help */
 	/* which is so until it is not, and can be said once */
 	for (int i = 0; i < 100; i++)
@@ -120,7 +120,7 @@ static void test_close_at_the_end(void **state)
 
 	for (int i = 0; i < 300; i++)
 		assert_int_not_equal(window(&budget, &load), CS_BUDGET_OVER);
-	assert_int_equal(cs_budget_ease(&budget).asleep, 512);
+	assert_int_equal(cs_budget_ease(&budget).asleep, 1024);
 	assert_int_equal(window(&budget, &load), CS_BUDGET_KEEP);
 }
 
@@ -146,7 +146,7 @@ static void test_the_mean_counts(void **state)
 static void test_what_no_longer_helps(void **state)
 {
 	const struct load runs = {.by_clock = 0.4, .memory = 10 * MB};
-	const struct load sleeps = {.by_rate = 4.8, .by_clock = 0.001, .memory = 10 * MB};
+	const struct load sleeps = {.by_rate = 9.6, .by_clock = 0.001, .memory = 10 * MB};
 	struct cs_budget budget = begin();
 
 	for (int i = 0; i < 200; i++)
@@ -155,7 +155,7 @@ static void test_what_no_longer_helps(void **state)
 	for (int i = 0; i < 200; i++)
 		window(&budget, &sleeps);
 	assert_int_equal(cs_budget_ease(&budget).clock, 8);
-	assert_int_equal(cs_budget_ease(&budget).asleep, 512);
+	assert_int_equal(cs_budget_ease(&budget).asleep, 1024);
 }
 
 /* Where everything runs, easing what sleeps is in vain, and the clock is eased in its turn. */

@@ -18,6 +18,7 @@ static void test_without(void **state)
 		assert_int_equal(cs_ease_turn(ease, 20 * MS), 20 * MS);
 		assert_int_equal(cs_ease_young_ns(ease), 1 * MS);
 		assert_int_equal(cs_ease_stranger_ns(ease), 0);
+		assert_int_equal(cs_ease_owner_ns(ease), 0);
 	}
 }
 
@@ -28,6 +29,7 @@ static void test_with(void **state)
 		assert_true(cs_ease_turn(ease, 20 * MS) >= cs_ease_turn(ease - 1, 20 * MS));
 		assert_true(cs_ease_young_ns(ease) >= cs_ease_young_ns(ease - 1));
 		assert_true(cs_ease_stranger_ns(ease) >= cs_ease_stranger_ns(ease - 1));
+		assert_true(cs_ease_owner_ns(ease) >= cs_ease_owner_ns(ease - 1));
 	}
 	assert_int_equal(cs_ease_known(2, MS), 2 * MS);
 	assert_int_equal(cs_ease_known(1000, MS), 16 * MS);
@@ -36,6 +38,8 @@ static void test_with(void **state)
 	assert_int_equal(cs_ease_turn(1000, 300 * MS), 300 * MS);
 	assert_int_equal(cs_ease_young_ns(1000), 2000 * MS);
 	assert_int_equal(cs_ease_stranger_ns(1000), 6000 * MS);
+	assert_int_equal(cs_ease_owner_ns(2), 30000 * MS);
+	assert_int_equal(cs_ease_owner_ns(1000), 120000 * MS);
 }
 
 int main(void)
