@@ -199,8 +199,11 @@ static __always_inline __u32 native_rule(struct cs_native_code *c, __u64 pc, __u
 	if (c->here.table == CS_NATIVE_FRAME_POINTERS)
 		return CS_BY_FRAME_POINTER;
 	where = native_vaddr(c);
-	if (c->here.table < CS_NATIVE_FIRST_TABLE || where >> 32) /* tables end there */
+	if (c->here.table < CS_NATIVE_FIRST_TABLE || where >> 32) { /* tables end there */
+		if (c->here.table == CS_NATIVE_NOT_MADE)
+			*status = CS_STATUS_NATIVE_NOT_YET;
 		return 0;
+	}
 	where |= (__u64)c->here.table << 32;
 	kept = native_kept(c, where);
 	return kept->where == where ? (__u32)kept->info : CS_UNWIND_LEARN(c);

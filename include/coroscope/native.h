@@ -27,8 +27,9 @@ static inline __u32 cs_native_place(__u32 table)
 enum cs_native_table {
 	CS_NATIVE_UNKNOWN = 0, /* no table, and nothing to go by: the walk ends */
 	CS_NATIVE_FRAME_POINTERS =
-		1, /* code made while it runs, and files without any table: by rbp */
-	CS_NATIVE_FIRST_TABLE = 2,
+		1,              /* code made while it runs, and files without any table: by rbp */
+	CS_NATIVE_NOT_MADE = 2, /* not known yet: the walk ends, with another word for it */
+	CS_NATIVE_FIRST_TABLE = 3,
 };
 
 /* Executable memory. Addresses of the file count in pages, as the process's do: a file's parts are mapped by pages. */

@@ -17,7 +17,10 @@
 #include <coroscope/unwind.h>
 
 #define BASE    0x7f0000000000ull
-#define NTABLES 4
+/* Tables. */
+#define A       CS_NATIVE_FIRST_TABLE
+#define B       (A + 1)
+#define NTABLES (B + 1)
 #define NWORDS  512
 
 /* What a program has: one process, and tables by their places. */
@@ -115,8 +118,8 @@ static void every_address_has_its_rows(void **state)
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
 		begin(NULL);
-		make_table(2, steps[i], 100);
-		add_piece(BASE, 0x3000, 2, 0x1000);
+		make_table(A, steps[i], 100);
+		add_piece(BASE, 0x3000, A, 0x1000);
 		native_code_begin(&code, 1);
 		for (int again = 0; again < 2; again++)
 			for (uint32_t at = 0; at < 0x1000; at++)
@@ -131,8 +134,8 @@ static void every_address_has_its_rows(void **state)
 
 static void what_is_kept_is_not_looked_up(void **state)
 {
-	make_table(2, 16, 100);
-	add_piece(BASE, 0x1000, 2, 0x1000);
+	make_table(A, 16, 100);
+	add_piece(BASE, 0x1000, A, 0x1000);
 	native_code_begin(&code, 1);
 	assert_int_equal(cs_unwind_value(RULE(BASE + 0x123)), 100 + 0x12);
 	fake.words_read = fake.lists_read = 0;
@@ -145,22 +148,22 @@ static void what_is_kept_is_not_looked_up(void **state)
 /* No rule is nothing to keep: the table may come later. */
 static void what_was_not_found_is_looked_for_again(void **state)
 {
-	add_piece(BASE, 0x1000, 2, 0x1000);
+	add_piece(BASE, 0x1000, A, 0x1000);
 	native_code_begin(&code, 1);
 	assert_int_equal(RULE(BASE), 0);
-	make_table(2, 16, 100);
+	make_table(A, 16, 100);
 	assert_int_equal(cs_unwind_value(RULE(BASE)), 100);
 }
 
 static void a_place_given_to_another_table_is_told_apart(void **state)
 {
-	uint32_t second = 1u << CS_PLACE_BITS | 2;
+	uint32_t second = 1u << CS_PLACE_BITS | A;
 
-	make_table(2, 16, 100);
-	add_piece(BASE, 0x1000, 2, 0x1000);
+	make_table(A, 16, 100);
+	add_piece(BASE, 0x1000, A, 0x1000);
 	native_code_begin(&code, 1);
 	assert_int_equal(cs_unwind_value(RULE(BASE + 8)), 100);
-	make_table(2, 16, 500);
+	make_table(A, 16, 500);
 	fake.proc.n = 0;
 	fake.proc.id++;
 	add_piece(BASE, 0x1000, second, 0x1000);
@@ -174,12 +177,12 @@ static void what_shares_a_place_is_told_apart(void **state)
 	const struct cs_native_rule *first;
 	uint32_t other = 0;
 
-	make_table(2, 16, 100);
-	add_piece(BASE, 0x1000, 2, 0x1000);
+	make_table(A, 16, 100);
+	add_piece(BASE, 0x1000, A, 0x1000);
 	native_code_begin(&code, 1);
-	first = native_kept(&code, 2ull << 32 | 0x1000);
+	first = native_kept(&code, (uint64_t)A << 32 | 0x1000);
 	for (uint32_t at = 16; at < 0x1000 && !other; at++)
-		if (native_kept(&code, 2ull << 32 | (0x1000 + at)) == first)
+		if (native_kept(&code, (uint64_t)A << 32 | (0x1000 + at)) == first)
 			other = at;
 	assert_int_not_equal(other, 0);
 	for (int i = 0; i < 4; i++) {
@@ -191,11 +194,11 @@ static void what_shares_a_place_is_told_apart(void **state)
 /* An address above 4 GiB of its file is in no table, though its lower half, or the sum with the table's number, is that of one. */
 static void what_is_beyond_a_table_has_no_rule(void **state)
 {
-	make_table(2, 16, 100);
-	make_table(3, 16, 500);
-	add_piece(BASE, 0x1000, 2, 0x1000);
-	add_piece(BASE + 0x1000, 0x1000, 3, 0x1000);
-	add_piece(BASE + 0x2000, 0x1000, 2, 0x100001000);
+	make_table(A, 16, 100);
+	make_table(B, 16, 500);
+	add_piece(BASE, 0x1000, A, 0x1000);
+	add_piece(BASE + 0x1000, 0x1000, B, 0x1000);
+	add_piece(BASE + 0x2000, 0x1000, A, 0x100001000);
 	native_code_begin(&code, 1);
 	assert_int_equal(cs_unwind_value(RULE(BASE)), 100);
 	assert_int_equal(cs_unwind_value(RULE(BASE + 0x1000)), 500);
@@ -204,16 +207,16 @@ static void what_is_beyond_a_table_has_no_rule(void **state)
 
 static void pieces_of_another_list_are_forgotten(void **state)
 {
-	make_table(2, 16, 100);
-	make_table(3, 16, 500);
-	add_piece(BASE, 0x1000, 2, 0x1000);
+	make_table(A, 16, 100);
+	make_table(B, 16, 500);
+	add_piece(BASE, 0x1000, A, 0x1000);
 	native_code_begin(&code, 1);
 	assert_int_equal(cs_unwind_value(RULE(BASE)), 100);
 	/* in the midst of a walk: what is here is still believed, as the list was true when the walk began */
 	fake.proc.id++;
 	fake.proc.n = 0;
-	add_piece(BASE, 0x1000, 3, 0x1000);
-	add_piece(BASE + 0x1000, 0x1000, 2, 0x1000);
+	add_piece(BASE, 0x1000, B, 0x1000);
+	add_piece(BASE + 0x1000, 0x1000, A, 0x1000);
 	assert_int_equal(cs_unwind_value(RULE(BASE)), 100);
 	/* elsewhere the new one is met, and nothing of the old one is left */
 	assert_int_equal(cs_unwind_value(RULE(BASE + 0x1000)), 100);
@@ -226,10 +229,10 @@ static void pieces_of_another_list_are_forgotten(void **state)
 
 static void more_pieces_than_are_remembered(void **state)
 {
-	make_table(2, 16, 100);
-	make_table(3, 16, 500);
+	make_table(A, 16, 100);
+	make_table(B, 16, 500);
 	for (uint32_t i = 0; i < CS_MAX_NATIVE_MAPS; i++)
-		add_piece(BASE + i * 0x2000, 0x1000, 2 + i % 2, 0x1000);
+		add_piece(BASE + i * 0x2000, 0x1000, A + i % 2, 0x1000);
 	native_code_begin(&code, 1);
 	for (uint32_t i = 0; i < 4 * CS_MAX_NATIVE_MAPS; i++) {
 		uint32_t which = i * 7 % CS_MAX_NATIVE_MAPS;
@@ -244,27 +247,30 @@ static void code_without_a_table(void **state)
 {
 	add_piece(BASE, 0x1000, CS_NATIVE_FRAME_POINTERS, 0);
 	add_piece(BASE + 0x1000, 0x1000, CS_NATIVE_UNKNOWN, 0);
-	add_piece(BASE + 0x2000, 0x1000, 3, 0); /* the kernel refused it */
+	add_piece(BASE + 0x2000, 0x1000, B, 0); /* the kernel refused it */
+	add_piece(BASE + 0x3000, 0x1000, CS_NATIVE_NOT_MADE, 0);
 	native_code_begin(&code, 1);
 	assert_int_equal(RULE(BASE), CS_BY_FRAME_POINTER);
 	assert_int_equal(RULE(BASE + 0x1000), 0);
 	assert_int_equal(RULE(BASE + 0x2000), 0);
+	/* it will be, and is told then */
+	assert_int_equal(rule(BASE + 0x3000, CS_STATUS_NATIVE_NOT_YET), 0);
 }
 
 /* Numbers without sense everywhere: searches end, and read nothing but words of the table. */
 static void tables_that_lie_end_the_search(void **state)
 {
 	srand(1);
-	add_piece(BASE, 0x100000000, 2, 0);
+	add_piece(BASE, 0x100000000, A, 0);
 	native_code_begin(&code, 1);
 	for (int i = 0; i < 20000; i++) {
-		fake.nwords[2] = (uint32_t)rand() % NWORDS;
+		fake.nwords[A] = (uint32_t)rand() % NWORDS;
 		for (uint32_t at = 0; at < 32; at++)
-			fake.words[2][at] = (uint64_t)rand() << 40 ^ (uint64_t)rand() << 13 ^
+			fake.words[A][at] = (uint64_t)rand() << 40 ^ (uint64_t)rand() << 13 ^
 					    (uint64_t)rand() % 64;
 		if (i % 2) { /* else hardly any address is in it */
-			fake.words[2][0] = (uint32_t)rand() % 64;
-			fake.words[2][1] = (uint64_t)rand() << 32 | (uint32_t)rand() % NWORDS;
+			fake.words[A][0] = (uint32_t)rand() % 64;
+			fake.words[A][1] = (uint64_t)rand() << 32 | (uint32_t)rand() % NWORDS;
 		}
 		fake.words_read = 0;
 		RULE(BASE + (uint32_t)rand() % 0x4000);

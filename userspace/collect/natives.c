@@ -134,7 +134,8 @@ static int add_place(struct cs_natives *natives, struct cs_native_process *proce
 	struct cs_native_place *last =
 		process->nplaces ? &process->places[process->nplaces - 1] : NULL;
 
-	place.file = cs_unwind_files_get(natives->files, process->pid, mapping);
+	if (cs_unwind_files_get(natives->files, process->pid, mapping, &place.file) == -EAGAIN)
+		process->poked = true;
 	if (place.file && cs_unwind_file_vaddr(place.file, mapping, &place.vaddr))
 		place.file = NULL;
 	if (last && continues(last, &place)) {
@@ -177,6 +178,16 @@ static uint32_t table_number(const struct cs_native_process *process,
 		return cs_unwind_file_number(place->file);
 	return process->paths.data[place->path] == '/' ? CS_NATIVE_UNKNOWN
 						       : CS_NATIVE_FRAME_POINTERS;
+}
+
+static size_t count_unmade(const struct cs_native_process *process)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < process->nplaces; i++)
+		n += process->places[i].file &&
+		     cs_unwind_file_number(process->places[i].file) == CS_NATIVE_NOT_MADE;
+	return n;
 }
 
 static void tell_kernel(struct cs_natives *natives, const struct cs_native_process *process)
@@ -222,6 +233,7 @@ static void tell(struct cs_natives *natives, struct cs_native_process *process)
 	uint32_t key = (uint32_t)process->pid;
 
 	process->untold = false;
+	process->unmade = count_unmade(process);
 	if (process->nplaces)
 		tell_kernel(natives, process);
 	else
@@ -231,7 +243,6 @@ static void tell(struct cs_natives *natives, struct cs_native_process *process)
 static void look(struct cs_natives *natives, struct cs_native_process *process, uint64_t now_ns)
 {
 	read_code(natives, process, now_ns);
-	cs_unwind_files_flush(natives->files);
 	tell(natives, process);
 }
 
@@ -243,8 +254,8 @@ static int name_record(struct cs_natives *natives, const struct cs_ev_native *re
 
 	if (!process)
 		return 0;
-	if (record->status == CS_STATUS_NATIVE_NOT_YET ||
-	    record->status == CS_STATUS_NATIVE_NO_CODE)
+	if (record->status == CS_STATUS_NATIVE_NO_CODE ||
+	    (record->status == CS_STATUS_NATIVE_NOT_YET && !process->unmade))
 		process->poked = true;
 	if (!process->looked_ns) /* a child: the kernel side knew it by its parent */
 		look(natives, process, now_ns);
@@ -354,14 +365,14 @@ static bool look_at_due(struct cs_natives *natives, uint64_t now_ns, uint64_t en
 	return false;
 }
 
-/* What was read is told, after the tables that it names. */
+/* What was read is told, and what tables there are now. */
 static void tell_all(struct cs_natives *natives)
 {
+	bool any = cs_unwind_files_heed(natives->files);
 	struct cs_native_process *process, *tmp;
 
-	cs_unwind_files_flush(natives->files);
 	HASH_ITER (hh, natives->processes, process, tmp)
-		if (process->untold)
+		if (process->untold || (any && count_unmade(process) < process->unmade))
 			tell(natives, process);
 }
 
@@ -384,7 +395,13 @@ static bool is_asleep(const struct cs_native_process *process)
 	return process->asleep;
 }
 
-void cs_natives_start(struct cs_natives *natives, uint64_t now_ns, uint64_t budget_ns)
+void cs_natives_wait(struct cs_natives *natives, uint64_t wait_ns)
+{
+	cs_unwind_files_wait(natives->files, wait_ns);
+}
+
+void cs_natives_start(struct cs_natives *natives, uint64_t now_ns, uint64_t budget_ns,
+		      uint64_t wait_ns)
 {
 	uint64_t end_ns = spent_ns() + budget_ns;
 	struct cs_native_process *process;
@@ -393,8 +410,8 @@ void cs_natives_start(struct cs_natives *natives, uint64_t now_ns, uint64_t budg
 		look_at_due(natives, now_ns, end_ns, is_awake);
 	for (process = natives->processes; process; process = process->hh.next)
 		process->asleep = process->poked;
+	cs_natives_wait(natives, wait_ns);
 	tell_all(natives);
-	/* dropping tables waits for the kernel's readers, some 0.1 s: not when the first program begins */
 	natives->swept_ns = now_ns;
 }
 
@@ -414,4 +431,9 @@ void cs_natives_turn(struct cs_natives *natives, uint64_t now_ns, uint64_t budge
 struct cs_unwind_stats cs_natives_stats(const struct cs_natives *natives)
 {
 	return cs_unwind_files_stats(natives->files);
+}
+
+size_t cs_natives_refused(const struct cs_natives *natives)
+{
+	return cs_unwind_files_refused(natives->files);
 }

@@ -44,8 +44,15 @@ void cs_natives_turn(struct cs_natives *natives, uint64_t now_ns, uint64_t budge
 
 /*
  * The same before the first turn: first those that run now. For whom there is no time is taken to sleep until poked again, and comes after the others
- * in the turns.
+ * in the turns. Tables are waited for, wait_ns at most; what is made later is told in the turns.
  */
-void cs_natives_start(struct cs_natives *natives, uint64_t now_ns, uint64_t budget_ns);
+void cs_natives_start(struct cs_natives *natives, uint64_t now_ns, uint64_t budget_ns,
+		      uint64_t wait_ns);
+
+/* Wait until all tables that were asked for are made, no longer than this; the next turn tells of them. */
+void cs_natives_wait(struct cs_natives *natives, uint64_t wait_ns);
 
 struct cs_unwind_stats cs_natives_stats(const struct cs_natives *natives);
+
+/* Times that a file got no table because of a bound or the budget. */
+size_t cs_natives_refused(const struct cs_natives *natives);

@@ -33,6 +33,7 @@ struct cs_native_process {
 	unsigned int looks;
 	struct cs_native_place *places; /* ascending */
 	size_t nplaces;
+	size_t unmade; /* places of files whose tables were not made when the kernel side was told */
 	struct cs_buf paths; /* terminated strings */
 	struct cs_native_told *told;
 	struct cs_perf_map *made; /* names of code made at run time; NULL: not asked for yet */

@@ -38,6 +38,8 @@
 #define FLUSH_NS      (1000 * MS)
 /* CPU time for looking at processes' native code: before the clocks start, which is enough for some that were asked for but not for a machine; ... */
 #define CODE_FIRST_NS (50 * MS)
+/* ... and time to wait for their unwind tables, which is enough for one; ... */
+#define TABLES_NS     (200 * MS)
 /* ... when they have started, before the first visits, which take as long and longer; ... */
 #define CODE_SOON_NS  (100 * MS)
 /* ... and in each turn; ... */
@@ -236,7 +238,8 @@ int cs_session_start(struct cs_session *session)
 	cs_names_load_kernel(session->names);
 	cs_crowd_watch_mappings(&session->crowd);
 	if (session->natives) /* before the clocks start: the first sample of most that run has its stack */
-		cs_natives_start(session->natives, cs_now_ns(), code_time(CODE_FIRST_NS));
+		cs_natives_start(session->natives, cs_now_ns(), code_time(CODE_FIRST_NS),
+				 TABLES_NS);
 	err = cs_probes_watch_processes(session->probes);
 	if (!err)
 		err = write_capture(session);
@@ -611,6 +614,6 @@ int cs_session_counters(const struct cs_session *session, uint64_t counters[CS_C
 	for (int i = 0; i < CS_COUNTER_MAX_; i++)
 		counters[i] += session->own[i] + session->visit.counters[i];
 	if (session->natives)
-		counters[CS_COUNTER_NATIVE_REFUSED] += cs_natives_stats(session->natives).refused;
+		counters[CS_COUNTER_NATIVE_REFUSED] += cs_natives_refused(session->natives);
 	return session->due ? cs_due_settle(session->due, session->probes, counters) : 0;
 }

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Tables of files. A file is known by its identity, size and time of change; one that merely holds the same (a container's copy)
- * shares the table: its build id finds the other one, and that the tables are equal byte by byte proves it, since anybody may
- * give any build id to anything.
- */
+/* Files of code. One is known by its identity, size and time of change. */
 #include "collect/unwind_files.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/bpf.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,40 +13,31 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "collect/unwind_maker.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "proc/symtab.h"
 #include "unwind/parts.h"
-#include "unwind/unwind.h"
 
 #define MAX_SEGMENTS 8
 /* Of the interpreter's loop, beside the piece that has its name. */
 #define MAX_LOOP     4
 /* Times that a file's symbols are looked for: the process that is asked may be gone. */
 #define MAX_TRIES    4
-/* Tables that are handed over together. */
-#define MAX_FRESH    64
-/* Tables dropped in one sweep: each waits a grace period. */
-#define MAX_DROPS    8
+/* Files that are open at once, waiting for their tables. */
+#define MAX_WAITING  256
 #define VDSO_BYTES   65536
-
-/* A table in the kernel's map. */
-struct table {
-	uint32_t number;
-	uint32_t map_id; /* of the inner map */
-	unsigned int users;
-	size_t nwords, eh_bytes;
-	uint8_t build_id[CS_BUILD_ID_BYTES];
-	int build_id_len;
-	struct table *next;
-};
 
 struct cs_unwind_file {
 	struct identity {
 		uint64_t dev, ino, size, mtime_ns; /* all 0: the vDSO */
 	} id;
-	struct table *table; /* NULL: none */
+	struct cs_unwind_making making;
+	bool waits;                    /* for its table: `making` is the maker's */
+	struct cs_kernel_table *table; /* NULL: none (yet) */
 	bool by_frame_pointers;
+	bool no_room;            /* for its table, ... */
+	unsigned int no_room_at; /* ... when so many had been given back */
 	bool touched;
 	struct cs_elf_code code[MAX_SEGMENTS];
 	size_t ncode;
@@ -66,20 +52,11 @@ struct cs_unwind_file {
 };
 
 struct cs_unwind_files {
-	int map_fd;
-	size_t budget, bytes, refused;
+	struct cs_unwind_maker *maker;
 	struct cs_unwind_file *files;
-	struct table *tables;
-	int vdso_fd; /* a copy of our own vDSO, which is every process's; -1: none */
-	/* Of each place of the map: is it taken, and how many tables has it had? */
-	struct {
-		bool taken;
-		uint16_t uses;
-	} places[CS_MAX_NATIVE_FILES];
-	/* made, but not handed over yet */
-	uint32_t fresh_places[MAX_FRESH];
-	int fresh_fds[MAX_FRESH]; /* owned */
-	uint32_t nfresh;
+	size_t waiting, refused;
+	unsigned int given_back; /* tables */
+	int vdso_fd;             /* a copy of our own vDSO, which is every process's; -1: none */
 };
 
 /* The kernel gives every process the same one, as memory: a file of its bytes is read as any other. */
@@ -105,56 +82,22 @@ static int copy_vdso(void)
 
 int cs_unwind_files_new(int map_fd, size_t budget_bytes, struct cs_unwind_files **ret)
 {
-	struct cs_unwind_files *files = calloc(1, sizeof(*files));
+	_cleanup_free_ struct cs_unwind_files *files = calloc(1, sizeof(*files));
+	int err;
 
 	if (!files)
 		return -ENOMEM;
-	files->map_fd = map_fd;
-	files->budget = budget_bytes;
+	err = cs_unwind_maker_new(map_fd, budget_bytes, &files->maker);
+	if (err)
+		return err;
 	files->vdso_fd = copy_vdso();
-	for (uint32_t i = 0; i < CS_NATIVE_FIRST_TABLE; i++)
-		files->places[i].taken = true;
-	*ret = files;
+	*ret = TAKE_PTR(files);
 	return 0;
-}
-
-void cs_unwind_files_flush(struct cs_unwind_files *files)
-{
-	uint32_t n = files->nfresh;
-
-	if (!n)
-		return;
-	/* Kernels without batches of maps take them one by one. A table that they refuse is none: the walk ends there. */
-	if (bpf_map_update_batch(files->map_fd, files->fresh_places, files->fresh_fds, &n, NULL))
-		for (uint32_t i = 0; i < files->nfresh; i++)
-			bpf_map_update_elem(files->map_fd, &files->fresh_places[i],
-					    &files->fresh_fds[i], BPF_ANY);
-	for (uint32_t i = 0; i < files->nfresh; i++)
-		close(files->fresh_fds[i]);
-	files->nfresh = 0;
-}
-
-static void table_release(struct cs_unwind_files *files, struct table *table)
-{
-	struct table **at = &files->tables;
-	uint32_t place;
-
-	if (!table || --table->users)
-		return;
-	place = cs_native_place(table->number);
-	while (*at != table)
-		at = &(*at)->next;
-	*at = table->next;
-	bpf_map_delete_elem(files->map_fd, &place);
-	files->places[place].taken = false;
-	files->bytes -= table->nwords * sizeof(uint64_t);
-	free(table);
 }
 
 static void file_free(struct cs_unwind_files *files, struct cs_unwind_file *file)
 {
 	HASH_DEL(files->files, file);
-	table_release(files, file->table);
 	cs_symtab_free(file->symbols);
 	free(file);
 }
@@ -165,137 +108,54 @@ void cs_unwind_files_free(struct cs_unwind_files *files)
 
 	if (!files)
 		return;
-	cs_unwind_files_flush(files);
+	cs_unwind_maker_free(files->maker); /* before what it makes */
 	HASH_ITER (hh, files->files, file, tmp)
 		file_free(files, file);
 	cs_cleanup_close(&files->vdso_fd);
 	free(files);
 }
 
-/* A number that no table has had, its place taken; 0: there is none left. */
-static uint32_t number_take(struct cs_unwind_files *files)
+static void ask(struct cs_unwind_files *files, struct cs_unwind_file *file, struct cs_elf *taken)
 {
-	for (uint32_t i = CS_NATIVE_FIRST_TABLE; i < CS_MAX_NATIVE_FILES; i++) {
-		if (files->places[i].taken || files->places[i].uses == CS_PLACE_USES)
-			continue;
-		files->places[i].taken = true;
-		return (uint32_t)files->places[i].uses++ << CS_PLACE_BITS | i;
-	}
-	return 0;
+	file->making = (struct cs_unwind_making){.elf = taken, .asker = file};
+	file->waits = true;
+	files->waiting++;
+	cs_unwind_maker_ask(files->maker, &file->making);
 }
 
-static bool holds(const struct table *table, const struct cs_unwind_table *compiled)
+static void heed(struct cs_unwind_files *files, struct cs_unwind_file *file)
 {
-	size_t size = compiled->nwords * sizeof(uint64_t);
-	_cleanup_close_ int fd = -1;
-	void *words;
-	bool same;
+	int err = file->making.err;
 
-	if (table->nwords != compiled->nwords)
-		return false;
-	fd = bpf_map_get_fd_by_id(table->map_id);
-	if (fd < 0)
-		return false;
-	words = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	if (words == MAP_FAILED)
-		return false;
-	same = !memcmp(words, compiled->words, size);
-	munmap(words, size);
-	return same;
-}
-
-/* A table of the same content, one user more, or NULL. */
-static struct table *table_shared(struct cs_unwind_files *files, const uint8_t *build_id, int len,
-				  const struct cs_unwind_table *compiled)
-{
-	for (struct table *it = files->tables; it && len > 0; it = it->next) {
-		if (it->build_id_len != len || memcmp(it->build_id, build_id, (size_t)len) ||
-		    !holds(it, compiled))
-			continue;
-		it->users++;
-		return it;
-	}
-	return NULL;
-}
-
-/* An inner map with these words. Returns its descriptor or -errno. */
-static int words_to_map(const struct cs_unwind_table *compiled)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP | BPF_F_MMAPABLE);
-	size_t size = compiled->nwords * sizeof(uint64_t);
-	_cleanup_close_ int fd =
-		bpf_map_create(BPF_MAP_TYPE_ARRAY, "unwind_table", sizeof(uint32_t),
-			       sizeof(uint64_t), (uint32_t)compiled->nwords, &opts);
-	void *words;
-
-	if (fd < 0)
-		return -errno;
-	words = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (words == MAP_FAILED)
-		return -errno;
-	memcpy(words, compiled->words, size);
-	munmap(words, size);
-	return TAKE_FD(fd);
-}
-
-/* A table for the kernel side. NULL if it is not to be had. */
-static struct table *table_new(struct cs_unwind_files *files,
-			       const struct cs_unwind_table *compiled)
-{
-	size_t size = compiled->nwords * sizeof(uint64_t);
-	_cleanup_free_ struct table *table = calloc(1, sizeof(*table));
-	struct bpf_map_info info = {0};
-	uint32_t info_len = sizeof(info);
-	_cleanup_close_ int fd = -1;
-
-	if (!table || size > files->budget - files->bytes)
-		return NULL;
-	fd = words_to_map(compiled);
-	if (fd < 0)
-		return NULL;
-	if (bpf_obj_get_info_by_fd(fd, &info, &info_len))
-		return NULL;
-	table->number = number_take(files);
-	if (!table->number)
-		return NULL;
-	if (files->nfresh == MAX_FRESH)
-		cs_unwind_files_flush(files);
-	files->fresh_places[files->nfresh] = cs_native_place(table->number);
-	files->fresh_fds[files->nfresh++] = TAKE_FD(fd);
-	table->users = 1;
-	table->map_id = info.id;
-	table->nwords = compiled->nwords;
-	table->eh_bytes = compiled->eh_bytes;
-	table->next = files->tables;
-	files->tables = table;
-	files->bytes += size;
-	return TAKE_PTR(table);
-}
-
-/* The file's table: another one's, or its own. */
-static void give_table(struct cs_unwind_files *files, struct cs_unwind_file *file,
-		       struct cs_elf *elf, const char *path)
-{
-	_cleanup_unwind_table_ struct cs_unwind_table compiled = {0};
-	const uint8_t *build_id = file->build_id;
-	int len = file->build_id_len;
-	int err = cs_unwind_file(elf, &compiled);
-
+	file->waits = false;
+	files->waiting--;
+	file->table = file->making.table;
 	/* Compilers that leave the table out keep the frame pointer (Go). */
 	file->by_frame_pointers = err == -ENOENT;
-	if (!err) {
-		file->table = table_shared(files, build_id, len, &compiled);
-		if (!file->table)
-			file->table = table_new(files, &compiled);
-		if (file->table && len > 0) {
-			memcpy(file->table->build_id, build_id, (size_t)len);
-			file->table->build_id_len = len;
-		}
+	file->no_room = err == -ENOSPC;
+	file->no_room_at = files->given_back;
+	if (!err || file->by_frame_pointers)
+		return;
+	files->refused++;
+	cs_debug("a file (inode %" PRIu64 ") has no unwind table: %s", file->id.ino,
+		 strerror(-err));
+}
+
+bool cs_unwind_files_heed(struct cs_unwind_files *files)
+{
+	struct cs_unwind_making *making;
+	bool any = false;
+
+	while ((making = cs_unwind_maker_take(files->maker))) {
+		heed(files, making->asker);
+		any = true;
 	}
-	if (!file->table && !file->by_frame_pointers) {
-		files->refused++;
-		cs_debug("%s: no unwind table: %s", path, err ? strerror(-err) : "over budget");
-	}
+	return any;
+}
+
+void cs_unwind_files_wait(struct cs_unwind_files *files, uint64_t timeout_ns)
+{
+	cs_unwind_maker_wait(files->maker, timeout_ns);
 }
 
 static void read_symbols(struct cs_unwind_file *file, struct cs_elf *elf,
@@ -330,10 +190,19 @@ static struct cs_unwind_file *file_new(struct cs_unwind_files *files, const stru
 	file->ncode = n > 0 ? (size_t)n : 0;
 	n = cs_elf_build_id(elf, file->build_id, sizeof(file->build_id));
 	file->build_id_len = n > 0 ? n : 0;
-	give_table(files, file, elf, path);
 	if (home)
 		read_symbols(file, elf, home);
+	ask(files, file, TAKE_PTR(elf));
 	return file;
+}
+
+/* There was no room for its table; since then others have gone. */
+static void ask_again(struct cs_unwind_files *files, struct cs_unwind_file *file, const char *path)
+{
+	struct cs_elf *elf;
+
+	if (!cs_elf_open(path, &elf))
+		ask(files, file, elf);
 }
 
 static bool is_vdso(const struct cs_mapping *mapping)
@@ -373,27 +242,36 @@ static const char *root_of(pid_t pid, char *dst, size_t size)
 	return dst;
 }
 
-struct cs_unwind_file *cs_unwind_files_get(struct cs_unwind_files *files, pid_t pid,
-					   const struct cs_mapping *mapping)
+int cs_unwind_files_get(struct cs_unwind_files *files, pid_t pid, const struct cs_mapping *mapping,
+			struct cs_unwind_file **ret)
 {
 	struct cs_elf_home home = {.path = mapping->path};
-	struct cs_unwind_file *file;
 	struct identity id;
 	char path[4096], root[64];
 
+	*ret = NULL;
 	if (open_path(files, pid, mapping, path, sizeof(path), &id))
-		return NULL;
-	HASH_FIND(hh, files->files, &id, sizeof(id), file);
-	if (file)
-		return file;
+		return -ENOENT;
+	HASH_FIND(hh, files->files, &id, sizeof(id), *ret);
+	if (*ret && !((*ret)->no_room && (*ret)->no_room_at != files->given_back))
+		return 0;
+	if (files->waiting == MAX_WAITING)
+		return *ret ? 0 : -EAGAIN;
+	if (*ret) {
+		ask_again(files, *ret, path);
+		return 0;
+	}
 	home.root = home.path_root = root_of(pid, root, sizeof(root));
-	return file_new(files, &id, path, mapping->inode && !mapping->deleted ? NULL : &home);
+	*ret = file_new(files, &id, path, mapping->inode && !mapping->deleted ? NULL : &home);
+	return *ret ? 0 : -ENOMEM;
 }
 
 uint32_t cs_unwind_file_number(const struct cs_unwind_file *file)
 {
+	if (file->waits)
+		return CS_NATIVE_NOT_MADE;
 	if (file->table)
-		return file->table->number;
+		return cs_kernel_table_number(file->table);
 	return file->by_frame_pointers ? CS_NATIVE_FRAME_POINTERS : CS_NATIVE_UNKNOWN;
 }
 
@@ -478,24 +356,23 @@ void cs_unwind_files_drop(struct cs_unwind_files *files)
 {
 	struct cs_unwind_file *it, *tmp;
 
-	unsigned int dropped = 0;
-
-	cs_unwind_files_flush(files);
 	HASH_ITER (hh, files->files, it, tmp) {
-		if (it->touched || dropped == MAX_DROPS)
+		if (it->touched || it->waits)
 			continue;
-		dropped += it->table && it->table->users == 1;
+		if (it->table) {
+			cs_unwind_maker_release(files->maker, it->table);
+			files->given_back++;
+		}
 		file_free(files, it);
 	}
 }
 
 struct cs_unwind_stats cs_unwind_files_stats(const struct cs_unwind_files *files)
 {
-	struct cs_unwind_stats stats = {.bytes = files->bytes, .refused = files->refused};
+	return cs_unwind_maker_stats(files->maker);
+}
 
-	for (const struct table *it = files->tables; it; it = it->next) {
-		stats.files++;
-		stats.eh_bytes += it->eh_bytes;
-	}
-	return stats;
+size_t cs_unwind_files_refused(const struct cs_unwind_files *files)
+{
+	return files->refused;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The files whose code runs somewhere: their unwind tables, given to the kernel side once however many processes map them,
- * and their symbols.
+ * and their symbols. For one thread; another one makes the tables.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "collect/unwind_tables.h"
 #include "proc/maps.h"
 
 /* The function that runs Python frames: exported by every build, in parts of which names begin alike. */
@@ -28,19 +29,19 @@ static inline void cs_unwind_files_freep(struct cs_unwind_files **files)
 }
 
 /*
- * The file that a process has mapped as code; its table is made if it is new. NULL if it cannot be opened or is no
- * 64-bit ELF file. Borrowed.
+ * The file that a process has mapped as code, borrowed. A thread makes the table of a new one. Returns 0, -ENOENT (it cannot be opened, or there is none),
+ * -EAGAIN (too many wait for their tables: ask later) or -ENOMEM. One that is no 64-bit ELF file is known as such.
  */
-struct cs_unwind_file *cs_unwind_files_get(struct cs_unwind_files *files, pid_t pid,
-					   const struct cs_mapping *mapping);
+int cs_unwind_files_get(struct cs_unwind_files *files, pid_t pid, const struct cs_mapping *mapping,
+			struct cs_unwind_file **ret);
 
-/*
- * Hand over the tables of new files: all at once, as the kernel waits a grace period each time, some 10 ms. Before anybody is told
- * of their places.
- */
-void cs_unwind_files_flush(struct cs_unwind_files *files);
+/* Take note of the tables that were made since. Is there any? */
+bool cs_unwind_files_heed(struct cs_unwind_files *files);
 
-/* The number of its table (coroscope/native.h), or one of enum cs_native_table. */
+/* Wait until all that were asked for are made, no longer than this. */
+void cs_unwind_files_wait(struct cs_unwind_files *files, uint64_t timeout_ns);
+
+/* The number of its table (coroscope/native.h), which the kernel side knows, or one of enum cs_native_table. */
 uint32_t cs_unwind_file_number(const struct cs_unwind_file *file);
 
 /* Address in the file's own space of the first byte that the mapping shows of it. Returns 0 or -ENOENT (no code is there). */
@@ -65,8 +66,8 @@ void cs_unwind_files_mark(struct cs_unwind_files *files);
 void cs_unwind_file_touch(struct cs_unwind_file *file);
 void cs_unwind_files_drop(struct cs_unwind_files *files);
 
-struct cs_unwind_stats {
-	size_t files, bytes, eh_bytes; /* tables, what they take, what they were made from */
-	size_t refused;                /* files without one because of a bound or the budget */
-};
+/* Of the tables that are made. */
 struct cs_unwind_stats cs_unwind_files_stats(const struct cs_unwind_files *files);
+
+/* Times that a file got no table because of a bound or the budget. */
+size_t cs_unwind_files_refused(const struct cs_unwind_files *files);

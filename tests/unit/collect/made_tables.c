@@ -61,6 +61,8 @@ int bpf_map_create(enum bpf_map_type type, const char *name, __u32 key_size, __u
 {
 	int fd;
 
+	while (made_tables.hold)
+		usleep(1000);
 	if (made_tables.refuses) {
 		errno = EPERM;
 		return -1;

@@ -34,6 +34,7 @@ extern struct made_tables {
 	bool no_batches;         /* an old kernel */
 	bool forgets;            /* what is in a table, and which were told */
 	bool refuses;            /* tables */
+	_Atomic bool hold;       /* who makes a table waits as long as this is so */
 } made_tables;
 
 void made_tables_begin(void);

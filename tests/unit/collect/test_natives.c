@@ -62,6 +62,22 @@ static int setup(void **state)
 	return 0;
 }
 
+/* The tables of this program's files, and of its children's, are made; nothing else is known. */
+static void know_own_files(struct fixture *f)
+{
+	cs_natives_poke(f->natives, getpid());
+	cs_natives_start(f->natives, START - 1, LONG, LONG);
+	cs_natives_forget(f->natives, getpid());
+}
+
+/* A turn, and another one when the tables that it asked for are made. */
+static void turn_and_settle(struct fixture *f, uint64_t now)
+{
+	cs_natives_turn(f->natives, now, LONG);
+	cs_natives_wait(f->natives, LONG);
+	cs_natives_turn(f->natives, now, LONG);
+}
+
 static void end_child(struct fixture *f, int i)
 {
 	kill(f->children[i], SIGKILL);
@@ -147,39 +163,97 @@ static const struct cs_native_proc *told(pid_t pid)
 	return list;
 }
 
+/* What the records are that name this stack, as "symbol known_function" and "mapping", one a line. */
+static void expect_names(struct fixture *f, pid_t pid, enum cs_status status, const char *expected)
+{
+	struct {
+		struct cs_ev_native ev;
+		uint64_t addresses[2];
+	} stack = {
+		.ev = {.hdr = {.size = sizeof(stack), .kind = CS_EV_NATIVE, .pid = (uint32_t)pid},
+		       .n = 2,
+		       .status = (uint8_t)status},
+		.addresses = {(uint64_t)(uintptr_t)known_function, 0x10}, /* no code is there */
+	};
+	const struct cs_buf fresh = {.data = (char *)&stack, .len = sizeof(stack)};
+	char found[256] = "";
+
+	f->out.len = 0;
+	assert_int_equal(cs_natives_name(f->natives, &fresh, START, &f->out), 0);
+	for (size_t at = 0; at < f->out.len;) {
+		const struct cs_ev_hdr *hdr = (const void *)(f->out.data + at);
+		const struct cs_ev_symbol *symbol = (const void *)hdr;
+		size_t len = strlen(found);
+
+		at += hdr->size;
+		if (hdr->kind == CS_EV_SYMBOL)
+			snprintf(found + len, sizeof(found) - len, "symbol %.*s\n",
+				 (int)symbol->name_len, symbol->name);
+		else
+			snprintf(found + len, sizeof(found) - len, "%s\n",
+				 hdr->kind == CS_EV_MAPPING ? "mapping" : "another record");
+	}
+	assert_string_equal(found, expected);
+}
+
 static void a_process_is_told_once_it_is_poked(void **state)
 {
 	struct fixture *f = *state;
+	unsigned int lists_told;
 
 	cs_natives_turn(f->natives, START, LONG);
 	assert_int_equal(made_tables.lists_told, 0);
 	assert_int_equal(made_tables.ntold, 0);
 	cs_natives_poke(f->natives, getpid());
 	assert_int_equal(made_tables.lists_told, 0);
-	cs_natives_turn(f->natives, START, LONG);
-	assert_int_equal(made_tables.lists_told, 1);
+	turn_and_settle(f, START);
 	assert_true(made_table_at(told(getpid()), known_function) >= CS_NATIVE_FIRST_TABLE);
 	assert_true(made_table_at(told(getpid()), kill) >= CS_NATIVE_FIRST_TABLE);
 	assert_int_equal(made_table_at(told(getpid()), f), -1); /* no code */
-	assert_int_equal(cs_natives_stats(f->natives).refused, 0);
+	assert_int_equal(cs_natives_refused(f->natives), 0);
 	assert_true(cs_natives_stats(f->natives).files == made_tables.ntold);
 	/* that was all */
+	lists_told = made_tables.lists_told;
 	cs_natives_turn(f->natives, START + LOOK_NS, LONG);
+	assert_int_equal(made_tables.lists_told, lists_told);
+}
+
+/* Nobody waits for a table: what maps the file is told, and once more when it is made. */
+static void what_is_being_made_is_told_as_such(void **state)
+{
+	struct fixture *f = *state;
+
+	made_tables.hold = true;
+	cs_natives_poke(f->natives, getpid());
+	cs_natives_turn(f->natives, START, LONG);
 	assert_int_equal(made_tables.lists_told, 1);
+	assert_int_equal(made_table_at(told(getpid()), known_function), CS_NATIVE_NOT_MADE);
+	cs_natives_turn(f->natives, START + 1, LONG);
+	assert_int_equal(made_tables.lists_told, 1);
+	/* its samples say so, which is no reason to look at it again */
+	expect_names(f, getpid(), CS_STATUS_NATIVE_NOT_YET, "symbol known_function\nmapping\n");
+	cs_natives_turn(f->natives, START + 2, LONG);
+	expect_names(f, getpid(), CS_STATUS_NATIVE_NOT_YET, "");
+	made_tables.hold = false;
+	cs_natives_wait(f->natives, LONG);
+	cs_natives_turn(f->natives, START + 3, LONG);
+	assert_int_equal(made_tables.lists_told, 2);
+	assert_true(made_table_at(told(getpid()), known_function) >= CS_NATIVE_FIRST_TABLE);
 }
 
 /* Nothing of a file's work is done again for another process. */
 static void processes_share_tables(void **state)
 {
 	struct fixture *f = *state;
-	unsigned int ntold;
+	unsigned int ntold, lists_told;
 
 	cs_natives_poke(f->natives, getpid());
-	cs_natives_turn(f->natives, START, LONG);
+	turn_and_settle(f, START);
 	ntold = made_tables.ntold;
+	lists_told = made_tables.lists_told;
 	cs_natives_poke(f->natives, begin_child(f, 0));
 	cs_natives_turn(f->natives, START, LONG);
-	assert_int_equal(made_tables.lists_told, 2);
+	assert_int_equal(made_tables.lists_told, lists_told + 1);
 	assert_int_equal(made_tables.ntold, ntold);
 	assert_int_equal(made_table_at(told(f->children[0]), known_function),
 			 made_table_at(told(getpid()), known_function));
@@ -198,7 +272,6 @@ static void one_is_looked_at_however_little_time_there_is(void **state)
 		cs_natives_poke(f->natives, f->children[0]); /* again and again */
 	}
 	assert_int_equal(made_tables.nlists, NCHILDREN);
-	assert_int_equal(made_tables.lists_told, NCHILDREN);
 }
 
 static void with_time_all_are_looked_at(void **state)
@@ -218,7 +291,7 @@ static void who_was_there_at_the_start_comes_last(void **state)
 
 	cs_natives_poke(f->natives, begin_child(f, 0));
 	cs_natives_poke(f->natives, begin_child(f, 1));
-	cs_natives_start(f->natives, START, NO_TIME);
+	cs_natives_start(f->natives, START, NO_TIME, LONG);
 	assert_int_equal(made_tables.nlists, 1);
 	cs_natives_poke(f->natives, begin_child(f, 2));
 	cs_natives_turn(f->natives, START + 1, NO_TIME);
@@ -244,7 +317,7 @@ static void who_runs_is_looked_at_before_the_start(void **state)
 		cs_natives_poke(f->natives, f->children[i]);
 	}
 	cs_natives_poke(f->natives, getpid());
-	cs_natives_start(f->natives, START, NO_TIME);
+	cs_natives_start(f->natives, START, NO_TIME, LONG);
 	assert_int_equal(made_tables.nlists, 1);
 	assert_non_null(made_list(getpid()));
 }
@@ -254,16 +327,19 @@ static void looks_at_one_process_become_rare(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t now = START;
+	unsigned int before;
 
+	know_own_files(f);
+	before = made_tables.lists_told;
 	for (int i = 0; i < LOOKS + 10; i++, now++) {
 		cs_natives_poke(f->natives, getpid());
 		cs_natives_turn(f->natives, now, LONG);
 	}
-	assert_int_equal(made_tables.lists_told, LOOKS);
+	assert_int_equal(made_tables.lists_told - before, LOOKS);
 	cs_natives_turn(f->natives, START + LOOKS - 2 + LOOK_NS, LONG);
-	assert_int_equal(made_tables.lists_told, LOOKS);
+	assert_int_equal(made_tables.lists_told - before, LOOKS);
 	cs_natives_turn(f->natives, START + LOOKS - 1 + LOOK_NS, LONG);
-	assert_int_equal(made_tables.lists_told, LOOKS + 1);
+	assert_int_equal(made_tables.lists_told - before, LOOKS + 1);
 }
 
 static void what_nobody_maps_any_more_is_dropped(void **state)
@@ -274,7 +350,7 @@ static void what_nobody_maps_any_more_is_dropped(void **state)
 	size_t files;
 
 	cs_natives_poke(f->natives, getpid());
-	cs_natives_turn(f->natives, START, LONG);
+	turn_and_settle(f, START);
 	before = cs_natives_stats(f->natives);
 	/* the same bytes have the same table */
 	assert_int_equal(made_table_at(told(getpid()), copy.at),
@@ -285,7 +361,7 @@ static void what_nobody_maps_any_more_is_dropped(void **state)
 	munmap(copy.at, copy.size);
 	munmap(text.at, text.size);
 	cs_natives_poke(f->natives, getpid());
-	cs_natives_turn(f->natives, START + 2 * SWEEP_NS, LONG);
+	turn_and_settle(f, START + 2 * SWEEP_NS);
 	assert_int_equal(made_table_at(told(getpid()), copy.at), -1);
 	assert_int_equal(cs_natives_stats(f->natives).files, files); /* the program itself has it */
 	assert_int_equal(made_tables.ngone, 0);
@@ -298,7 +374,7 @@ static void processes_that_have_ended_go(void **state)
 
 	cs_natives_poke(f->natives, begin_child(f, 0));
 	cs_natives_poke(f->natives, begin_child(f, 1));
-	cs_natives_turn(f->natives, START, LONG);
+	turn_and_settle(f, START);
 	assert_int_equal(made_tables.nlists, 2);
 	end_child(f, 0);
 	cs_natives_turn(f->natives, START + SWEEP_NS - 2, LONG);
@@ -308,9 +384,7 @@ static void processes_that_have_ended_go(void **state)
 	assert_non_null(made_list(f->children[1]));
 	assert_int_equal(made_tables.ngone, 0); /* the other one has the same files */
 	end_child(f, 1);
-	/* so many tables at most go in a sweep */
-	for (uint64_t i = 2; i < 10 && cs_natives_stats(f->natives).files; i++)
-		cs_natives_turn(f->natives, START + i * SWEEP_NS, LONG);
+	turn_and_settle(f, START + 2 * SWEEP_NS);
 	assert_int_equal(made_tables.nlists, 0);
 	assert_int_equal(cs_natives_stats(f->natives).files, 0);
 	assert_int_equal(cs_natives_stats(f->natives).bytes, 0);
@@ -328,19 +402,20 @@ static void give_parents_list(pid_t child, const struct cs_native_proc *list)
 static void children_are_met_before_files_go(void **state)
 {
 	struct fixture *f = *state;
-	unsigned int files;
+	unsigned int files, lists_told;
 
 	cs_natives_poke(f->natives, begin_child(f, 0));
-	cs_natives_turn(f->natives, START, LONG);
+	turn_and_settle(f, START);
 	files = (unsigned int)cs_natives_stats(f->natives).files;
+	lists_told = made_tables.lists_told;
 	give_parents_list(begin_child(f, 1), told(f->children[0]));
 	end_child(f, 0);
-	cs_natives_turn(f->natives, START + SWEEP_NS, LONG);
+	turn_and_settle(f, START + SWEEP_NS);
 	assert_null(made_list(0));
 	assert_int_equal(made_tables.nlists, 1);
 	assert_int_equal(made_tables.ngone, 0);
 	assert_int_equal(cs_natives_stats(f->natives).files, files);
-	assert_int_equal(made_tables.lists_told, 2); /* it has its own now */
+	assert_int_equal(made_tables.lists_told, lists_told + 1); /* it has its own now */
 }
 
 /* Those for whom there is no time have no list rather than one whose tables may go; they get it in their turn. */
@@ -378,15 +453,15 @@ static void tables_that_are_not_to_be_had_are_counted(void **state)
 
 	made_tables.refuses = true;
 	cs_natives_poke(f->natives, getpid());
-	cs_natives_turn(f->natives, START, LONG);
+	turn_and_settle(f, START);
 	assert_int_equal(made_table_at(told(getpid()), known_function), CS_NATIVE_UNKNOWN);
-	refused = cs_natives_stats(f->natives).refused;
+	refused = cs_natives_refused(f->natives);
 	assert_in_range(refused, 2, 100); /* this program, the C library, ... */
 	assert_int_equal(cs_natives_stats(f->natives).files, 0);
 	/* each file once, not each look */
 	cs_natives_poke(f->natives, getpid());
-	cs_natives_turn(f->natives, START + 1, LONG);
-	assert_int_equal(cs_natives_stats(f->natives).refused, refused);
+	turn_and_settle(f, START + 1);
+	assert_int_equal(cs_natives_refused(f->natives), refused);
 }
 
 static void what_is_forgotten_is_not_looked_at(void **state)
@@ -414,39 +489,6 @@ static void a_process_that_is_gone_has_no_list(void **state)
 	assert_null(made_list(pid));
 }
 
-/* What the records are that name this stack, as "symbol known_function" and "mapping", one a line. */
-static void expect_names(struct fixture *f, pid_t pid, enum cs_status status, const char *expected)
-{
-	struct {
-		struct cs_ev_native ev;
-		uint64_t addresses[2];
-	} stack = {
-		.ev = {.hdr = {.size = sizeof(stack), .kind = CS_EV_NATIVE, .pid = (uint32_t)pid},
-		       .n = 2,
-		       .status = (uint8_t)status},
-		.addresses = {(uint64_t)(uintptr_t)known_function, 0x10}, /* no code is there */
-	};
-	const struct cs_buf fresh = {.data = (char *)&stack, .len = sizeof(stack)};
-	char found[256] = "";
-
-	f->out.len = 0;
-	assert_int_equal(cs_natives_name(f->natives, &fresh, START, &f->out), 0);
-	for (size_t at = 0; at < f->out.len;) {
-		const struct cs_ev_hdr *hdr = (const void *)(f->out.data + at);
-		const struct cs_ev_symbol *symbol = (const void *)hdr;
-		size_t len = strlen(found);
-
-		at += hdr->size;
-		if (hdr->kind == CS_EV_SYMBOL)
-			snprintf(found + len, sizeof(found) - len, "symbol %.*s\n",
-				 (int)symbol->name_len, symbol->name);
-		else
-			snprintf(found + len, sizeof(found) - len, "%s\n",
-				 hdr->kind == CS_EV_MAPPING ? "mapping" : "another record");
-	}
-	assert_string_equal(found, expected);
-}
-
 /* Its first sample may come before its turn: it is looked at for it. */
 static void addresses_are_named_once(void **state)
 {
@@ -468,13 +510,16 @@ static void a_stack_that_ended_early_is_asked_about(void **state)
 						  CS_STATUS_NATIVE_NOT_YET};
 	static const unsigned int told_by_then[] = {1, 1, 2, 3};
 	struct fixture *f = *state;
+	unsigned int before;
 
+	know_own_files(f);
+	before = made_tables.lists_told;
 	cs_natives_poke(f->natives, getpid());
 	cs_natives_turn(f->natives, START, LONG);
 	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
 		expect_names(f, getpid(), statuses[i], i ? "" : "symbol known_function\nmapping\n");
 		cs_natives_turn(f->natives, START + i, LONG);
-		assert_int_equal(made_tables.lists_told, told_by_then[i]);
+		assert_int_equal(made_tables.lists_told - before, told_by_then[i]);
 		/* a look begins its names anew */
 		if (told_by_then[i] > 1)
 			expect_names(f, getpid(), CS_STATUS_COMPLETE,
@@ -488,6 +533,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_process_is_told_once_it_is_poked),
+		TEST(what_is_being_made_is_told_as_such),
 		TEST(processes_share_tables),
 		TEST(one_is_looked_at_however_little_time_there_is),
 		TEST(with_time_all_are_looked_at),

@@ -23,7 +23,8 @@
 #include "proc/elf.h"
 #include "unit/collect/made_tables.h"
 
-#define BUDGET ((size_t)64 << 20)
+#define BUDGET  ((size_t)64 << 20)
+#define LONG_NS 60000000000ull
 
 struct fixture {
 	struct cs_unwind_files *files;
@@ -61,6 +62,13 @@ static uint64_t address_of(int (*function)(void))
 	return (uint64_t)(uintptr_t)function;
 }
 
+/* All tables that were asked for are made, and known. */
+static void settle(const struct fixture *f)
+{
+	cs_unwind_files_wait(f->files, LONG_NS);
+	cs_unwind_files_heed(f->files);
+}
+
 /* The file that is mapped at this address; *ret_vaddr, unless NULL: the address in the file's own space. */
 static struct cs_unwind_file *file_at(struct fixture *f, uint64_t addr, uint64_t *ret_vaddr)
 {
@@ -72,8 +80,9 @@ static struct cs_unwind_file *file_at(struct fixture *f, uint64_t addr, uint64_t
 	assert_int_equal(cs_maps_read(getpid(), &maps), 0);
 	mapping = cs_maps_find(&maps, addr);
 	assert_non_null(mapping);
-	file = cs_unwind_files_get(f->files, getpid(), mapping);
-	if (file && ret_vaddr) {
+	assert_int_equal(cs_unwind_files_get(f->files, getpid(), mapping, &file), 0);
+	settle(f);
+	if (ret_vaddr) {
 		assert_int_equal(cs_unwind_file_vaddr(file, mapping, &first), 0);
 		*ret_vaddr = addr - mapping->start + first;
 	}
@@ -111,19 +120,32 @@ static struct cs_unwind_file *file_of_copy(struct fixture *f, const char *name, 
 	return file;
 }
 
-/* A table once, however often it is asked for; the kernel side has it after the flush. */
+static struct cs_unwind_file *asked_for(struct fixture *f, uint64_t addr)
+{
+	_cleanup_maps_ struct cs_maps maps = {0};
+	struct cs_unwind_file *file;
+
+	assert_int_equal(cs_maps_read(getpid(), &maps), 0);
+	assert_int_equal(cs_unwind_files_get(f->files, getpid(), cs_maps_find(&maps, addr), &file),
+			 0);
+	return file;
+}
+
+/* A table once, however often it is asked for, and nobody is told of it before the kernel side has it. */
 static void test_one_table(void **state)
 {
 	struct fixture *f = *state;
-	struct cs_unwind_file *file = file_at(f, address_of(known_function), NULL);
+	struct cs_unwind_file *file = asked_for(f, address_of(known_function));
 
-	assert_non_null(file);
-	assert_ptr_equal(file_at(f, address_of(known_function), NULL), file);
+	assert_ptr_equal(asked_for(f, address_of(known_function)), file);
+	assert_int_equal(cs_unwind_file_number(file), CS_NATIVE_NOT_MADE);
+	cs_unwind_files_wait(f->files, LONG_NS);
+	assert_int_equal(cs_unwind_file_number(file), CS_NATIVE_NOT_MADE);
+	assert_true(cs_unwind_files_heed(f->files));
+	assert_false(cs_unwind_files_heed(f->files));
+	assert_ptr_equal(asked_for(f, address_of(known_function)), file);
 	assert_in_range(cs_unwind_file_number(file), CS_NATIVE_FIRST_TABLE,
 			CS_MAX_NATIVE_FILES - 1);
-	assert_int_equal(made_tables.ntold, 0);
-	cs_unwind_files_flush(f->files);
-	cs_unwind_files_flush(f->files);
 	assert_int_equal(made_tables.ntold, 1);
 	assert_int_equal(made_tables.told[0], cs_native_place(cs_unwind_file_number(file)));
 	assert_int_equal(cs_unwind_files_stats(f->files).files, 1);
@@ -131,13 +153,29 @@ static void test_one_table(void **state)
 	assert_true(cs_unwind_files_stats(f->files).eh_bytes > 0);
 }
 
+/* What is being made stays, whether anybody maps it still or not. */
+static void test_not_dropped_while_made(void **state)
+{
+	struct fixture *f = *state;
+	struct cs_unwind_file *file = asked_for(f, address_of(known_function));
+
+	cs_unwind_files_mark(f->files);
+	cs_unwind_files_drop(f->files);
+	assert_ptr_equal(asked_for(f, address_of(known_function)), file);
+	settle(f);
+	cs_unwind_files_drop(f->files);
+	settle(f);
+	assert_int_equal(made_tables.ngone, 1);
+}
+
+/* An old kernel takes tables one by one. */
 static void test_without_batches(void **state)
 {
 	struct fixture *f = *state;
-	struct cs_unwind_file *file = file_at(f, address_of(known_function), NULL);
+	struct cs_unwind_file *file;
 
 	made_tables.no_batches = true;
-	cs_unwind_files_flush(f->files);
+	file = file_at(f, address_of(known_function), NULL);
 	assert_int_equal(made_tables.ntold, 1);
 	assert_int_equal(made_tables.told[0], cs_native_place(cs_unwind_file_number(file)));
 }
@@ -157,10 +195,12 @@ static void test_copy(void **state)
 	cs_unwind_files_mark(f->files);
 	cs_unwind_file_touch(copy);
 	cs_unwind_files_drop(f->files);
+	settle(f);
 	assert_int_equal(made_tables.ngone, 0);
 	assert_int_equal(cs_unwind_files_stats(f->files).files, 1);
 	cs_unwind_files_mark(f->files);
 	cs_unwind_files_drop(f->files);
+	settle(f);
 	assert_int_equal(made_tables.ngone, 1);
 	assert_int_equal(cs_unwind_files_stats(f->files).files, 0);
 	assert_int_equal(cs_unwind_files_stats(f->files).bytes, 0);
@@ -179,20 +219,51 @@ static void test_forged_build_id(void **state)
 	assert_int_equal(cs_unwind_files_stats(f->files).files, 2);
 }
 
-/* Over the budget a file is known, without a table, and counted. */
+static struct cs_unwind_file *file_of_vdso(const struct fixture *f, const struct cs_maps *maps)
+{
+	struct cs_unwind_file *file = NULL;
+
+	for (size_t i = 0; i < maps->n; i++)
+		if (!strcmp(maps->items[i].path, "[vdso]"))
+			assert_int_equal(
+				cs_unwind_files_get(f->files, getpid(), &maps->items[i], &file), 0);
+	settle(f);
+	assert_non_null(file);
+	return file;
+}
+
+/* Over the budget a file is known, without a table, and counted; asked for again when another one has gone. */
 static void test_budget(void **state)
 {
 	_cleanup_(cs_unwind_files_freep) struct cs_unwind_files *files = NULL;
-	struct fixture f = {0};
+	_cleanup_maps_ struct cs_maps maps = {0};
+	struct fixture *f = *state, small = {0};
 	struct cs_unwind_file *file;
+	size_t vdso_bytes;
 
-	assert_int_equal(cs_unwind_files_new(MADE_FILES, 4096, &files), 0);
-	f.files = files;
-	file = file_at(&f, address_of(known_function), NULL);
-	assert_non_null(file);
+	assert_int_equal(cs_maps_read(getpid(), &maps), 0);
+	file_of_vdso(f, &maps);
+	vdso_bytes = cs_unwind_files_stats(f->files).bytes;
+	made_tables_end();
+	made_tables_begin();
+	assert_int_equal(cs_unwind_files_new(MADE_FILES, vdso_bytes, &files), 0);
+	small.files = files;
+	file_of_vdso(&small, &maps);
+	file = file_at(&small, address_of(known_function), NULL);
 	assert_int_equal(cs_unwind_file_number(file), CS_NATIVE_UNKNOWN);
-	assert_int_equal(cs_unwind_files_stats(files).refused, 1);
-	assert_int_equal(made_tables.ninner, 0);
+	assert_int_equal(cs_unwind_files_refused(files), 1);
+	assert_int_equal(cs_unwind_files_stats(files).files, 1);
+	assert_int_equal(made_tables.ninner, 1);
+	/* not again and again */
+	file_at(&small, address_of(known_function), NULL);
+	assert_int_equal(cs_unwind_files_refused(files), 1);
+
+	cs_unwind_files_mark(files);
+	cs_unwind_file_touch(file);
+	cs_unwind_files_drop(files);
+	settle(&small);
+	assert_ptr_equal(file_at(&small, address_of(known_function), NULL), file);
+	assert_int_equal(cs_unwind_files_refused(files), 2);
 }
 
 static void test_symbols(void **state)
@@ -212,14 +283,6 @@ static void test_symbols(void **state)
 	assert_in_range(len, 1, CS_BUILD_ID_BYTES);
 }
 
-static struct cs_unwind_file *file_of_vdso(const struct fixture *f, const struct cs_maps *maps)
-{
-	for (size_t i = 0; i < maps->n; i++)
-		if (!strcmp(maps->items[i].path, "[vdso]"))
-			return cs_unwind_files_get(f->files, getpid(), &maps->items[i]);
-	return NULL;
-}
-
 /* A file of the kernel's own, which has no path; its symbols are read at once. */
 static void test_vdso(void **state)
 {
@@ -229,7 +292,6 @@ static void test_vdso(void **state)
 
 	assert_int_equal(cs_maps_read(getpid(), &maps), 0);
 	file = file_of_vdso(f, &maps);
-	assert_non_null(file);
 	assert_in_range(cs_unwind_file_number(file), CS_NATIVE_FIRST_TABLE,
 			CS_MAX_NATIVE_FILES - 1);
 }
@@ -251,6 +313,7 @@ static void test_no_number_twice(void **state)
 			assert_int_equal(number, CS_NATIVE_FIRST_TABLE + 1);
 		cs_unwind_files_mark(f->files);
 		cs_unwind_files_drop(f->files);
+		settle(f);
 		assert_int_equal(made_tables.ngone, use + 1);
 	}
 }
@@ -263,11 +326,11 @@ static void test_no_elf(void **state)
 	struct cs_unwind_file *file = file_of_copy(f, "text", "no program\n");
 	uint64_t vaddr;
 
-	assert_non_null(file);
 	assert_int_equal(cs_unwind_file_number(file), CS_NATIVE_UNKNOWN);
 	assert_int_equal(cs_unwind_file_vaddr(file, &mapping, &vaddr), -ENOENT);
 	assert_int_equal(cs_unwind_files_stats(f->files).files, 0);
-	assert_null(cs_unwind_files_get(f->files, getpid(), &mapping)); /* of no file */
+	assert_int_equal(cs_unwind_files_get(f->files, getpid(), &mapping, &file),
+			 -ENOENT); /* of no file */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -275,11 +338,11 @@ static void test_no_elf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_one_table), TEST(test_without_batches),
-		TEST(test_copy),      TEST(test_forged_build_id),
-		TEST(test_budget),    TEST(test_symbols),
-		TEST(test_vdso),      TEST(test_no_number_twice),
-		TEST(test_no_elf),
+		TEST(test_one_table),       TEST(test_not_dropped_while_made),
+		TEST(test_without_batches), TEST(test_copy),
+		TEST(test_forged_build_id), TEST(test_budget),
+		TEST(test_symbols),         TEST(test_vdso),
+		TEST(test_no_number_twice), TEST(test_no_elf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
