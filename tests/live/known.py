@@ -148,9 +148,9 @@ def check_sleep(what, found, pid, told):
 
 
 def capture(mode, seconds, *which):
-    """What a capture found; on a CPU often enough for a busy machine."""
+    """What a capture found, but native frames, of which the program knows nothing; on a CPU often enough for a busy machine."""
     rate = live.RATE_HZ if mode == "wall" else 999
-    done = live.coroscope("record", *which, "-d", seconds, "-r", rate, "-m", mode, "-f", "collapsed")
+    done = live.coroscope("record", *which, "-d", seconds, "-r", rate, "-m", mode, "--native", "off", "-f", "collapsed")
     if done.code:
         raise AssertionError(f"record failed: {done.err}")
     return Found(live.stacks(done.out), live.seconds(done))

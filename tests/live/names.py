@@ -21,7 +21,7 @@ MAX_NAME, MAX_PATH = 1024, 4096  # limits.h
 def capture(group, path, seconds):
     """A raw capture of the target's steady state, and what it told."""
     with known.program(live.interpreter(), live.TARGETS / "names.py", group, wanted=["ready"]) as program:
-        done = live.coroscope("record", "-p", program.pid, "-d", seconds, "-r", RATE, "-m", "cpu", "-o", path)
+        done = live.coroscope("record", "-p", program.pid, "-d", seconds, "-r", RATE, "-m", "cpu", "--native", "off", "-o", path)
     live.check(f"{group}: recorded", done.code == live.OK, done.err)
     return [stack for stacks in program.stacks.values() for stack in stacks]
 

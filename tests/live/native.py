@@ -133,13 +133,25 @@ def test_begun_by_record():
     live.check("begun by record: the rest is marked", all(is_whole(s) or is_marked(s) for s in inside), found)
 
 
+def test_default():
+    """Native frames without being asked for, of one process and of all; of these from when each is known, and what came before is marked."""
+    with live.scratch() as folder:
+        with live.program(str(built(folder)), "deep", str(20 * SECONDS), "10") as process:
+            for which in (["-p", process.pid], ["-a"]):
+                done = live.record(*which, "-m", "cpu", "-d", SECONDS, "-f", "collapsed")
+                found = [stack for stack in live.stacks(done.out) if stack.frames[0].endswith(f" [{process.pid}]") and stack.has("burn")]
+                whole = live.weight(found, is_whole)
+                live.check(f"by default, {which[0]}: {whole} stacks are whole", whole >= 0.5 * live.weight(found) > 0, found)
+                live.check(f"by default, {which[0]}: the rest is marked", all(is_whole(s) or is_marked(s) for s in found), found)
+
+
 def test_off():
     with live.scratch() as folder:
         with live.program(str(built(folder)), "deep", str(10 * SECONDS), "10") as process:
-            done = live.record("-p", process.pid, "-m", "cpu", "-d", 1, "-f", "collapsed")
-    live.check("without --native: the leaf's address only", all(len(names(s)) == 1 for s in live.stacks(done.out)
+            done = live.record("-p", process.pid, "--native", "off", "-m", "cpu", "-d", 1, "-f", "collapsed")
+    live.check("--native off: the leaf's address only", all(len(names(s)) == 1 for s in live.stacks(done.out)
                                                                 if not s.frames[-1].endswith("[k]")), done.out)
 
 
 if __name__ == "__main__":
-    live.main(test_dynamic, test_static, test_too_deep, test_stripped, test_begun_by_record, test_off)
+    live.main(test_dynamic, test_static, test_too_deep, test_stripped, test_begun_by_record, test_default, test_off)

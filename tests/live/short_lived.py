@@ -66,7 +66,7 @@ def capture(python):
     """Returns (CPU seconds of each life, the stacks of these processes)."""
     with live.scratch() as folder:
         out = folder / "profile.collapsed"
-        with live.program(live.COROSCOPE, "record", "-a", "-m", "cpu", "-r", str(RATE), "-o", str(out)) as recorder:
+        with live.program(live.COROSCOPE, "record", "-a", "-m", "cpu", "--native", "off", "-r", str(RATE), "-o", str(out)) as recorder:
             live.until(lambda: recorder.poll() is not None or "anon_inode:[perf_event]" in live.open_files(recorder.pid), 60)
             time.sleep(0.5)
             used = lives(python)

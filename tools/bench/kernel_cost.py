@@ -17,8 +17,8 @@ OTHER_CPU = CPUS[0]
 
 
 def record_for(seconds, pids, **options):
-    """A finished raw capture, its programs still held; to be used in a with block."""
-    recording = Recording(pids, cpu=OTHER_CPU, **options)
+    """A finished raw capture of Python frames, its programs still held; to be used in a with block. native_cost.py has the cost of native frames."""
+    recording = Recording(pids, cpu=OTHER_CPU, options=("--native", "off"), **options)
     try:
         time.sleep(seconds)
         recording.stop()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a CPU sample costs with `--native on`: of a C program, by the number of its frames, and of Python on native frames.
+"""What a CPU sample costs with native frames: of a C program, by the number of its frames, and of Python on native frames.
 
 As in kernel_cost.py, a tick without a sample is measured apart and subtracted. The C program is built without frame pointers.
 """

@@ -188,7 +188,7 @@ def measure(name, python, mode, rate, seconds, seed, programs=PROGRAMS, keep=Non
     try:
         for target in targets:
             target.wait_ready()
-        with Recording([target.pid for target in targets], mode, rate) as recording:
+        with Recording([target.pid for target in targets], mode, rate, options=("--native", "off")) as recording:
             time.sleep(SETTLE_S)
             for target in targets:
                 target.go(seconds, seed)

@@ -379,8 +379,8 @@ const struct cs_option cs_options[] = {
 	 "off", CAPTURE, .set = set_span_events},
 	{"gil", 'g', NULL, "only threads that hold the interpreter's lock", "false", CAPTURE,
 	 .set = set_gil},
-	{"native", 0, "off|on", "whole native stacks of what runs without Python frames", "off",
-	 CAPTURE, .set = set_native},
+	{"native", 0, "off|on", "native frames too, of what runs", "off", CAPTURE,
+	 .set = set_native},
 	{"ring-size", 0, "BYTES", "of the kernel's ring buffer", "4M", CAPTURE,
 	 .set = set_ring_size},
 

@@ -199,7 +199,7 @@ static void check_tables(const struct cs_check_host *host, struct answer *answer
 	else if (host->grows_tables)
 		answer_value(answer, "grow as they fill");
 	else
-		answer_value(answer, "allocated whole: 5 MB, 39 MB with --native on (they grow as "
+		answer_value(answer, "allocated whole: 39 MB, 5 MB with --native off (they grow as "
 				     "they fill from Linux 6.1 on)");
 }
 

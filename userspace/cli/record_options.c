@@ -65,7 +65,8 @@ static const struct argp_option argp_options[] = {
 	 2},
 	{"gil", 'g', NULL, 0, "only threads that hold the interpreter's lock", 2},
 	{"native", KEY_NATIVE, "off|on", 0,
-	 "whole native stacks of what runs without Python frames (default off)", 2},
+	 "native frames too, of what runs: whole stacks of programs without Python, and what Python functions called (default on)",
+	 2},
 	{"offcpu-min", KEY_OFF_MIN, "TIME", 0,
 	 "--mode offcpu: blocks of at least this length: 1us (default), 500us, 10ms", 2},
 	{"offcpu-budget", KEY_OFF_BUDGET, "N", 0,
@@ -362,6 +363,7 @@ void cs_record_options_parse(struct cs_record_options *ret, int argc, char **arg
 		.span_events = CS_SPAN_EVENTS_AUTO,
 		.rate_hz = DEFAULT_RATE_HZ,
 		.ring_bytes = DEFAULT_RING,
+		.native = true,
 	};
 	argv[0] = (char *)"coroscope record";
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &parsing))
