@@ -177,7 +177,7 @@ static int words_to_map(const struct cs_unwind_table *compiled)
 
 /* A table of its own. */
 static int table_new(struct cs_unwind_tables *tables, const struct cs_unwind_table *compiled,
-		     struct cs_kernel_table **ret)
+		     const uint8_t *build_id, int len, struct cs_kernel_table **ret)
 {
 	size_t size = compiled->nwords * sizeof(uint64_t);
 	_cleanup_free_ struct cs_kernel_table *table = calloc(1, sizeof(*table));
@@ -201,6 +201,9 @@ static int table_new(struct cs_unwind_tables *tables, const struct cs_unwind_tab
 		cs_unwind_tables_flush(tables);
 	tables->fresh_places[tables->nfresh] = cs_native_place(table->number);
 	tables->fresh_fds[tables->nfresh++] = TAKE_FD(fd);
+	if (len > 0)
+		memcpy(table->build_id, build_id, (size_t)len);
+	table->build_id_len = len;
 	table->users = 1;
 	table->map_id = info.id;
 	table->nwords = compiled->nwords;
@@ -225,12 +228,7 @@ int cs_unwind_tables_make(struct cs_unwind_tables *tables, struct cs_elf *elf,
 	*ret = table_shared(tables, build_id, len, &compiled);
 	if (*ret)
 		return 0;
-	err = table_new(tables, &compiled, ret);
-	if (!err && len > 0) {
-		memcpy((*ret)->build_id, build_id, (size_t)len);
-		(*ret)->build_id_len = len;
-	}
-	return err;
+	return table_new(tables, &compiled, build_id, len, ret);
 }
 
 uint32_t cs_kernel_table_number(const struct cs_kernel_table *table)
