@@ -14,6 +14,7 @@
 #include "collect/due.h"
 #include "collect/instants.h"
 #include "collect/names.h"
+#include "collect/native_pace.h"
 #include "collect/natives.h"
 #include "collect/off_cpu.h"
 #include "collect/owners.h"
@@ -36,16 +37,6 @@
 /* ... and between looks at spans that say something for so long only. */
 #define WATCH_NS      (MS / 2)
 #define FLUSH_NS      (1000 * MS)
-/* CPU time for looking at processes' native code: before the clocks start, which is enough for some that were asked for but not for a machine; ... */
-#define CODE_FIRST_NS (50 * MS)
-/* ... and time to wait for their unwind tables, which is enough for one; ... */
-#define TABLES_NS     (200 * MS)
-/* ... when they have started, before the first visits, which take as long and longer; ... */
-#define CODE_SOON_NS  (100 * MS)
-/* ... and in each turn; ... */
-#define CODE_NS       (4 * MS)
-/* ... this part of a long one. */
-#define CODE_PART     200
 /* A turn whose records took this part of the ring is followed by one of usual length: with more of them it would not hold a long one's. */
 #define RING_PART     16
 
@@ -222,24 +213,14 @@ static int start_clocks(struct cs_session *session)
 	return err ? err : cs_probes_start_clock(session->probes);
 }
 
-/* An eighth of the CPU time that loading took, if that is more: a slow machine needs longer for both. */
-static uint64_t code_time(uint64_t least_ns)
-{
-	struct timespec ts = {0};
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return MAX(least_ns, ((uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec) / 8);
-}
-
 int cs_session_start(struct cs_session *session)
 {
 	int err;
 
 	cs_names_load_kernel(session->names);
 	cs_crowd_watch_mappings(&session->crowd);
-	if (session->natives) /* before the clocks start: the first sample of most that run has its stack */
-		cs_natives_start(session->natives, cs_now_ns(), code_time(CODE_FIRST_NS),
-				 TABLES_NS);
+	if (session->natives)
+		cs_native_pace_start(session->natives);
 	err = cs_probes_watch_processes(session->probes);
 	if (!err)
 		err = write_capture(session);
@@ -446,7 +427,7 @@ static int begin_turns(struct cs_session *session)
 	if (!err)
 		err = write_fresh(session);
 	if (session->natives)
-		cs_natives_turn(session->natives, cs_now_ns(), code_time(CODE_SOON_NS));
+		cs_native_pace_first(session->natives);
 	return err;
 }
 
@@ -472,8 +453,7 @@ int cs_session_turn(struct cs_session *session)
 	if (!err)
 		err = cs_crowd_bury(&session->crowd);
 	if (session->natives)
-		cs_natives_turn(session->natives, cs_now_ns(),
-				MAX(CODE_NS, session->turn_ns / CODE_PART));
+		cs_native_pace_turn(session->natives, session->turn_ns);
 	schedule_next(session);
 	return err;
 }
