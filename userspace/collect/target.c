@@ -14,29 +14,26 @@
 #include <unistd.h>
 
 #include "collect/record.h"
+#include "collect/target_private.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "python/task_site.h"
 #include "python/threads.h"
 
-#define MS             1000000ull
+#define MS            1000000ull
 /* A young process is still importing: ask often, so that its first tasks have creators. */
-#define YOUNG_NS       (3000 * MS)
+#define YOUNG_NS      (3000 * MS)
 /* ... and for so many looks at least. */
-#define YOUNG_LOOKS    8
-#define REFRESH_OLD    (250 * MS)
-/* ... for what no import tells: another interpreter, the first job of an executor. */
-#define REFRESH_LOADED (5000 * MS)
+#define YOUNG_LOOKS   8
+#define REFRESH_OLD   (250 * MS)
 /* A program maps its libraries within milliseconds; what it maps later is told. */
-#define LINKING_NS     (100 * MS)
+#define LINKING_NS    (100 * MS)
 /* Between the mapping of a library that matters and the last of what its loading brings about. */
-#define LOADING_NS     (500 * MS)
+#define LOADING_NS    (500 * MS)
 /* A process of thousands of threads: the kernel side is told all of them no sooner again. */
-#define TELL_NS        (250 * MS)
+#define TELL_NS       (250 * MS)
 /* So long after the last code object whose memory was reused every frame is checked. */
-#define CHECKS_ALL_NS  (10000 * MS)
-/* Looks for tracers in all that is imported, and for a type that was met. */
-#define TRACERS_NS     (100 * MS)
+#define CHECKS_ALL_NS (10000 * MS)
 
 static const char *const state_text[] = {
 	[CS_INTERP_NOT_PYTHON] = "not Python",
@@ -45,11 +42,7 @@ static const char *const state_text[] = {
 	[CS_INTERP_READY] = "a Python",
 };
 
-/*
- * The row says what is known of the program, unless the process has begun another one since that was found out: then the kernel side has marked the
- * row stale, and its record of that is still to be heeded. Returns 0 or -errno.
- */
-static int tell_row(const struct cs_target *target, struct cs_probes *probes)
+int cs_target_tell_row(const struct cs_target *target, struct cs_probes *probes)
 {
 	struct cs_proc_info row;
 
@@ -246,8 +239,8 @@ static void attach_early(struct cs_target *target, struct cs_probes *probes, pid
  */
 static bool has_news(struct cs_target *target, uint64_t mark, uint64_t now_ns)
 {
-	uint64_t pause =
-		target->asyncio.loaded ? cs_target_stretched(target, REFRESH_LOADED) : REFRESH_OLD;
+	uint64_t pause = target->asyncio.loaded ? cs_target_stretched(target, CS_TARGET_LOADED_NS)
+						: REFRESH_OLD;
 
 	if (mark != target->modules_mark)
 		target->imported_ns = now_ns;
@@ -280,7 +273,7 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	    memcmp(&target->interp.info.types, &found.types, sizeof(found.types))) {
 		target->interp.info.work = found.work;
 		target->interp.info.types = found.types;
-		err = tell_row(target, probes);
+		err = cs_target_tell_row(target, probes);
 	}
 	if (err || (target->asyncio.loaded && cs_asyncio_same(&found, &target->asyncio)))
 		return err;
@@ -291,7 +284,7 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 		target->interp.info.current_tasks = target->asyncio.current_tasks;
 		cs_sleepers_free(
 			TAKE_PTR(target->sleepers)); /* their stacks were taken without tasks */
-		err = tell_row(target, probes);
+		err = cs_target_tell_row(target, probes);
 	}
 	if (err || !target->asyncio.loaded)
 		return err;
@@ -300,123 +293,6 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	err = cs_tasks_new(&target->interp, &target->asyncio, &target->tasks);
 	target->described = false;
 	return err;
-}
-
-/* The list first: from then on the row may say that it is there. */
-static int tell_tracers(struct cs_target *target, struct cs_probes *probes)
-{
-	uint32_t flags = target->interp.info.flags & ~(uint32_t)CS_PROC_TRACED;
-	int err = 0;
-
-	target->told_tracers = true;
-	if (target->tracers.row.nvars &&
-	    !cs_probes_set_tracers(probes, target->pid, &target->tracers.row))
-		flags |= CS_PROC_TRACED;
-	if (flags != target->interp.info.flags) {
-		target->interp.info.flags = flags;
-		err = tell_row(target, probes);
-	}
-	return err;
-}
-
-/* Tracers are imported at any time; what is looked for in vain costs a pass over all that is imported. */
-static int refresh_tracers(struct cs_target *target, struct cs_probes *probes, uint64_t mark,
-			   uint64_t now_ns)
-{
-	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
-	struct cs_tracers before = target->tracers.row;
-	int err;
-
-	if (now_ns - target->tracers_ns < cs_ease_known(target->ease, TRACERS_NS) &&
-	    target->tracers_ns)
-		return 0;
-	if (mark == target->tracers_mark &&
-	    now_ns - target->tracers_ns < cs_target_stretched(target, REFRESH_LOADED))
-		return 0;
-	cs_mem_forget(target->mem);
-	target->tracers_mark = mark;
-	target->tracers_ns = now_ns;
-	err = cs_tracers_find(&ctx, &target->tracers);
-	cs_mem_release(target->mem); /* all that is imported: not soon again */
-	if (err)
-		return err == -ESRCH ? err : 0;
-	if (target->told_tracers && !memcmp(&before, &target->tracers.row, sizeof(before)))
-		return 0;
-	return tell_tracers(target, probes);
-}
-
-bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type,
-			 uint64_t object)
-{
-	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
-	unsigned int burst = cs_tracers_burst(&target->tracers, type);
-
-	if (target->interp.state != CS_INTERP_READY)
-		return false;
-	if (!cs_met_is_due(burst > 1 ? &target->learned_ns : &target->met_ns, cs_now_ns(),
-			   cs_tracers_pause_ns(&target->tracers, type), burst))
-		return !cs_tracers_know(&target->tracers, type);
-	cs_mem_forget(target->mem);
-	if (!cs_tracers_meet(&ctx, &target->tracers, type, object))
-		return false;
-	tell_tracers(target, probes);
-	return true;
-}
-
-bool cs_target_look_at_met(struct cs_target *target, struct cs_probes *probes)
-{
-	struct cs_met_object met;
-	bool again = false;
-
-	for (unsigned int i = 0; cs_met_get(&target->met, i, &met); i++)
-		again |= cs_target_meet_type(target, probes, met.type, met.object);
-	target->met.n = 0;
-	return again;
-}
-
-bool cs_target_watch_spans(struct cs_target *target, struct cs_probes *probes)
-{
-	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
-
-	if (target->interp.state != CS_INTERP_READY || !cs_rust_watches(&target->tracers.rust))
-		return false;
-	if (cs_tracers_watch(&ctx, &target->tracers))
-		tell_tracers(target, probes);
-	return true;
-}
-
-static bool read_span(void *arg, struct cs_mem *mem, uint64_t context, struct cs_active_span *ret)
-{
-	struct cs_target *target = arg;
-	uint64_t now_ns = cs_now_ns(); /* before it is read: what is changed since is later */
-	bool found = cs_span_walk_read(target->span_walk, mem, context, ret);
-	uint64_t object, type = cs_span_walk_stranger(target->span_walk, &object);
-
-	if (type)
-		cs_met_note_listed(&target->met, type, object);
-
-	/* what is lost without memory is told again */
-	cs_span_walk_tell(target->span_walk, now_ns, &target->resources);
-	return found;
-}
-
-int cs_target_use_spans(struct cs_target *target)
-{
-	if (target->span_walk || !target->tasks || !target->tracers.row.nvars)
-		return 0;
-	if (cs_span_walk_new(&target->interp, &target->tracers.row, &target->span_walk))
-		return -ENOMEM;
-	target->span_source = (struct cs_span_source){read_span, target};
-	cs_tasks_use_spans(target->tasks, &target->span_source);
-	return 0;
-}
-
-void cs_target_meet_strangers(struct cs_target *target, struct cs_probes *probes)
-{
-	cs_met_end_list(&target->met);
-	/* what was read without knowing it is read again, even if nothing has run since */
-	if (cs_target_look_at_met(target, probes))
-		cs_tasks_use_spans(target->tasks, &target->span_source);
 }
 
 struct telling {
@@ -463,7 +339,7 @@ int cs_target_tell_threads(struct cs_target *target, struct cs_probes *probes, u
 	cs_mem_forget(target->mem);
 	cs_py_tstates_each(&ctx, tell, &telling);
 	/* a new description: sleepers that were visited in vain are visited again */
-	return tell_row(target, probes) ? -ENOMEM : 0;
+	return cs_target_tell_row(target, probes) ? -ENOMEM : 0;
 }
 
 /* More threads than the kernel side looks for? A directory has a link from each of its own. */
@@ -495,7 +371,7 @@ static int refresh_interp(struct cs_target *target, struct cs_probes *probes, pi
 	target->described = false;
 	if (target->no_asyncio)
 		target->interp.info.off.tstate_running_task = 0;
-	err = tell_row(target, probes);
+	err = cs_target_tell_row(target, probes);
 	if (err || target->interp.state != CS_INTERP_READY)
 		return err;
 	if (!target->no_asyncio)
@@ -525,7 +401,7 @@ static int refresh_modules(struct cs_target *target, struct cs_probes *probes, p
 		/* soon again, when it has imported everything: then once will do */
 		target->refresh_at_ns = now_ns + cs_ease_young_ns(target->ease);
 	} else {
-		err = refresh_tracers(target, probes, mark, now_ns);
+		err = cs_target_refresh_tracers(target, probes, mark, now_ns);
 	}
 	target->seen_mark = mark;
 	return err || target->no_asyncio ? err
@@ -580,22 +456,7 @@ void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, ui
 		target->interp.info.flags |= CS_PROC_CHECK_ALL;
 	else
 		target->interp.info.flags &= ~(__u32)CS_PROC_CHECK_ALL;
-	tell_row(target, probes);
-}
-
-void cs_target_check_spans(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns)
-{
-	bool noted = *target->span_probes.note;
-
-	if (target->span_events == CS_SPAN_EVENTS_OFF ||
-	    !(target->interp.info.flags & CS_PROC_TRACED))
-		return;
-	cs_span_probes_attach(&target->span_probes, probes, &target->interp, &target->tracers.row,
-			      target->span_events);
-	if (target->span_events == CS_SPAN_EVENTS_AUTO)
-		cs_span_probes_check(&target->span_probes, probes, target->pid, now_ns);
-	if (*target->span_probes.note && !noted)
-		target->described = false;
+	cs_target_tell_row(target, probes);
 }
 
 /* What a user should know of an interpreter that is sampled. Returns text, or what is in it. */
