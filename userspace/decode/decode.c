@@ -2,7 +2,7 @@
 /*
  * Raw bytes to checked events. One function per record kind fills its part of struct cs_event from
  * a fixed part, whose size the table at the end guarantees, and a tail that is consumed only
- * through take(), which is where every length meets the end of the record. Bytes left over in a
+ * through cs_tail_take(), which is where every length meets the end of the record. Bytes left over in a
  * tail are ignored: the ring may pad. An enum value that is not in include/coroscope/ makes a
  * record malformed; unknown flag bits are dropped. What only the collector acts on (CS_EV_CODE_SEEN, CS_EV_FORK, CS_EV_FILE,
  * CS_EV_TYPE_MET) is passed over like a kind that is not known.
@@ -15,23 +15,8 @@
 
 #include "core/buf.h"
 #include "core/cleanup.h"
+#include "decode/tail.h"
 #include "decode/utf8.h"
-
-/* No record holds more texts than this: one that tells whose a process is has one a fact. */
-#define MAX_TEXTS CS_FACT_MAX_
-
-struct cs_decoder {
-	struct cs_buf text[MAX_TEXTS]; /* texts of the current event that had to be changed */
-	unsigned int ntext;
-};
-
-/* A record under examination. */
-struct record {
-	struct cs_decoder *decoder;
-	const void *fixed; /* the whole record, of at least the size of its kind's struct */
-	const char *tail;  /* what follows that struct and is not consumed yet */
-	size_t left;
-};
 
 int cs_decoder_new(struct cs_decoder **ret)
 {
@@ -49,38 +34,9 @@ void cs_decoder_free(struct cs_decoder *decoder)
 
 	if (!decoder)
 		return;
-	for (i = 0; i < MAX_TEXTS; i++)
+	for (i = 0; i < CS_TAIL_TEXTS; i++)
 		cs_buf_free(&decoder->text[i]);
 	free(decoder);
-}
-
-/* The next n elements of the tail, or NULL if it ends before. */
-static const void *take(struct record *rec, size_t n, size_t element)
-{
-	const char *at = rec->tail;
-
-	if (n > rec->left / element)
-		return NULL;
-	rec->tail += n * element;
-	rec->left -= n * element;
-	return at;
-}
-
-static struct cs_buf *scratch_text(struct cs_decoder *decoder)
-{
-	struct cs_buf *buf = &decoder->text[decoder->ntext++];
-
-	buf->len = 0;
-	return buf;
-}
-
-static int take_text(struct record *rec, size_t len, size_t max, struct cs_text *ret)
-{
-	const char *str = take(rec, len, 1);
-
-	if (!str || len > max)
-		return -EBADMSG;
-	return cs_utf8_repair(str, len, scratch_text(rec->decoder), ret);
 }
 
 static bool status_known(unsigned int status)
@@ -94,34 +50,10 @@ static bool status_known(unsigned int status)
 	return false;
 }
 
-/* A str of 1, 2 or 4 bytes a character, as PyUnicode_KIND of CPython 3.3 and later numbers them. */
-static int append_unicode(struct cs_buf *out, const uint8_t *bytes, size_t len, size_t width)
-{
-	uint32_t ucs4;
-	uint16_t ucs2;
-	size_t i;
-	int err;
-
-	for (i = 0; i < len; i += width) {
-		if (width == 4) {
-			memcpy(&ucs4, bytes + i, sizeof(ucs4));
-		} else if (width == 2) {
-			memcpy(&ucs2, bytes + i, sizeof(ucs2));
-			ucs4 = ucs2;
-		} else {
-			ucs4 = bytes[i];
-		}
-		err = cs_utf8_append(out, ucs4);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
 static int running_name(struct cs_decoder *decoder, const struct cs_running_task *wire,
 			struct cs_text *ret)
 {
-	struct cs_buf *out = scratch_text(decoder);
+	struct cs_buf *out = cs_tail_scratch(decoder);
 	unsigned long long number;
 	int err;
 
@@ -142,7 +74,7 @@ static int running_name(struct cs_decoder *decoder, const struct cs_running_task
 	case CS_NAME_UCS4:
 		if (wire->name_bytes % wire->name_kind)
 			return -EBADMSG;
-		err = append_unicode(out, wire->name, wire->name_bytes, wire->name_kind);
+		err = cs_tail_unicode(out, wire->name, wire->name_bytes, wire->name_kind);
 		if (!err && wire->name_cut)
 			err = cs_buf_append_str(out, "...");
 		break;
@@ -154,7 +86,7 @@ static int running_name(struct cs_decoder *decoder, const struct cs_running_task
 	return err;
 }
 
-static int decode_running(struct record *rec, const struct cs_running_task *wire,
+static int decode_running(struct cs_tail *rec, const struct cs_running_task *wire,
 			  struct cs_event_running *ret)
 {
 	ret->task = wire->task;
@@ -182,7 +114,7 @@ static int decode_stack_flags(const struct cs_ev_stack *wire, struct cs_event_st
 	return 0;
 }
 
-static int decode_stack(struct record *rec, struct cs_event *ret)
+static int decode_stack(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_stack *wire = rec->fixed;
 	const struct cs_running_task *running = &wire->running;
@@ -208,39 +140,26 @@ static int decode_stack(struct record *rec, struct cs_event *ret)
 	stack->nskipped = wire->nskipped;
 	stack->nframes = wire->nframes;
 	stack->nkernel = wire->nkernel;
-	stack->frames = take(rec, wire->nframes, sizeof(*stack->frames));
-	stack->kernel = take(rec, wire->nkernel, sizeof(*stack->kernel));
+	stack->frames = cs_tail_take(rec, wire->nframes, sizeof(*stack->frames));
+	stack->kernel = cs_tail_take(rec, wire->nkernel, sizeof(*stack->kernel));
 	if (!stack->frames || !stack->kernel)
 		return -EBADMSG;
 	err = cs_utf8_repair(wire->comm, strnlen(wire->comm, sizeof(wire->comm)),
-			     scratch_text(rec->decoder), &stack->comm);
+			     cs_tail_scratch(rec->decoder), &stack->comm);
 	/* A task whose root is not among the frames (they were cut) has no place in this stack. */
 	if (err || !running->task || running->root_frame >= wire->nframes)
 		return err;
 	return decode_running(rec, running, &stack->running);
 }
 
-static int decode_origin(struct record *rec, struct cs_event *ret)
+static int decode_origin(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_origin *wire = rec->fixed;
 
 	return wire->waiter.task ? decode_running(rec, &wire->waiter, &ret->origin) : -EBADMSG;
 }
 
-/* Latin-1 as UTF-8, and a mark if that is not all of it. */
-static int take_latin1(struct record *rec, const char *text, size_t len, bool cut,
-		       struct cs_text *ret)
-{
-	struct cs_buf *out = scratch_text(rec->decoder);
-	int err = append_unicode(out, (const uint8_t *)text, len, 1);
-
-	if (!err && cut)
-		err = cs_buf_append_str(out, "...");
-	*ret = (struct cs_text){out->len ? out->data : "", out->len};
-	return err;
-}
-
-static int take_span(struct record *rec, const struct cs_active_span *wire,
+static int take_span(struct cs_tail *rec, const struct cs_active_span *wire,
 		     struct cs_event_span *ret)
 {
 	const unsigned int flags = CS_SPANF_ROOT | CS_SPANF_ROOT_DERIVED | CS_SPANF_PROPAGATED |
@@ -258,16 +177,16 @@ static int take_span(struct record *rec, const struct cs_active_span *wire,
 		.kind = wire->kind,
 		.flags = wire->flags & flags,
 	};
-	return take_latin1(rec, wire->type, wire->type_bytes, wire->flags & CS_SPANF_TYPE_CUT,
-			   &ret->type);
+	return cs_tail_latin1(rec, wire->type, wire->type_bytes, wire->flags & CS_SPANF_TYPE_CUT,
+			      &ret->type);
 }
 
-static int decode_span(struct record *rec, struct cs_event *ret)
+static int decode_span(struct cs_tail *rec, struct cs_event *ret)
 {
 	return take_span(rec, &((const struct cs_ev_span *)rec->fixed)->span, &ret->span);
 }
 
-static int decode_resource(struct record *rec, struct cs_event *ret)
+static int decode_resource(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_resource *wire = rec->fixed;
 
@@ -275,10 +194,10 @@ static int decode_resource(struct record *rec, struct cs_event *ret)
 		return -EBADMSG;
 	ret->resource.root_id = wire->root_id;
 	ret->resource.trace_lo = wire->trace_lo;
-	return take_latin1(rec, wire->text, wire->bytes, wire->cut, &ret->resource.text);
+	return cs_tail_latin1(rec, wire->text, wire->bytes, wire->cut, &ret->resource.text);
 }
 
-static int decode_span_change(struct record *rec, struct cs_event *ret)
+static int decode_span_change(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_span_change *wire = rec->fixed;
 	struct cs_event_span_change *change = &ret->span_change;
@@ -295,15 +214,15 @@ static int decode_span_change(struct record *rec, struct cs_event *ret)
 	change->server = wire->flags & CS_SPAN_SERVER;
 	err = take_span(rec, &wire->span, &change->span);
 	if (!err)
-		err = take_latin1(rec, wire->resource, wire->resource_bytes,
-				  wire->flags & CS_SPAN_RESOURCE_CUT, &change->resource);
+		err = cs_tail_latin1(rec, wire->resource, wire->resource_bytes,
+				     wire->flags & CS_SPAN_RESOURCE_CUT, &change->resource);
 	if (!err)
-		err = take_latin1(rec, wire->service, wire->service_bytes,
-				  wire->flags & CS_SPAN_SERVICE_CUT, &change->service);
+		err = cs_tail_latin1(rec, wire->service, wire->service_bytes,
+				     wire->flags & CS_SPAN_SERVICE_CUT, &change->service);
 	return err;
 }
 
-static int decode_same(struct record *rec, struct cs_event *ret)
+static int decode_same(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_same *wire = rec->fixed;
 
@@ -311,7 +230,7 @@ static int decode_same(struct record *rec, struct cs_event *ret)
 	return 0;
 }
 
-static int decode_pass_again(struct record *rec, struct cs_event *ret)
+static int decode_pass_again(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_pass_again *wire = rec->fixed;
 
@@ -319,7 +238,7 @@ static int decode_pass_again(struct record *rec, struct cs_event *ret)
 	return 0;
 }
 
-static int decode_capture(struct record *rec, struct cs_event *ret)
+static int decode_capture(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_capture *wire = rec->fixed;
 	int err;
@@ -330,11 +249,11 @@ static int decode_capture(struct record *rec, struct cs_event *ret)
 	ret->capture.interval_ns = wire->interval_ns;
 	ret->capture.mode = wire->mode;
 	ret->capture.ncpu = wire->ncpu;
-	err = take_text(rec, wire->host_len, UINT16_MAX, &ret->capture.host);
-	return err ? err : take_text(rec, wire->command_len, UINT16_MAX, &ret->capture.command);
+	err = cs_tail_text(rec, wire->host_len, UINT16_MAX, &ret->capture.host);
+	return err ? err : cs_tail_text(rec, wire->command_len, UINT16_MAX, &ret->capture.command);
 }
 
-static int decode_process(struct record *rec, struct cs_event *ret)
+static int decode_process(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_process *wire = rec->fixed;
 	struct cs_event_process *process = &ret->process;
@@ -346,35 +265,35 @@ static int decode_process(struct record *rec, struct cs_event *ret)
 	process->py_minor = wire->py_minor;
 	process->py_micro = wire->py_micro;
 	process->status = wire->status;
-	err = take_text(rec, wire->comm_len, UINT16_MAX, &process->comm);
+	err = cs_tail_text(rec, wire->comm_len, UINT16_MAX, &process->comm);
 	if (!err)
-		err = take_text(rec, wire->cmdline_len, UINT16_MAX, &process->cmdline);
-	return err ? err : take_text(rec, wire->note_len, UINT16_MAX, &process->note);
+		err = cs_tail_text(rec, wire->cmdline_len, UINT16_MAX, &process->cmdline);
+	return err ? err : cs_tail_text(rec, wire->note_len, UINT16_MAX, &process->note);
 }
 
 /* A fact that is told twice, or is not known here, is passed over. */
-static int decode_whose(struct record *rec, struct cs_event *ret)
+static int decode_whose(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_whose *wire = rec->fixed;
 	struct cs_text *facts = ret->whose.facts;
 	int err = 0;
 
 	for (uint32_t i = 0; !err && i < wire->nfacts; i++) {
-		const void *at = take(rec, 1, sizeof(struct cs_ev_fact));
+		const void *at = cs_tail_take(rec, 1, sizeof(struct cs_ev_fact));
 		struct cs_ev_fact fact;
 
 		if (!at)
 			return -EBADMSG;
 		memcpy(&fact, at, sizeof(fact)); /* behind a text it is not aligned */
 		if (fact.fact && fact.fact < CS_FACT_MAX_ && !facts[fact.fact].str)
-			err = take_text(rec, fact.len, CS_MAX_FACT_LIST, &facts[fact.fact]);
-		else if (!take(rec, fact.len, 1))
+			err = cs_tail_text(rec, fact.len, CS_MAX_FACT_LIST, &facts[fact.fact]);
+		else if (!cs_tail_take(rec, fact.len, 1))
 			return -EBADMSG;
 	}
 	return err;
 }
 
-static int decode_code(struct record *rec, struct cs_event *ret)
+static int decode_code(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_code *wire = rec->fixed;
 	struct cs_event_code *code = &ret->code;
@@ -388,18 +307,18 @@ static int decode_code(struct record *rec, struct cs_event *ret)
 					 CS_CODE_SHIM | CS_CODE_LINES_CUT);
 	code->linetable_kind = wire->linetable_kind;
 	code->linetable_len = wire->linetable_len;
-	err = take_text(rec, wire->name_len, CS_MAX_NAME, &code->name);
+	err = cs_tail_text(rec, wire->name_len, CS_MAX_NAME, &code->name);
 	if (!err)
-		err = take_text(rec, wire->file_len, CS_MAX_PATH, &code->file);
+		err = cs_tail_text(rec, wire->file_len, CS_MAX_PATH, &code->file);
 	if (err)
 		return err;
-	code->linetable = take(rec, wire->linetable_len, 1);
+	code->linetable = cs_tail_take(rec, wire->linetable_len, 1);
 	return code->linetable ? 0 : -EBADMSG;
 }
 
-static int take_links(struct record *rec, uint32_t n, struct cs_event_task *ret)
+static int take_links(struct cs_tail *rec, uint32_t n, struct cs_event_task *ret)
 {
-	ret->links = take(rec, n, sizeof(*ret->links));
+	ret->links = cs_tail_take(rec, n, sizeof(*ret->links));
 	if (!ret->links || n > CS_MAX_LINKS)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < n; i++) {
@@ -410,7 +329,7 @@ static int take_links(struct record *rec, uint32_t n, struct cs_event_task *ret)
 	return 0;
 }
 
-static int decode_task(struct record *rec, struct cs_event *ret)
+static int decode_task(struct cs_tail *rec, struct cs_event *ret)
 {
 	const unsigned int flags = CS_TASKF_CHAIN_CUT | CS_TASKF_CHAIN_UNREADABLE |
 				   CS_TASKF_WAITERS_CUT | CS_TASKF_MOVED;
@@ -429,20 +348,20 @@ static int decode_task(struct record *rec, struct cs_event *ret)
 	task->state = wire->state;
 	task->flags = wire->hdr.flags & flags;
 	task->nframes = wire->nframes;
-	task->frames = take(rec, wire->nframes, sizeof(*task->frames));
+	task->frames = cs_tail_take(rec, wire->nframes, sizeof(*task->frames));
 	if (!task->frames)
 		return -EBADMSG;
 	err = take_links(rec, wire->nlinks, task);
 	if (!err && wire->hdr.flags & CS_TASKF_SPAN) {
-		span = take(rec, 1, sizeof(*span));
+		span = cs_tail_take(rec, 1, sizeof(*span));
 		err = span ? take_span(rec, span, &task->span) : -EBADMSG;
 	}
 	if (!err)
-		err = take_text(rec, wire->name_len, UINT16_MAX, &task->name);
-	return err ? err : take_text(rec, wire->leaf_len, UINT16_MAX, &task->leaf);
+		err = cs_tail_text(rec, wire->name_len, UINT16_MAX, &task->name);
+	return err ? err : cs_tail_text(rec, wire->leaf_len, UINT16_MAX, &task->leaf);
 }
 
-static int decode_pass(struct record *rec, struct cs_event *ret)
+static int decode_pass(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_pass *wire = rec->fixed;
 
@@ -454,24 +373,24 @@ static int decode_pass(struct record *rec, struct cs_event *ret)
 	ret->pass.every = wire->every ? wire->every : 1;
 	ret->pass.coherence = wire->coherence;
 	ret->pass.ntasks = wire->ntasks;
-	ret->pass.tasks = take(rec, wire->ntasks, sizeof(*ret->pass.tasks));
+	ret->pass.tasks = cs_tail_take(rec, wire->ntasks, sizeof(*ret->pass.tasks));
 	return ret->pass.tasks ? 0 : -EBADMSG;
 }
 
-static int take_build_id(struct record *rec, uint32_t len, struct cs_event_mapping *ret)
+static int take_build_id(struct cs_tail *rec, uint32_t len, struct cs_event_mapping *ret)
 {
 	const void *vaddr;
 
 	ret->build_id_len = len;
-	ret->build_id = take(rec, len, 1);
-	vaddr = len ? take(rec, sizeof(ret->vaddr), 1) : &ret->start;
+	ret->build_id = cs_tail_take(rec, len, 1);
+	vaddr = len ? cs_tail_take(rec, sizeof(ret->vaddr), 1) : &ret->start;
 	if (len > CS_MAX_BUILD_ID || !ret->build_id || !vaddr)
 		return -EBADMSG;
 	memcpy(&ret->vaddr, vaddr, sizeof(ret->vaddr));
 	return 0;
 }
 
-static int decode_mapping(struct record *rec, struct cs_event *ret)
+static int decode_mapping(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_mapping *wire = rec->fixed;
 	int err;
@@ -481,29 +400,29 @@ static int decode_mapping(struct record *rec, struct cs_event *ret)
 	ret->mapping.start = wire->start;
 	ret->mapping.end = wire->end;
 	ret->mapping.offset = wire->offset;
-	err = take_text(rec, wire->path_len, CS_MAX_PATH, &ret->mapping.path);
+	err = cs_tail_text(rec, wire->path_len, CS_MAX_PATH, &ret->mapping.path);
 	return err ? err : take_build_id(rec, wire->build_id_len, &ret->mapping);
 }
 
-static int decode_ksym(struct record *rec, struct cs_event *ret)
+static int decode_ksym(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_ksym *wire = rec->fixed;
 
 	ret->ksym.addr = wire->addr;
-	return take_text(rec, wire->name_len, CS_MAX_NAME, &ret->ksym.name);
+	return cs_tail_text(rec, wire->name_len, CS_MAX_NAME, &ret->ksym.name);
 }
 
-static int decode_symbol(struct record *rec, struct cs_event *ret)
+static int decode_symbol(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_symbol *wire = rec->fixed;
 
 	ret->symbol.addr = wire->addr;
 	ret->symbol.flags =
 		wire->hdr.flags & (CS_SYMBOL_EVAL | CS_SYMBOL_INTERPRETER | CS_SYMBOL_LIBC);
-	return take_text(rec, wire->name_len, CS_MAX_SYMBOL, &ret->symbol.name);
+	return cs_tail_text(rec, wire->name_len, CS_MAX_SYMBOL, &ret->symbol.name);
 }
 
-static int decode_native(struct record *rec, struct cs_event *ret)
+static int decode_native(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_native *wire = rec->fixed;
 
@@ -512,11 +431,11 @@ static int decode_native(struct record *rec, struct cs_event *ret)
 	ret->native.status = wire->status;
 	ret->native.n = wire->n;
 	ret->native.entries = (const uint64_t *)wire->entries;
-	ret->native.addresses = take(rec, wire->n, sizeof(*ret->native.addresses));
+	ret->native.addresses = cs_tail_take(rec, wire->n, sizeof(*ret->native.addresses));
 	return ret->native.addresses ? 0 : -EBADMSG;
 }
 
-static int decode_waker(struct record *rec, struct cs_event *ret)
+static int decode_waker(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_waker *wire = rec->fixed;
 	struct cs_event_waker *waker = &ret->waker;
@@ -527,24 +446,24 @@ static int decode_waker(struct record *rec, struct cs_event *ret)
 	waker->pid = wire->by_pid;
 	waker->tid = wire->by_tid;
 	waker->n = wire->n;
-	waker->kernel = take(rec, wire->n, sizeof(*waker->kernel));
+	waker->kernel = cs_tail_take(rec, wire->n, sizeof(*waker->kernel));
 	if (!waker->kernel)
 		return -EBADMSG;
 	return cs_utf8_repair(wire->comm, strnlen(wire->comm, sizeof(wire->comm)),
-			      scratch_text(rec->decoder), &waker->comm);
+			      cs_tail_scratch(rec->decoder), &waker->comm);
 }
 
-static int decode_stats(struct record *rec, struct cs_event *ret)
+static int decode_stats(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_stats *wire = rec->fixed;
 
-	ret->stats.counters = take(rec, wire->n, sizeof(*ret->stats.counters));
+	ret->stats.counters = cs_tail_take(rec, wire->n, sizeof(*ret->stats.counters));
 	/* A newer writer may count more than this reader has words for. */
 	ret->stats.n = wire->n < CS_COUNTER_MAX_ ? wire->n : CS_COUNTER_MAX_;
 	return ret->stats.counters ? 0 : -EBADMSG;
 }
 
-static int decode_end(struct record *rec, struct cs_event *ret)
+static int decode_end(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_end *wire = rec->fixed;
 
@@ -554,16 +473,16 @@ static int decode_end(struct record *rec, struct cs_event *ret)
 	return 0;
 }
 
-static int decode_thread(struct record *rec, struct cs_event *ret)
+static int decode_thread(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_thread *wire = rec->fixed;
 
-	return take_text(rec, wire->name_len, CS_MAX_NAME, &ret->thread_name);
+	return cs_tail_text(rec, wire->name_len, CS_MAX_NAME, &ret->thread_name);
 }
 
 static const struct {
 	size_t fixed_size; /* 0: no such kind */
-	int (*decode)(struct record *rec, struct cs_event *ret);
+	int (*decode)(struct cs_tail *rec, struct cs_event *ret);
 } kinds[] = {
 	[CS_EV_STACK] = {sizeof(struct cs_ev_stack), decode_stack},
 	[CS_EV_SAME] = {sizeof(struct cs_ev_same), decode_same},
@@ -608,7 +527,7 @@ int cs_decode_file_header(const void *bytes, size_t len)
 int64_t cs_decode(struct cs_decoder *decoder, const void *bytes, size_t len, struct cs_event *ret)
 {
 	const struct cs_ev_hdr *hdr = bytes;
-	struct record rec = {.decoder = decoder, .fixed = bytes};
+	struct cs_tail rec = {.decoder = decoder, .fixed = bytes};
 	struct cs_event event;
 	size_t fixed_size;
 	int err = 0;

@@ -10,75 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Without memory an element is not added and its hh.tbl stays NULL, instead of exit(). */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "core/cleanup.h"
-
-/* Entries by index. */
-struct table {
-	void **at;
-	size_t n, cap;
-};
-
-struct string_entry {
-	UT_hash_handle hh;
-	uint32_t index;
-	bool is_note;
-	uint32_t note_pid;
-	size_t len;
-	char bytes[];
-};
-
-struct frame_entry {
-	UT_hash_handle hh;
-	uint32_t index;
-	struct cs_frame frame;
-};
-
-struct mapped_entry {
-	UT_hash_handle hh;
-	uint32_t index;
-	struct cs_mapped mapped;
-};
-_Static_assert(sizeof(struct cs_mapped) == 32, "padding would be part of the key");
-
-struct stack_entry {
-	UT_hash_handle hh;
-	uint32_t index;
-	uint32_t n;
-	uint32_t frames[];
-};
-
-/* What makes two samples one. No padding: the bytes are the key. */
-struct sample_key {
-	struct cs_labels labels;
-	uint64_t stack;
-};
-_Static_assert(sizeof(struct sample_key) == 80, "padding would be part of the key");
-
-struct sample_entry {
-	UT_hash_handle hh;
-	uint32_t index;
-	struct sample_key key;
-	struct cs_sample sample;
-};
-
-struct cs_profile {
-	struct cs_profile_meta meta;
-	char *host, *command;
-	struct string_entry *string_hash;
-	struct frame_entry *frame_hash;
-	struct mapped_entry *mapped_hash;
-	struct stack_entry *stack_hash;
-	struct sample_entry *sample_hash[CS_TREE_MAX_];
-	struct table strings, frames, mappings, stacks, samples[CS_TREE_MAX_];
-	struct table notes; /* of string entries; owned by strings */
-	struct cs_owners *owners;
-	struct cs_traced_table *traced;
-	uint32_t last; /* sample */
-};
+#include "profile/profile_private.h"
 
 /* Make room for one more, so that a later push cannot fail. */
 static int table_reserve(struct table *table)
@@ -284,11 +217,6 @@ static int64_t intern_sample(struct cs_profile *profile, enum cs_tree tree,
 		return -ENOMEM;
 	added->index = table_push(samples, added);
 	return TAKE_PTR(added)->index;
-}
-
-static struct cs_sample *sample_at(const struct cs_profile *profile, enum cs_tree tree, size_t i)
-{
-	return &((struct sample_entry *)profile->samples[tree].at[i])->sample;
 }
 
 static void add_clamped(uint64_t *sum, uint64_t add)
@@ -547,103 +475,4 @@ int cs_profile_note_of(struct cs_profile *profile, uint32_t pid, const char *not
 	entry->note_pid = pid;
 	table_push(&profile->notes, entry);
 	return 0;
-}
-
-const struct cs_profile_meta *cs_profile_meta(const struct cs_profile *profile)
-{
-	return &profile->meta;
-}
-
-const char *cs_profile_str(const struct cs_profile *profile, uint32_t index)
-{
-	return ((const struct string_entry *)profile->strings.at[index])->bytes;
-}
-
-size_t cs_profile_str_len(const struct cs_profile *profile, uint32_t index)
-{
-	return ((const struct string_entry *)profile->strings.at[index])->len;
-}
-
-size_t cs_profile_nstrings(const struct cs_profile *profile)
-{
-	return profile->strings.n;
-}
-
-size_t cs_profile_nframes(const struct cs_profile *profile)
-{
-	return profile->frames.n;
-}
-
-const struct cs_frame *cs_profile_get_frame(const struct cs_profile *profile, uint32_t index)
-{
-	return &((const struct frame_entry *)profile->frames.at[index])->frame;
-}
-
-uint32_t cs_profile_inlined(const struct cs_profile *profile, uint32_t index)
-{
-	const struct cs_frame *frame = cs_profile_get_frame(profile, index);
-	uint32_t n = 0;
-
-	/* it can only refer to what was there before it: this ends */
-	for (; frame->kind == CS_FRAME_INLINED; n++)
-		frame = cs_profile_get_frame(profile, frame->inlined_into);
-	return n;
-}
-
-size_t cs_profile_nmappings(const struct cs_profile *profile)
-{
-	return profile->mappings.n;
-}
-
-const struct cs_mapped *cs_profile_get_mapping(const struct cs_profile *profile, uint32_t index)
-{
-	return &((const struct mapped_entry *)profile->mappings.at[index])->mapped;
-}
-
-size_t cs_profile_nsamples_in(const struct cs_profile *profile, enum cs_tree tree)
-{
-	return profile->samples[tree].n;
-}
-
-const struct cs_sample *cs_profile_sample_in(const struct cs_profile *profile, enum cs_tree tree,
-					     size_t i)
-{
-	return sample_at(profile, tree, i);
-}
-
-size_t cs_profile_nsamples(const struct cs_profile *profile)
-{
-	return cs_profile_nsamples_in(profile, profile->meta.tree);
-}
-
-const struct cs_sample *cs_profile_sample(const struct cs_profile *profile, size_t i)
-{
-	return cs_profile_sample_in(profile, profile->meta.tree, i);
-}
-
-struct cs_stack cs_profile_stack(const struct cs_profile *profile, uint32_t index)
-{
-	const struct stack_entry *entry = profile->stacks.at[index];
-
-	return (struct cs_stack){entry->frames, entry->n};
-}
-
-size_t cs_profile_nstacks(const struct cs_profile *profile)
-{
-	return profile->stacks.n;
-}
-
-size_t cs_profile_nnotes(const struct cs_profile *profile)
-{
-	return profile->notes.n;
-}
-
-const char *cs_profile_get_note(const struct cs_profile *profile, size_t i)
-{
-	return ((const struct string_entry *)profile->notes.at[i])->bytes;
-}
-
-uint32_t cs_profile_note_pid(const struct cs_profile *profile, size_t i)
-{
-	return ((const struct string_entry *)profile->notes.at[i])->note_pid;
 }
