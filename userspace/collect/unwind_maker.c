@@ -259,7 +259,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* There is something to do; the lock is held. */
+/* There is something to do; if no thread is to be had, whoever comes next tries again. The lock is held. */
 static void begin(struct cs_unwind_maker *maker)
 {
 	pthread_t thread;
@@ -269,8 +269,6 @@ static void begin(struct cs_unwind_maker *maker)
 	maker->runs = cs_thread_start(&thread, run, maker) == 0;
 	if (maker->runs)
 		pthread_detach(thread);
-	else
-		work(maker);
 }
 
 void cs_unwind_maker_ask(struct cs_unwind_maker *maker, struct cs_unwind_making *making)

@@ -29,7 +29,7 @@ int cs_unwind_maker_new(int map_fd, size_t budget_bytes, struct cs_unwind_maker 
 /* NULL is fine. Waits for what is being made at this moment; nothing that was asked for is touched later. */
 void cs_unwind_maker_free(struct cs_unwind_maker *maker);
 
-/* Have a table made of making->elf, which is taken over. Without a thread it is done before this returns. */
+/* Have a table made of making->elf, which is taken over. */
 void cs_unwind_maker_ask(struct cs_unwind_maker *maker, struct cs_unwind_making *making);
 
 /* What is done and known to the kernel side: one, or NULL if there is none. */
