@@ -18,10 +18,10 @@ BEGUN_S = 0.3
 FRAMES_OF_C = 5  # of native_stack: _start, two of glibc's, main; and burn
 
 
-def build(folder):
+def build(folder, name="native_stack", *flags):
     """tests/targets/native_stack.c as an ordinary optimized program; its path."""
-    program = Path(folder) / "native_stack"
-    subprocess.run(["cc", "-O2", "-fomit-frame-pointer", "-o", program, TARGETS / "native_stack.c", "-pthread"], check=True)
+    program = Path(folder) / name
+    subprocess.run(["cc", "-O2", "-fomit-frame-pointer", *flags, "-o", program, TARGETS / "native_stack.c", "-pthread"], check=True)
     return program
 
 

@@ -9,7 +9,7 @@ INCLUDE = Path(__file__).resolve().parents[2] / "include" / "coroscope"
 HEADER = struct.Struct("<IHHQII")    # struct cs_ev_hdr
 STACK_COUNTS = struct.Struct("<HHB")  # nframes, nkernel, status of struct cs_ev_stack
 STACK_COUNTS_AT = 56
-NATIVE_COUNT = struct.Struct("<H")   # n of struct cs_ev_native
+NATIVE_COUNT = struct.Struct("<HB")  # n, status of struct cs_ev_native
 PASS_COUNTS = struct.Struct("<III")  # ntasks, ndropped, coherence of struct cs_ev_pass
 PASS_COUNTS_AT = 32
 
@@ -20,6 +20,7 @@ def header_numbers(name, pattern):
 
 
 KINDS = header_numbers("event.h", r"\bCS_EV_(\w+) =\s+(\d+),")
+COMPLETE = 0  # the first of status.h
 IN_TASK = header_numbers("event.h", r"\bCS_COHERENT_(\w+) = (\d+),")["IN_TASK"]
 # status.h lists the ends of a walk first, then the accounts
 COUNTERS = {name: number for name, number in
@@ -31,7 +32,7 @@ class RawCapture:
     """counters: the accounts of the whole capture. first_ns: of the first sample, on the monotonic clock, or
     None. frames: Python frames of the CPU samples, as a sorted list. native_frames, created_frames: the same of native walks and of creations.
     passes: (moment in ns, tasks) of the passes over suspended tasks. held_us: for how long each pass that was copied at one instant
-    held its loop. samples: (moment in ns, process, Python frames) of each CPU
+    held its loop. unwound: (moment in ns, process, whether to the root) of each native walk. samples: (moment in ns, process, Python frames) of each CPU
     sample, execs: (moment in ns, process)."""
 
     def __init__(self, path):
@@ -39,7 +40,7 @@ class RawCapture:
         self.first_ns = None
         self.loaded_ns = None
         self.frames, self.created_frames, self.passes = [], [], []
-        self.samples, self.execs, self.held_us, self.native_frames = [], [], [], []
+        self.samples, self.execs, self.held_us, self.native_frames, self.unwound = [], [], [], [], []
         self.bytes = Path(path).stat().st_size
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             self._read(data)
@@ -60,7 +61,9 @@ class RawCapture:
                 self.frames.append(STACK_COUNTS.unpack_from(data, at + STACK_COUNTS_AT)[0])
                 self.samples.append((ts_ns, pid, self.frames[-1]))
             elif kind == KINDS["NATIVE"]:
-                self.native_frames.append(NATIVE_COUNT.unpack_from(data, at + HEADER.size)[0])
+                count, status = NATIVE_COUNT.unpack_from(data, at + HEADER.size)
+                self.native_frames.append(count)
+                self.unwound.append((ts_ns, pid, status == COMPLETE))
             elif kind == KINDS["EXEC"]:
                 self.execs.append((ts_ns, pid))
             elif kind == KINDS["TASK_CREATED"]:
