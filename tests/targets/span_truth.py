@@ -24,7 +24,8 @@ class Datadog:
     def __init__(self, sink):
         os.environ.update(DD_TRACE_AGENT_URL="http://127.0.0.1:%s" % sink, DD_SERVICE="shop", DD_INSTRUMENTATION_TELEMETRY_ENABLED="false",
                           DD_REMOTE_CONFIGURATION_ENABLED="false", DD_TRACE_STARTUP_LOGS="false",
-                          DD_TRACE_128_BIT_TRACEID_GENERATION_ENABLED="true", _DD_APPSEC_DEDUPLICATION_ENABLED="false")
+                          _DD_APPSEC_DEDUPLICATION_ENABLED="false")
+        os.environ.setdefault("DD_TRACE_128_BIT_TRACEID_GENERATION_ENABLED", "true")
         import ddtrace.auto  # pylint: disable=unused-import
         try:
             from ddtrace.trace import tracer

@@ -6,14 +6,10 @@
 #include "core/cleanup.h"
 #include "python/rust_private.h"
 
-/* No pointer is larger; random ids nearly always are. */
-#define MIN_RANDOM     (1ull << 48)
 /* A reference count of a live object; the first word of a free one is a pointer. */
 #define MAX_REFERENCES (1ull << 31)
 /* Two clocks that are one, read in turn. */
 #define CLOCK_SLACK_NS 1000000
-/* A span refers to so few others. */
-#define MAX_REFS       8
 /* A span that lasts longer is not waited for. */
 #define WATCH_NS       1000000000ll
 
@@ -24,26 +20,12 @@ static const char *const span_types[] = {
 	"worker",  "auth",      "system",   "llm",           "valkey",   "websocket", "ray",
 };
 
-/* One look at a span. */
-struct look {
-	struct cs_rust *rust;
-	const struct cs_pyobj_ctx *ctx;
-	const struct cs_tracers *row;
-	struct cs_rust_look now;
-};
-
 /* What one look tells: fields that may be it. */
 struct seen {
 	uint64_t parents, roots, contexts, types, none, endpoints;
 };
 
-static bool get_bit(uint64_t bits, unsigned int i)
-{
-	return bits >> i & 1;
-}
-
-/* A witness saw the field among these. If it contradicts the others it begins anew; returns whether it does not. */
-static bool heed(struct cs_rust_field *field, uint64_t seen)
+bool cs_rust_heed(struct cs_rust_field *field, uint64_t seen)
 {
 	unsigned int nconflicts = field->nconflicts + 1;
 
@@ -56,10 +38,9 @@ static bool heed(struct cs_rust_field *field, uint64_t seen)
 	return false;
 }
 
-/* Of a field without which no span is read. */
-static void heed_needed(struct cs_rust *rust, struct cs_rust_field *field, uint64_t seen)
+void cs_rust_heed_needed(struct cs_rust *rust, struct cs_rust_field *field, uint64_t seen)
 {
-	rust->nconflicts += !heed(field, seen);
+	rust->nconflicts += !cs_rust_heed(field, seen);
 }
 
 static int64_t real_ns(void)
@@ -70,9 +51,8 @@ static int64_t real_ns(void)
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
-/* The words of an object that is of this type; false if it is not. */
-static bool read_words(const struct cs_pyobj_ctx *ctx, uint64_t at, uint64_t type, uint64_t *words,
-		       unsigned int n)
+bool cs_rust_read_words(const struct cs_pyobj_ctx *ctx, uint64_t at, uint64_t type, uint64_t *words,
+			unsigned int n)
 {
 	uint64_t is;
 
@@ -81,160 +61,31 @@ static bool read_words(const struct cs_pyobj_ctx *ctx, uint64_t at, uint64_t typ
 	       !cs_mem_read(ctx->mem, at, words, n * sizeof(*words));
 }
 
-/* What stays as it is from a span's beginning to its end, and tells it from others: ids, and when it began. */
-static uint64_t print_of(const struct cs_rust *rust, const uint64_t *words)
+uint64_t cs_rust_print(const struct cs_rust *rust, const uint64_t *words)
 {
 	uint64_t print = 0;
 
 	for (unsigned int i = 2; i < rust->words; i++) {
-		if (words[i] >= MIN_RANDOM && words[i] != UINT64_MAX)
+		if (words[i] >= CS_RUST_MIN_RANDOM && words[i] != UINT64_MAX)
 			print = (print << 1 | print >> 63) ^ words[i];
 	}
 	return print;
 }
 
-/* The span again: is it the same, and alive? */
-static bool is_still_there(struct look *look)
+bool cs_rust_is_there(struct cs_rust_view *look)
 {
 	const struct cs_rust *rust = look->rust;
 	uint64_t words[CS_RUST_WORDS];
 
 	cs_mem_forget(look->ctx->mem);
-	return read_words(look->ctx, look->now.at, rust->span.type, words, rust->words) &&
+	return cs_rust_read_words(look->ctx, look->now.at, rust->span.type, words, rust->words) &&
 	       words[0] && words[0] < MAX_REFERENCES &&
-	       print_of(rust, words) == print_of(rust, look->now.words);
+	       cs_rust_print(rust, words) == cs_rust_print(rust, look->now.words);
 }
 
-static bool read_ref(const struct cs_pyobj_ctx *ctx, uint64_t at, uint64_t offset, uint64_t *ret)
+bool cs_rust_read_ref(const struct cs_pyobj_ctx *ctx, uint64_t at, uint64_t offset, uint64_t *ret)
 {
 	return offset && !cs_mem_read_u64(ctx->mem, at + offset, ret) && *ret;
-}
-
-/* A Context's ids from its slots. */
-static bool slots_witness(const struct look *look, uint64_t context, uint64_t *ret_id,
-			  uint64_t *ret_trace)
-{
-	const struct cs_rust *rust = look->rust;
-	const uint64_t *words = look->now.words;
-	uint64_t hi, lo, high, id, ref, type;
-
-	if (cs_pyobj_type_addr(look->ctx, context, &type) || type != rust->context.type ||
-	    !read_ref(look->ctx, context, rust->context.span_id, &ref) ||
-	    cs_pyobj_unsigned(look->ctx, ref, &high, &id) || high ||
-	    !read_ref(look->ctx, context, rust->context.trace_id, &ref) ||
-	    cs_pyobj_unsigned(look->ctx, ref, &hi, &lo))
-		return false;
-	*ret_id = *ret_trace = 0;
-	for (unsigned int i = 2; i < rust->words; i++) {
-		*ret_id |= (uint64_t)(words[i] == id) << i;
-		if (i + 1 < rust->words && words[i] == lo && words[i + 1] == hi)
-			*ret_trace |= 1ull << i;
-	}
-	return true;
-}
-
-/* What the span and its Context, two Rust objects, have in common: kept in equal, for which all must be as the first ones said. */
-static uint64_t equal_words(const struct cs_rust *rust, uint64_t word, const uint64_t *other)
-{
-	uint64_t equal = 0;
-
-	if (word < MIN_RANDOM || word == UINT64_MAX)
-		return 0;
-	for (unsigned int j = 2; j < rust->context_words; j++)
-		equal |= (uint64_t)(word == other[j]) << j;
-	return equal;
-}
-
-/* A Context that has less in common with the span than three words, two ids, is one that it came with: it says nothing of this span's. */
-static bool words_witness(const struct look *look, uint64_t context)
-{
-	uint64_t other[CS_RUST_WORDS], equal[CS_RUST_WORDS] = {0}, tagged = 0;
-	struct cs_rust *rust = look->rust;
-	unsigned int n = 0;
-
-	if (!read_words(look->ctx, context, rust->context.type, other, rust->context_words))
-		return false;
-	if (!is_still_there((struct look *)look))
-		return false;
-	for (unsigned int j = 4; j + 1 < rust->context_words; j++)
-		tagged |= (uint64_t)(other[j - 2] == 1) << j;
-	for (unsigned int i = 2; i < CS_RUST_WORDS; i++) {
-		equal[i] = equal_words(rust, look->now.words[i], other);
-		n += equal[i] != 0;
-	}
-	if (n < 3)
-		return false;
-	rust->tagged &= tagged;
-	for (unsigned int i = 0; i < CS_RUST_WORDS; i++)
-		rust->equal[i] &= equal[i];
-	return true;
-}
-
-/* The offsets of the ids from what spans and Contexts have in common: of the trace two words in both, of the span one. */
-static void judge_words(struct cs_rust *rust)
-{
-	unsigned int at[CS_RUST_WORDS], n = 0, trace, id, j;
-
-	for (unsigned int i = 0; i < CS_RUST_WORDS; i++) {
-		if (rust->equal[i] && !cs_rust_is_one(rust->equal[i]))
-			return;
-		if (rust->equal[i])
-			at[n++] = i;
-	}
-	if (n != 3)
-		return;
-	if (at[1] == at[0] + 1 && at[2] != at[1] + 1) {
-		trace = at[0];
-		id = at[2];
-	} else if (at[2] == at[1] + 1 && at[1] != at[0] + 1) {
-		trace = at[1];
-		id = at[0];
-	} else {
-		return;
-	}
-	j = (unsigned int)__builtin_ctzll(rust->equal[trace]);
-	if (rust->equal[trace + 1] != 1ull << (j + 1) || !get_bit(rust->tagged, j) ||
-	    !(rust->equal[id] & rust->tagged))
-		return;
-	rust->trace.left = 1ull << trace;
-	rust->id.left = 1ull << id;
-	rust->context.trace_id = (uint16_t)(CS_RUST_WORD * j);
-	rust->context.span_id = cs_rust_offset(rust->equal[id]);
-}
-
-/* Has this span been a witness already? */
-static bool is_witness(struct cs_rust *rust, uint64_t print)
-{
-	for (unsigned int i = 0; i < CS_RUST_PRINTS; i++) {
-		if (rust->prints[i] == print)
-			return true;
-	}
-	return false;
-}
-
-static void ids_witness(struct look *look)
-{
-	struct cs_rust *rust = look->rust;
-	uint64_t print = print_of(rust, look->now.words), context, id, trace;
-
-	if (is_witness(rust, print) ||
-	    !read_ref(look->ctx, look->now.at, rust->span.meta, &context) ||
-	    context == look->row->none)
-		return;
-	if (!rust->context_words) {
-		if (!slots_witness(look, context, &id, &trace) || !is_still_there(look))
-			return;
-		heed_needed(rust, &rust->id, id);
-		if (!rust->span.trace_id)
-			heed_needed(rust, &rust->trace, trace);
-	} else {
-		if (!words_witness(look, context))
-			return;
-		rust->id.witnesses++;
-		rust->trace.witnesses++;
-		judge_words(rust);
-	}
-	rust->prints[rust->nprints++ % CS_RUST_PRINTS] = print;
 }
 
 /* Does the duration d tell an end between two looks, with any word that may be the start? */
@@ -276,9 +127,9 @@ static void end_witness(struct cs_rust *rust, const struct cs_rust_look *before,
 	if (tag && minus)
 		rust->nconflicts++;
 	else if (tag)
-		heed_needed(rust, &rust->tag, tag);
+		cs_rust_heed_needed(rust, &rust->tag, tag);
 	else
-		heed_needed(rust, &rust->minus, minus);
+		cs_rust_heed_needed(rust, &rust->minus, minus);
 }
 
 /* Look again at all that are watched. A free object keeps its words until its memory is used again. */
@@ -293,8 +144,8 @@ static void look_again(struct cs_rust *rust, const struct cs_pyobj_ctx *ctx)
 		if (!watched->at)
 			continue;
 		now = (struct cs_rust_look){.at = watched->at};
-		if (!read_words(ctx, now.at, rust->span.type, now.words, rust->words) ||
-		    print_of(rust, now.words) != print_of(rust, watched->words)) {
+		if (!cs_rust_read_words(ctx, now.at, rust->span.type, now.words, rust->words) ||
+		    cs_rust_print(rust, now.words) != cs_rust_print(rust, watched->words)) {
 			watched->at = 0;
 			continue;
 		}
@@ -328,27 +179,27 @@ static void watch(struct cs_rust *rust, const struct cs_rust_look *look)
 }
 
 /* Which words are addresses of objects of this type? */
-static uint64_t refs_to(const struct look *look, const uint64_t *words, uint64_t type)
+static uint64_t refs_to(const struct cs_rust_view *look, const uint64_t *words, uint64_t type)
 {
 	uint64_t refs = 0, numbers = cs_rust_numbers(look->rust), is;
 
 	for (unsigned int i = 2; i < look->rust->words; i++) {
-		if (!get_bit(numbers, i) && words[i] >= 4096 && words[i] < MIN_RANDOM &&
-		    words[i] % CS_RUST_WORD == 0 && !cs_pyobj_type_addr(look->ctx, words[i], &is) &&
-		    is == type)
+		if (!cs_rust_has_bit(numbers, i) && words[i] >= 4096 &&
+		    words[i] < CS_RUST_MIN_RANDOM && words[i] % CS_RUST_WORD == 0 &&
+		    !cs_pyobj_type_addr(look->ctx, words[i], &is) && is == type)
 			refs |= 1ull << i;
 	}
 	return refs;
 }
 
 /* The words of the span that the first of these refers to. */
-static bool read_ref_words(const struct look *look, const uint64_t *words, uint64_t refs,
+static bool read_ref_words(const struct cs_rust_view *look, const uint64_t *words, uint64_t refs,
 			   uint64_t *ret)
 {
 	const struct cs_rust *rust = look->rust;
 
-	return read_words(look->ctx, words[__builtin_ctzll(refs)], rust->span.type, ret,
-			  rust->words);
+	return cs_rust_read_words(look->ctx, words[__builtin_ctzll(refs)], rust->span.type, ret,
+				  rust->words);
 }
 
 static bool has_word(const struct cs_rust *rust, const uint64_t *words, uint64_t wanted,
@@ -370,11 +221,11 @@ static bool has_id_of(const struct cs_rust *rust, const uint64_t *words, const u
 }
 
 /* Does the span of these words refer to its parent? */
-static bool has_parent(const struct look *look, const uint64_t *words)
+static bool has_parent(const struct cs_rust_view *look, const uint64_t *words)
 {
 	uint64_t refs = refs_to(look, words, look->rust->span.type), other[CS_RUST_WORDS];
 
-	for (unsigned int n = 0; refs && n < MAX_REFS; n++, refs &= refs - 1) {
+	for (unsigned int n = 0; refs && n < CS_RUST_MAX_REFS; n++, refs &= refs - 1) {
 		if (read_ref_words(look, words, refs, other) && has_id_of(look->rust, words, other))
 			return true;
 	}
@@ -385,11 +236,11 @@ static bool has_parent(const struct look *look, const uint64_t *words)
  * The parent is the one whose id the span has as well, and the root one that has none. A span that refers to no parent tells nothing, whatever else it
  * refers to: where it has no value, as a duration before its end, there may be an address of long ago.
  */
-static bool see_relations(const struct look *look, uint64_t refs, struct seen *seen)
+static bool see_relations(const struct cs_rust_view *look, uint64_t refs, struct seen *seen)
 {
 	uint64_t other[CS_RUST_WORDS];
 
-	if (__builtin_popcountll(refs) > MAX_REFS)
+	if (__builtin_popcountll(refs) > CS_RUST_MAX_REFS)
 		return false;
 	for (; refs; refs &= refs - 1) {
 		if (!read_ref_words(look, look->now.words, refs, other))
@@ -428,7 +279,7 @@ static bool is_endpoint(const struct cs_pyobj_ctx *ctx, uint64_t str)
 	return false;
 }
 
-static void see_texts(const struct look *look, struct seen *seen)
+static void see_texts(const struct cs_rust_view *look, struct seen *seen)
 {
 	const uint64_t *words = look->now.words;
 	uint64_t strs = refs_to(look, words, look->row->str_type);
@@ -436,7 +287,7 @@ static void see_texts(const struct look *look, struct seen *seen)
 	for (unsigned int i = 2; i < look->rust->words; i++) {
 		if (words[i] == look->row->none)
 			seen->none |= 1ull << i;
-		if (!get_bit(strs, i))
+		if (!cs_rust_has_bit(strs, i))
 			continue;
 		if (is_span_type(look->ctx, words[i]))
 			seen->types |= 1ull << i;
@@ -449,31 +300,31 @@ static void see_texts(const struct look *look, struct seen *seen)
 static void believe(struct cs_rust *rust, const struct seen *seen)
 {
 	if (seen->parents && !rust->span.parent)
-		heed(&rust->parent, seen->parents);
+		cs_rust_heed(&rust->parent, seen->parents);
 	if (seen->parents && !rust->span.root)
-		heed(&rust->root, seen->roots);
+		cs_rust_heed(&rust->root, seen->roots);
 	if (seen->contexts && !rust->span.parent_context)
-		heed(&rust->parent_context, seen->contexts);
+		cs_rust_heed(&rust->parent_context, seen->contexts);
 	rust->type_seen |= seen->types;
 	if (!rust->span.span_type)
-		heed(&rust->type, seen->types | seen->none);
+		cs_rust_heed(&rust->type, seen->types | seen->none);
 	if (seen->endpoints && !rust->span.resource)
-		heed(&rust->resource, seen->endpoints);
+		cs_rust_heed(&rust->resource, seen->endpoints);
 }
 
 /* The dict of a Context in which ddtrace keeps what it propagates, in its own form or in W3C's. */
-static void meta_witness(struct look *look, uint64_t context)
+static void meta_witness(struct cs_rust_view *look, uint64_t context)
 {
 	static const char *const keys[] = {"_dd.p.tid", "_dd.p.dm", "traceparent", "tracestate",
 					   "_dd.profiling.local_root_span_id"};
 	struct cs_rust *rust = look->rust;
 	uint64_t words[CS_RUST_WORDS], again[CS_RUST_WORDS], metas = 0, value;
 
-	if (!read_words(look->ctx, context, rust->context.type, words, rust->context_words))
+	if (!cs_rust_read_words(look->ctx, context, rust->context.type, words, rust->context_words))
 		return;
 	rust->ncontexts++;
 	for (unsigned int i = 2; i < rust->context_words; i++) {
-		if (words[i] < 4096 || words[i] >= MIN_RANDOM || words[i] % CS_RUST_WORD ||
+		if (words[i] < 4096 || words[i] >= CS_RUST_MIN_RANDOM || words[i] % CS_RUST_WORD ||
 		    !cs_pyobj_has_flag(look->ctx, words[i], CS_PYTYPE_DICT))
 			continue;
 		for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
@@ -484,34 +335,13 @@ static void meta_witness(struct look *look, uint64_t context)
 	}
 	cs_mem_forget(look->ctx->mem);
 	if (metas &&
-	    read_words(look->ctx, context, rust->context.type, again, rust->context_words) &&
+	    cs_rust_read_words(look->ctx, context, rust->context.type, again,
+			       rust->context_words) &&
 	    !memcmp(words + 1, again + 1, sizeof(words) - sizeof(*words)))
-		heed(&rust->meta, metas);
+		cs_rust_heed(&rust->meta, metas);
 }
 
-static void ids_of(const struct look *look, uint64_t at)
-{
-	struct look other = {look->rust, look->ctx, look->row, {.at = at}};
-
-	if (read_words(look->ctx, at, look->rust->span.type, other.now.words, look->rust->words))
-		ids_witness(&other);
-}
-
-/*
- * From 4.14 on a child makes no Context of its own until it is asked for it, and most of what is met in a server are children; but those above
- * them have one, which their Rust object or a slot refers to, and which live as long.
- */
-static void ids_above(const struct look *look, uint64_t refs)
-{
-	uint64_t root;
-
-	for (unsigned int n = 0; refs && n < MAX_REFS; n++, refs &= refs - 1)
-		ids_of(look, look->now.words[__builtin_ctzll(refs)]);
-	if (read_ref(look->ctx, look->now.at, look->rust->span.root, &root))
-		ids_of(look, root);
-}
-
-static void span_met(struct look *look)
+static void span_met(struct cs_rust_view *look)
 {
 	struct cs_rust *rust = look->rust;
 	struct seen seen = {0};
@@ -520,23 +350,25 @@ static void span_met(struct look *look)
 	look->now.real_ns = real_ns();
 	if (!cs_rust_knows_end(rust))
 		watch(rust, &look->now);
-	ids_witness(look);
+	cs_rust_ids_witness(look);
 	refs = refs_to(look, look->now.words, rust->span.type);
-	if (!cs_rust_certain(&rust->id))
-		ids_above(look, refs);
+	if (!cs_rust_certain(&rust->id)) {
+		cs_rust_ids_above(look, refs);
+		cs_rust_short_trace_witness(look, refs);
+	}
 	see_texts(look, &seen);
 	if ((!cs_rust_certain(&rust->id) || see_relations(look, refs, &seen)) &&
-	    is_still_there(look))
+	    cs_rust_is_there(look))
 		believe(rust, &seen);
 	if (rust->context_words && !cs_rust_certain(&rust->meta) &&
-	    read_ref(look->ctx, look->now.at, rust->span.meta, &context))
+	    cs_rust_read_ref(look->ctx, look->now.at, rust->span.meta, &context))
 		meta_witness(look, context);
 }
 
 void cs_rust_meet(struct cs_rust *rust, const struct cs_pyobj_ctx *ctx,
 		  const struct cs_tracers *row, uint64_t object)
 {
-	struct look look = {rust, ctx, row, {.at = object}};
+	struct cs_rust_view look = {rust, ctx, row, {.at = object}};
 
 	if (!rust->span.type || !rust->words || !rust->context.type ||
 	    rust->nconflicts >= CS_RUST_MAX_CONFLICTS)
@@ -544,7 +376,7 @@ void cs_rust_meet(struct cs_rust *rust, const struct cs_pyobj_ctx *ctx,
 	rust->nlooks++;
 	if (!cs_rust_knows_end(rust))
 		look_again(rust, ctx);
-	if (read_words(ctx, object, rust->span.type, look.now.words, rust->words))
+	if (cs_rust_read_words(ctx, object, rust->span.type, look.now.words, rust->words))
 		span_met(&look);
 	else if (rust->context_words && !cs_rust_certain(&rust->meta))
 		meta_witness(&look, object);

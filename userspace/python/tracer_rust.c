@@ -37,6 +37,9 @@ void cs_rust_begin(struct cs_rust *rust, const struct cs_span_class *span, unsig
 	cs_rust_forget(&rust->meta);
 	memset(rust->equal, 0xff, sizeof(rust->equal));
 	rust->tagged = UINT64_MAX;
+	memset(rust->short_equal, 0xff, sizeof(rust->short_equal));
+	rust->short_zero = UINT64_MAX;
+	cs_rust_forget(&rust->short_trace);
 }
 
 void cs_rust_begin_context(struct cs_rust *rust, const struct cs_span_class *context,

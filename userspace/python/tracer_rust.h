@@ -5,7 +5,8 @@
  * of what is learned here depends on the others' being right:
  *
  * - ids: a span has a Context with the same ids, which has slots up to 4.14. From 4.15 on it is a Rust object as well, and the words that
- *   both have are the ids: two next to each other that of the trace, a single one the span's.
+ *   both have are the ids: two next to each other that of the trace, a single one the span's. Of a trace whose id has 64 bits there is one word
+ *   before a zero: it is the trace's if a child has it in common with the span above it.
  * - end: a span is watched until it ends: what was "none" then is a duration that, with the start, gives a time between the two looks.
  * - parent: of the spans it refers to the one whose id it has, too. The local root: one that has no parent by the same rule. What a
  *   root refers to tells nothing: Rust leaves in place what lay there before where it has nothing to write, which may be an older span's address.
@@ -53,6 +54,9 @@ struct cs_rust {
 	uint64_t type_seen; /* a text was there, not only None */
 	/* of a Context that is a Rust object: which of its words a span's word was equal to */
 	uint64_t equal[CS_RUST_WORDS], tagged;
+	/* likewise where the trace's id has 64 bits only; words before a zero; and which one is the trace's */
+	uint64_t short_equal[CS_RUST_WORDS], short_zero;
+	struct cs_rust_field short_trace;
 	uint64_t prints[CS_RUST_PRINTS]; /* of spans that were witnesses of ids, the last ones */
 	struct cs_rust_look watched[CS_RUST_WATCHED];
 	unsigned int nprints, nlooks, nwatches;

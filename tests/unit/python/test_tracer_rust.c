@@ -53,6 +53,7 @@ struct world {
 	uint64_t span, context, random;
 	bool slots, minus; /* kinds of layout: a Context with slots; -1 for a span that lasts */
 	bool other_service;
+	bool short_ids; /* of traces: 64 bits */
 };
 
 static uint64_t new_random(struct world *world)
@@ -147,7 +148,7 @@ static uint64_t new_span(struct world *world, uint64_t parent, const char *type)
 	/* ids of 62 bits, which are numbers of made_int as well */
 	put(world, at, ID, new_random(world) >> 1);
 	put(world, at, TRACE, parent ? get(parent, TRACE) : new_random(world) >> 1);
-	put(world, at, TRACE_HI, world->slots ? 0 : 0x6b01c7b900000000);
+	put(world, at, TRACE_HI, world->slots || world->short_ids ? 0 : 0x6b01c7b900000000);
 	put(world, at, TYPE, type ? made_str(made, type) : world->row.none);
 	put(world, at, NAME, made_str(made, parent ? "web" : "request"));
 	/* a name is the resource of what has no other, and a text among others */
@@ -462,6 +463,50 @@ static void foreign_context(void **state)
 	}
 }
 
+/* Of two words that are alone none tells whether it is the trace's or the span's, but what a child has in common with its parent does. */
+static void ids_of_64_bits(void **state)
+{
+	EACH(world, false)
+	{
+		struct cs_span_class span, context;
+
+		world.short_ids = true;
+		for (int i = 0; i < 2 * CS_RUST_ENOUGH; i++) {
+			uint64_t root = new_span(&world, 0, "web");
+
+			/* the Context it came with has the trace's alone */
+			if (i % 3 == 2)
+				put(&world, root, OWN,
+				    new_context(&world, new_random(&world), get(root, TRACE), 0));
+			meet(&world, root);
+			end(&world, root);
+			meet(&world, root);
+		}
+		assert_false(cs_rust_span(&world.rust, &span));
+		for (int i = 0; i < CS_RUST_ENOUGH; i++)
+			request(&world);
+		check_readable(&world.rust, CS_RUST_ENDED_TAG);
+		assert_true(cs_rust_context(&world.rust, &context));
+		assert_int_equal(context.span_id, 8 * C_ID);
+		assert_int_equal(context.trace_id, 8 * C_TRACE);
+		assert_int_equal(world.rust.nconflicts, 0);
+	}
+}
+
+/* Some traces' ids have 64 bits, as an older service gave them, others 128. */
+static void ids_of_both_lengths(void **state)
+{
+	EACH(world, false)
+	{
+		for (int i = 0; i < 2 * CS_RUST_ENOUGH; i++) {
+			world.short_ids = i % 2;
+			request(&world);
+		}
+		check_readable(&world.rust, CS_RUST_ENDED_TAG);
+		assert_int_equal(world.rust.nconflicts, 0);
+	}
+}
+
 /* Traces of two spans: root, entry of the service and parent are the same, so it makes no difference which is which. */
 static void roots_that_agree(void **state)
 {
@@ -672,6 +717,8 @@ int main(void)
 		cmocka_unit_test(not_spans),
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(foreign_context),
+		cmocka_unit_test(ids_of_64_bits),
+		cmocka_unit_test(ids_of_both_lengths),
 		cmocka_unit_test(roots_that_agree),
 		cmocka_unit_test(children_tell_of_their_root),
 		cmocka_unit_test(ends_are_watched),
