@@ -147,7 +147,8 @@ static void judge_short(struct cs_rust *rust)
 	unsigned int at[2];
 	bool second;
 
-	if (agreed_words(rust->short_equal, at, 2) != 2 || !cs_rust_certain(&rust->short_trace))
+	/* one witness is enough: two random words are not equal by chance */
+	if (agreed_words(rust->short_equal, at, 2) != 2 || !cs_rust_is_one(rust->short_trace.left))
 		return;
 	second = cs_rust_has_bit(rust->short_trace.left, at[1]);
 	if ((second || cs_rust_has_bit(rust->short_trace.left, at[0])) &&
