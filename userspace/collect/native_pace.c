@@ -3,9 +3,9 @@
 #include "collect/native_pace.h"
 
 #include <sys/param.h>
-#include <time.h>
 
 #include "collect/record.h"
+#include "core/clock.h"
 
 #define MS        1000000ull
 /* CPU time before the clocks start, which is enough for some processes that were asked for but not for a machine's; ... */
@@ -22,10 +22,7 @@
 /* An eighth of the CPU time that loading took, if that is more: a slow machine needs longer for both. */
 static uint64_t at_least(uint64_t least_ns)
 {
-	struct timespec ts = {0};
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return MAX(least_ns, ((uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec) / 8);
+	return MAX(least_ns, cs_clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 8);
 }
 
 void cs_native_pace_start(struct cs_natives *natives)

@@ -8,11 +8,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uthash.h>
 
 #include "collect/natives_private.h"
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "core/log.h"
 #include "proc/maps.h"
 #include "proc/threads.h"
@@ -282,10 +282,7 @@ int cs_natives_name(struct cs_natives *natives, const struct cs_buf *fresh, uint
 /* Time is this thread's own: on a busy machine the clock on the wall would leave less of it than is needed. */
 static uint64_t spent_ns(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	return cs_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /*

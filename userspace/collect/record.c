@@ -11,18 +11,11 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
+#include "core/clock.h"
 
 uint64_t cs_now_ns(void)
 {
-	return clock_ns(CLOCK_MONOTONIC);
+	return cs_clock_ns(CLOCK_MONOTONIC);
 }
 
 void *cs_record_begin(struct cs_buf *out, enum cs_ev_kind kind, uint64_t ts_ns, pid_t pid,
@@ -124,7 +117,7 @@ int cs_record_capture(struct cs_buf *out, uint64_t interval_ns, enum cs_capture_
 			     host_len + command_len);
 	if (!ev)
 		return -ENOMEM;
-	ev->realtime_ns = clock_ns(CLOCK_REALTIME);
+	ev->realtime_ns = cs_clock_ns(CLOCK_REALTIME);
 	ev->interval_ns = interval_ns;
 	ev->mode = mode;
 	ev->ncpu = ncpu;

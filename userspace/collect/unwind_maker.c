@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "core/thread.h"
 
 #define MS       1000000ull
@@ -67,14 +68,6 @@ static struct cs_unwind_making *queue_take(struct queue *queue)
 	return making;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static int init_condition(pthread_cond_t *condition)
 {
 	pthread_condattr_t attr;
@@ -106,7 +99,7 @@ int cs_unwind_maker_new(int map_fd, size_t budget_bytes, struct cs_unwind_maker 
 	queue_empty(&maker->asked);
 	queue_empty(&maker->done);
 	maker->credit_ns = BURST_NS;
-	maker->credited_ns = clock_ns(CLOCK_MONOTONIC);
+	maker->credited_ns = cs_clock_ns(CLOCK_MONOTONIC);
 	*ret = TAKE_PTR(maker);
 	return 0;
 }
@@ -122,10 +115,10 @@ static void await_change(struct cs_unwind_maker *maker, uint64_t until_ns)
 
 void cs_unwind_maker_wait(struct cs_unwind_maker *maker, uint64_t timeout_ns)
 {
-	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + timeout_ns;
+	uint64_t until_ns = cs_clock_ns(CLOCK_MONOTONIC) + timeout_ns;
 
 	pthread_mutex_lock(&maker->lock);
-	while (maker->runs && clock_ns(CLOCK_MONOTONIC) < until_ns)
+	while (maker->runs && cs_clock_ns(CLOCK_MONOTONIC) < until_ns)
 		await_change(maker, until_ns);
 	pthread_mutex_unlock(&maker->lock);
 }
@@ -158,17 +151,17 @@ void cs_unwind_maker_free(struct cs_unwind_maker *maker)
 /* Make one; its CPU time is accounted for. The lock is not held. */
 static uint64_t make(struct cs_unwind_maker *maker, struct cs_unwind_making *making)
 {
-	uint64_t begun_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t begun_ns = cs_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	making->err = cs_unwind_tables_make(maker->tables, making->elf, &making->table);
 	cs_elf_close(TAKE_PTR(making->elf));
-	return clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun_ns;
+	return cs_clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun_ns;
 }
 
 /* So much CPU time was used now; the lock is held. */
 static void account(struct cs_unwind_maker *maker, uint64_t used_ns)
 {
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now_ns = cs_clock_ns(CLOCK_MONOTONIC);
 
 	maker->credit_ns += (int64_t)((now_ns - maker->credited_ns) / PART) - (int64_t)used_ns;
 	maker->credit_ns = MIN(maker->credit_ns, (int64_t)BURST_NS);
@@ -182,7 +175,7 @@ static void keep_share(struct cs_unwind_maker *maker)
 
 	if (maker->credit_ns < 0)
 		until_ns += (uint64_t)-maker->credit_ns * PART;
-	while (!maker->ending && clock_ns(CLOCK_MONOTONIC) < until_ns)
+	while (!maker->ending && cs_clock_ns(CLOCK_MONOTONIC) < until_ns)
 		await_change(maker, until_ns);
 }
 
@@ -206,7 +199,7 @@ static void make_next(struct cs_unwind_maker *maker, struct queue *made, uint64_
 	uint64_t used_ns;
 
 	if (!made->first)
-		*begun_ns = clock_ns(CLOCK_MONOTONIC);
+		*begun_ns = cs_clock_ns(CLOCK_MONOTONIC);
 	pthread_mutex_unlock(&maker->lock);
 	used_ns = make(maker, making);
 	pthread_mutex_lock(&maker->lock);

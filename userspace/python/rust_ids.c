@@ -147,6 +147,9 @@ static void judge_short(struct cs_rust *rust)
 	unsigned int at[2];
 	bool second;
 
+	/* what whole ids have told stays */
+	if (cs_rust_is_one(rust->id.left))
+		return;
 	/* one witness is enough: two random words are not equal by chance */
 	if (agreed_words(rust->short_equal, at, 2) != 2 || !cs_rust_is_one(rust->short_trace.left))
 		return;

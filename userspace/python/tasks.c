@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "python/instant.h"
 #include "python/loops.h"
 #include "python/quiet.h"
@@ -72,17 +73,9 @@ struct cs_tasks {
 	const struct cs_span_source *spans; /* NULL: nobody asks for them */
 };
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
 static uint64_t now_ns(void)
 {
-	return clock_ns(CLOCK_MONOTONIC);
+	return cs_clock_ns(CLOCK_MONOTONIC);
 }
 
 /* Do the fields that walk.c picks out of a chunk lie in it? */
@@ -426,12 +419,12 @@ static int pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, 
 int cs_tasks_pass(struct cs_tasks *tasks, struct cs_mem *mem, uint64_t weight_ns, uint64_t wait_ns,
 		  struct cs_buf *out, struct cs_tasks_result *ret)
 {
-	uint64_t began_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t began_ns = cs_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	int err;
 
 	*ret = (struct cs_tasks_result){0};
 	err = pass(tasks, mem, weight_ns, wait_ns, out, ret);
-	ret->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
+	ret->cpu_ns = cs_clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
 	if (!ret->again)
 		ret->cpu_ns = account(tasks, ret->cpu_ns);
 	return err;
