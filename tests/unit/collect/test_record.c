@@ -6,12 +6,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -126,20 +126,24 @@ static void test_arguments(void **state)
 	char byte;
 	pid_t pid;
 
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	pid = fork();
 	if (pid == 0) {
-		execlp("sleep", "sleep", "60", NULL);
+		dup2(ends[1], STDIN_FILENO);
+		dup2(ends[1], STDOUT_FILENO);
+		execlp("cat", "cat", "-", NULL);
 		_exit(127);
 	}
 	close(ends[1]);
-	assert_int_equal(read(ends[0], &byte, 1), 0); /* it has called exec */
-	close(ends[0]);
+	/* it runs: that files are closed at an exec is before its name is set */
+	assert_int_equal(write(ends[0], "x", 1), 1);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
 	assert_int_equal(cs_record_process(&f->out, 9, pid, &known, ""), 0);
+	close(ends[0]);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	check_text(decode(f, CS_EV_PROCESS)->process.comm, "sleep");
-	check_text(f->event.process.cmdline, "sleep 60");
+	check_text(decode(f, CS_EV_PROCESS)->process.comm, "cat");
+	check_text(f->event.process.cmdline, "cat -");
 }
 
 static void test_process_that_is_gone(void **state)
