@@ -66,7 +66,13 @@ class Recording:
         self.programs = {}
 
     def runs(self, name):
-        """(times run, nanoseconds) of a program so far; zeroes if it was not loaded."""
+        """(times run, nanoseconds) of a program so far; zeroes if it was not loaded. Those of spans come when a tracer has been met."""
+        if name not in self.programs:
+            for found, program in bpf_stats.programs_of(self.pid).items():
+                if found in self.programs:
+                    program.close()
+                else:
+                    self.programs[found] = program
         return self.programs[name].runs() if name in self.programs else (0, 0)
 
     def bpf_ns(self, *names):
