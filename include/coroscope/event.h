@@ -57,6 +57,8 @@ enum cs_ev_kind {
 		26,        /* struct cs_ev_pass_again: nothing ran since the process's last pass */
 	CS_EV_SYMBOL = 28, /* struct cs_ev_symbol: the function at one address of a process */
 	CS_EV_THREAD = 25, /* struct cs_ev_thread: a thread's name in Python, from here on */
+	CS_EV_CREATIONS =
+		41, /* struct cs_ev_hdr: from here on tasks that are created are told (flags 1) or missed (0) */
 	CS_EV_WHOSE = 40, /* struct cs_ev_whose: whose the process is, in place of an earlier one */
 };
 

@@ -17,7 +17,7 @@ SETTLE_S = 2
 
 
 class Recording:
-    """coroscope at work on some processes; ended, and its files removed, at the end of the with block.
+    """coroscope at work on some processes, by default whatever that costs them (--task-events on); ended, and its files removed, at the end of the with block.
 
     settle() lets the first moments pass and counts them apart: start_cpu_s (from the start of the process).
     stop() fills in: capture_cpu_s, capture_s (from the first tick, or settle(), on), export_cpu_s, export_s (from the signal to
@@ -26,7 +26,7 @@ class Recording:
 
     binary = None
 
-    def __init__(self, pids, mode="cpu", rate=99, form="raw", cpu=None, everything=False, options=()):
+    def __init__(self, pids, mode="cpu", rate=99, form="raw", cpu=None, everything=False, options=(), task_events="on"):
         self.folder = tempfile.TemporaryDirectory(prefix="coroscope-bench-")
         self.path = Path(self.folder.name) / "out"
         self.form = form
@@ -37,7 +37,7 @@ class Recording:
         who = ["-a"] if everything else ["-p", ",".join(map(str, pids))]
         self.start_ns = time.monotonic_ns()
         self.process = subprocess.Popen(
-            [*pin, self.binary, "record", *who, "--mode", mode, "-F", str(rate), "-q", *options,
+            [*pin, self.binary, "record", *who, "--mode", mode, "-F", str(rate), "-q", "--task-events", task_events, *options,
              "-f", form, "-o", str(self.path)], stderr=subprocess.PIPE)
         self.pid = self.process.pid
         try:

@@ -81,14 +81,14 @@ def phase(server, client, seconds):
     return (*work, p99) if work and p99 else None
 
 
-def rounds(python, packages, tasks, pairs, seconds):
+def rounds(python, packages, tasks, task_events, pairs, seconds):
     """(phases without, phases with): one more without than with. RuntimeError if the load broke down."""
     with Server(python, TARGETS / "bench_server.py", tasks, packages, cpu=CPUS[-1]) as server, \
             Client(sys.executable, TARGETS / "bench_client.py", server.wait_for_port(), CONNECTIONS, cpu=CPUS[0]) as client:
         time.sleep(1)
         without, with_ = [phase(server, client, seconds)], []
         for _ in range(pairs):
-            with Recording([server.pid], mode="wall", rate=RATE, cpu=CPUS[0]):
+            with Recording([server.pid], mode="wall", rate=RATE, cpu=CPUS[0], task_events=task_events):
                 time.sleep(tasks / 10_000)  # the first pass reads everything: no steady state
                 with_.append(phase(server, client, seconds))
             without.append(phase(server, client, seconds))
@@ -97,10 +97,10 @@ def rounds(python, packages, tasks, pairs, seconds):
     return without, with_
 
 
-def lost(python, packages, tasks, pairs, seconds):
+def lost(python, packages, tasks, task_events, pairs, seconds):
     """A dict: requests and p99_us without coroscope (medians), and as shares, with 95% intervals (name_interval): cpu (dearer
     requests), wall (fewer requests a second) and p99 (later answers). noise: requests a second between phases without."""
-    without, with_ = rounds(python, packages, tasks, pairs, seconds)
+    without, with_ = rounds(python, packages, tasks, task_events, pairs, seconds)
     result = {"requests": median(one[1] for one in without), "p99_us": median(one[2] for one in without)}
     for index, name, sign in ((0, "cpu", 1), (1, "wall", 1), (2, "p99", -1)):
         shares = [sign * (1 - with_[i][index] / mean((without[i][index], without[i + 1][index]))) for i in range(pairs)]

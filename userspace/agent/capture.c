@@ -74,6 +74,7 @@ static int load(struct cs_capture *capture, const struct cs_config *config)
 		.only_gil = config->only_gil,
 		.async = config->async,
 		.span_events = config->span_events,
+		.task_events = config->task_events,
 		.selection = config->selection,
 		.native = config->native,
 		.command = "coroscope agent",

@@ -115,12 +115,22 @@ SETTER(async)
 	return async < 0 ? cs_refuse(why, "'%s' is not off, running or all", text) : 0;
 }
 
+static int set_probing(const char *text, enum cs_probing *ret, struct cs_why *why)
+{
+	int probing = cs_probing_by_name(text);
+
+	*ret = probing < 0 ? CS_PROBING_OFF : (enum cs_probing)probing;
+	return probing < 0 ? cs_refuse(why, "'%s' is not off, auto or on", text) : 0;
+}
+
 SETTER(span_events)
 {
-	int events = cs_span_events_by_name(text);
+	return set_probing(text, &config->span_events, why);
+}
 
-	config->span_events = events < 0 ? CS_SPAN_EVENTS_OFF : (enum cs_span_events)events;
-	return events < 0 ? cs_refuse(why, "'%s' is not off, auto or on", text) : 0;
+SETTER(task_events)
+{
+	return set_probing(text, &config->task_events, why);
 }
 
 SETTER(gil)
@@ -377,6 +387,9 @@ const struct cs_option cs_options[] = {
 	{"span-events", 0, "off|auto|on",
 	 "when each span begins and ends, by a probe: not; as long as it costs a process no more than 1% of a CPU; always",
 	 "off", CAPTURE, .set = set_span_events},
+	{"task-events", 0, "off|auto|on",
+	 "who creates each task, by a probe: not; for part of the time if all the time would cost more than 1% of a CPU; always",
+	 "auto", CAPTURE, .set = set_task_events},
 	{"gil", 'g', NULL, "only threads that hold the interpreter's lock", "false", CAPTURE,
 	 .set = set_gil},
 	{"native", 0, "off|on", "native frames too, of what runs", "off", CAPTURE,

@@ -40,7 +40,7 @@ struct cs_config {
 	uint32_t rate_hz;
 	bool no_idle, only_gil, native;
 	enum cs_async async;
-	enum cs_span_events span_events;
+	enum cs_probing span_events, task_events;
 	size_t ring_bytes;
 	struct cs_kubelet_options kubelet;
 	struct cs_filter only; /* of these processes alone profiles tell */

@@ -161,6 +161,7 @@ static int run_session(const struct cs_record_options *options, struct cs_spool 
 		.only_gil = options->only_gil,
 		.async = options->async,
 		.span_events = options->span_events,
+		.task_events = options->task_events,
 		.selection = options->selection,
 		.no_iterator = options->no_iterator,
 		.native = options->native,

@@ -31,6 +31,7 @@ enum {
 	KEY_NO_IDLE,
 	KEY_ASYNC,
 	KEY_SPAN_EVENTS,
+	KEY_TASK_EVENTS,
 	KEY_NATIVE,
 	KEY_OFF_MIN,
 	KEY_OFF_BUDGET,
@@ -62,6 +63,9 @@ static const struct argp_option argp_options[] = {
 	 "asyncio's tasks: none; those that run; suspended ones too (default)", 2},
 	{"span-events", KEY_SPAN_EVENTS, "off|auto|on", 0,
 	 "when each span begins and ends, by a probe: not; as long as it costs a process no more than 1% of a CPU (default); always",
+	 2},
+	{"task-events", KEY_TASK_EVENTS, "off|auto|on", 0,
+	 "who creates each task, by a probe: not; for part of the time if all the time would cost more than 1% of a CPU (default); always",
 	 2},
 	{"gil", 'g', NULL, 0, "only threads that hold the interpreter's lock", 2},
 	{"native", KEY_NATIVE, "off|on", 0,
@@ -114,13 +118,13 @@ static enum cs_async parse_async(const char *arg)
 	cs_usage_error("no '--async %s': off, running or all", arg);
 }
 
-static enum cs_span_events parse_span_events(const char *arg)
+static enum cs_probing parse_probing(const char *option, const char *arg)
 {
-	int events = cs_span_events_by_name(arg);
+	int probing = cs_probing_by_name(arg);
 
-	if (events < 0)
-		cs_usage_error("no '--span-events %s': off, auto or on", arg);
-	return (enum cs_span_events)events;
+	if (probing < 0)
+		cs_usage_error("no '--%s %s': off, auto or on", option, arg);
+	return (enum cs_probing)probing;
 }
 
 static uint64_t parse_budget(const char *arg)
@@ -260,7 +264,10 @@ static bool parse_sampling(struct cs_record_options *options, int key, char *arg
 		options->async = parse_async(arg);
 		return true;
 	case KEY_SPAN_EVENTS:
-		options->span_events = parse_span_events(arg);
+		options->span_events = parse_probing("span-events", arg);
+		return true;
+	case KEY_TASK_EVENTS:
+		options->task_events = parse_probing("task-events", arg);
 		return true;
 	case 'g':
 		options->only_gil = true;
@@ -360,7 +367,8 @@ void cs_record_options_parse(struct cs_record_options *ret, int argc, char **arg
 
 	*ret = (struct cs_record_options){
 		.mode = CS_MODE_WALL,
-		.span_events = CS_SPAN_EVENTS_AUTO,
+		.span_events = CS_PROBING_AUTO,
+		.task_events = CS_PROBING_AUTO,
 		.rate_hz = DEFAULT_RATE_HZ,
 		.ring_bytes = DEFAULT_RING,
 		.native = true,

@@ -28,7 +28,7 @@ struct cs_record_options {
 	bool off_wakers;
 	uint64_t off_min_ns, off_budget; /* 0: not given */
 	enum cs_async async;
-	enum cs_span_events span_events;
+	enum cs_probing span_events, task_events;
 	size_t ring_bytes;
 	const char *agent; /* the socket of the agent that is to do it; NULL: none */
 	struct cs_view view;

@@ -41,6 +41,7 @@ static int load(struct cs_watch *watch, bool all)
 	const struct cs_session_options options = {
 		.mode = CS_MODE_CPU,
 		.async = CS_ASYNC_RUNNING,
+		.task_events = CS_PROBING_AUTO,
 		.interval_ns = 1000000000u / RATE_HZ,
 		.ring_bytes = RING_BYTES,
 		.all_processes = all,

@@ -16,10 +16,13 @@
 #include "python/binary.h"
 
 /* Looks at processes that are known and may have changed: at so many as often as at one. */
-#define FEW_TARGETS   25u
-#define CHECK_NS      250000000ull
+#define FEW_TARGETS      25u
+#define CHECK_NS         250000000ull
+/* Between looks at how many tasks are created; and one in so long is too few to cost a process 1% of a CPU. */
+#define CREATIONS_NS     100000000ull
+#define FEW_CREATIONS_NS 300000ull
 /* Generations between a process and one that it descends from. */
-#define MAX_ANCESTORS 64
+#define MAX_ANCESTORS    64
 
 int cs_crowd_init(struct cs_crowd *crowd, struct cs_probes *probes, struct cs_names *names)
 {
@@ -66,6 +69,15 @@ static int refresh_target(struct cs_crowd *crowd, struct cs_target *target, uint
 	return err;
 }
 
+/* What the capture's options say of every process. */
+static void configure(const struct cs_crowd *crowd, struct cs_target *target)
+{
+	target->no_asyncio = crowd->no_asyncio;
+	target->span_events = crowd->span_events;
+	target->task_probe.probing = crowd->task_events;
+	target->ease = crowd->ease;
+}
+
 static int add_target(struct cs_crowd *crowd, pid_t pid, bool python_only, bool asked_for)
 {
 	_cleanup_(cs_target_freep) struct cs_target *target = NULL;
@@ -77,9 +89,7 @@ static int add_target(struct cs_crowd *crowd, pid_t pid, bool python_only, bool 
 	if (err || (python_only && target->interp.state == CS_INTERP_NOT_PYTHON))
 		return err;
 	target->asked_for = asked_for;
-	target->no_asyncio = crowd->no_asyncio;
-	target->span_events = crowd->span_events;
-	target->ease = crowd->ease;
+	configure(crowd, target);
 	err = refresh_target(crowd, target, cs_now_ns());
 	if (err)
 		return err;
@@ -106,7 +116,7 @@ static int add_fresh(struct cs_crowd *crowd, pid_t pid)
 	err = cs_target_await(pid, crowd->ease, cs_now_ns(), &target);
 	if (err)
 		return err;
-	target->no_asyncio = crowd->no_asyncio;
+	configure(crowd, target);
 	HASH_ADD_INT(crowd->targets, pid, target);
 	if (crowd->natives)
 		cs_natives_poke(crowd->natives, pid);
@@ -416,6 +426,32 @@ static unsigned int stretch_of(const struct cs_crowd *crowd)
 					   MAX(HASH_COUNT(crowd->targets) / FEW_TARGETS, 1));
 }
 
+/*
+ * Which probes of new tasks cost more than they may? As long as all processes together create so few that none can, they need not be
+ * counted one by one.
+ */
+static int check_creations(struct cs_crowd *crowd, uint64_t now_ns)
+{
+	uint64_t counters[CS_COUNTER_MAX_], since_ns = now_ns - crowd->creations_ns, n;
+	struct cs_target *target, *tmp;
+	bool many;
+	int err = 0;
+
+	if (crowd->task_events != CS_PROBING_AUTO || since_ns < CREATIONS_NS ||
+	    cs_probes_counters(crowd->probes, 0, counters))
+		return 0;
+	n = counters[CS_COUNTER_CREATES] + counters[CS_COUNTER_CREATES_RING_FULL];
+	many = crowd->creations_ns && n - crowd->creations > since_ns / FEW_CREATIONS_NS;
+	crowd->creations = n;
+	crowd->creations_ns = now_ns;
+	HASH_ITER (hh, crowd->targets, target, tmp)
+		if (!err)
+			err = cs_target_check_creations(target, crowd->probes, many, now_ns,
+							&crowd->ahead);
+	cs_probes_keep_budgets(crowd->probes, now_ns);
+	return err;
+}
+
 int cs_crowd_refresh(struct cs_crowd *crowd)
 {
 	unsigned int stretch = stretch_of(crowd);
@@ -426,6 +462,9 @@ int cs_crowd_refresh(struct cs_crowd *crowd)
 	cs_crowd_hear(crowd);
 	now = cs_now_ns(); /* what was heard of is refreshed in this turn */
 	check_on_targets(crowd, now);
+	err = check_creations(crowd, now);
+	if (err)
+		return err;
 	HASH_ITER (hh, crowd->targets, target, tmp) {
 		target->stretch = stretch;
 		target->ease = crowd->ease;

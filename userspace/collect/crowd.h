@@ -29,7 +29,7 @@ struct cs_crowd {
 	struct cs_target *targets;  /* owned; a uthash table by pid */
 	bool all_processes, subprocesses;
 	bool no_asyncio; /* tasks are not asked for */
-	enum cs_span_events span_events;
+	enum cs_probing span_events, task_events;
 	struct cs_selection selection;
 	struct cs_buf
 		ahead; /* records that must stand before this turn's: who came, accounts of who went */
@@ -38,6 +38,7 @@ struct cs_crowd {
 	bool watches;      /* some have spans that are watched */
 	unsigned int ease; /* of what is asleep, see ease.h; 0: 1 */
 	uint64_t checked_ns;
+	uint64_t creations, creations_ns; /* of all processes, when that was looked at last */
 };
 
 /* probes and names are borrowed. Returns 0 or -ENOMEM. */

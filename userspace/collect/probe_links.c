@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Uprobes: attached once for all their users, and kept for a while when the last has gone. */
+/* Uprobes: attached once for all their users, kept for a while when the last has gone, and at rest while they have cost more than they may. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "collect/probe_budget.h"
 #include "collect/probes_private.h"
 #include "core/cleanup.h"
+#include "core/log.h"
 #include "core/thread.h"
 #include "proc/file.h"
 
@@ -17,7 +21,12 @@
  */
 struct cs_probe_link {
 	struct cs_probes *probes;
-	struct bpf_link *link;
+	struct bpf_link *link; /* NULL: it rests */
+	int fd;                /* the file, to be attached to it again */
+	bool has_budget;
+	struct cs_probe_budget budget;
+	bool spent, tired; /* see cs_probes_keep_budgets */
+	uint64_t again_ns; /* when it is attached again, if it rests */
 	unsigned int users;
 	unsigned int idle; /* times that cs_probes_age met it without a user */
 	struct probe_place {
@@ -25,14 +34,21 @@ struct cs_probe_link {
 		int64_t pid;
 		uint64_t kind; /* enum cs_probe_kind */
 	} place;
-	struct cs_probe_link *next; /* to be detached */
 	UT_hash_handle hh;
+};
+
+/* Waits for the kernel. */
+struct cs_detached {
+	struct bpf_link *link;
+	struct cs_detached *next;
 };
 
 /* Attached uprobes, those that nobody uses among them: a machine has few files that hold asyncio. */
 #define MAX_LINKS 256
 /* ... but each holds its file, and with it the file system of a container that may be long gone. */
 #define MAX_IDLE  5
+/* One that could not be attached again is tried again after so long. */
+#define RETRY_NS  10000000000ull
 
 /* Open the very file that was looked at: its owner may have put another one, or a link to one of the system's, there. */
 static int open_site(const struct cs_probe_site *site)
@@ -51,7 +67,12 @@ static int open_site(const struct cs_probe_site *site)
 
 unsigned int cs_probes_attached(const struct cs_probes *probes)
 {
-	return HASH_COUNT(probes->links);
+	const struct cs_probe_link *link;
+	unsigned int n = 0;
+
+	for (link = probes->links; link; link = link->hh.next)
+		n += link->link != NULL;
+	return n;
 }
 
 static const struct bpf_program *program_of(const struct cs_probes *probes, enum cs_probe_kind kind)
@@ -71,13 +92,25 @@ int cs_probes_want_spans(struct cs_probes *probes)
 	return cs_programs_want_spans(&probes->programs);
 }
 
+/* Attach it to its file. Returns 0 or -errno. */
+static int attach(struct cs_probe_link *link)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", link->fd);
+	link->link = bpf_program__attach_uprobe(
+		program_of(link->probes, (enum cs_probe_kind)link->place.kind), false,
+		(pid_t)link->place.pid, path, link->place.offset);
+	return link->link ? 0 : -errno;
+}
+
 int cs_probes_attach(struct cs_probes *probes, enum cs_probe_kind kind, pid_t pid,
 		     const struct cs_probe_site *site, struct cs_probe_link **ret)
 {
 	const struct probe_place place = {site->dev, site->ino, site->offset, pid, kind};
 	_cleanup_free_ struct cs_probe_link *link = NULL;
 	_cleanup_close_ int fd = -1;
-	char path[32];
+	int err;
 
 	HASH_FIND(hh, probes->links, &place, sizeof(place), *ret);
 	if (*ret) {
@@ -93,33 +126,33 @@ int cs_probes_attach(struct cs_probes *probes, enum cs_probe_kind kind, pid_t pi
 	link->probes = probes;
 	link->users = 1;
 	link->place = place;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	link->link = bpf_program__attach_uprobe(program_of(probes, kind), false, pid, path,
-						site->offset);
-	if (!link->link)
-		return -errno;
+	link->fd = fd;
+	err = attach(link);
+	if (err)
+		return err;
+	TAKE_FD(fd);
 	HASH_ADD(hh, probes->links, place, sizeof(link->place), link);
 	*ret = TAKE_PTR(link);
 	return 0;
 }
 
-static void destroy(struct cs_probe_link *link)
+static void destroy(struct cs_detached *detached)
 {
-	bpf_link__destroy(link->link);
-	free(link);
+	bpf_link__destroy(detached->link);
+	free(detached);
 }
 
 /* Until nothing is left to be detached. */
 static void *run_detaching(void *arg)
 {
 	struct cs_detaching *detaching = arg;
-	struct cs_probe_link *link;
+	struct cs_detached *detached;
 
 	pthread_mutex_lock(&detaching->lock);
-	while ((link = detaching->first)) {
-		detaching->first = link->next;
+	while ((detached = detaching->first)) {
+		detaching->first = detached->next;
 		pthread_mutex_unlock(&detaching->lock);
-		destroy(link);
+		destroy(detached);
 		pthread_mutex_lock(&detaching->lock);
 	}
 	detaching->runs = false;
@@ -128,31 +161,51 @@ static void *run_detaching(void *arg)
 	return NULL;
 }
 
-/*
- * Hand it to a thread that waits for the kernel. One, as the kernel lets go of one at a time, and whoever attaches one meanwhile waits in the same
- * line (event_mutex in kernel/trace/trace_event_perf.c).
- */
-static void link_free(struct cs_probe_link *link)
+/* Hand it to the thread; false: there is none. */
+static bool hand_over(struct cs_detaching *detaching, struct cs_detached *detached)
 {
-	struct cs_detaching *detaching = &link->probes->detaching;
 	pthread_t thread;
-	bool alone = false;
+	bool taken;
 
-	HASH_DEL(link->probes->links, link);
 	pthread_mutex_lock(&detaching->lock);
-	if (!detaching->runs) {
-		alone = cs_thread_start(&thread, run_detaching, detaching) != 0;
-		if (!alone)
-			pthread_detach(thread);
-		detaching->runs = !alone;
-	}
-	if (!alone) {
-		link->next = detaching->first;
-		detaching->first = link;
+	taken = detaching->runs || !cs_thread_start(&thread, run_detaching, detaching);
+	if (taken && !detaching->runs)
+		pthread_detach(thread);
+	if (taken) {
+		detaching->runs = true;
+		detached->next = detaching->first;
+		detaching->first = detached;
 	}
 	pthread_mutex_unlock(&detaching->lock);
-	if (alone)
-		destroy(link);
+	return taken;
+}
+
+/*
+ * Have a thread wait for the kernel. One, as the kernel lets go of one at a time, and whoever attaches one meanwhile waits in the same
+ * line (event_mutex in kernel/trace/trace_event_perf.c).
+ */
+static void detach(struct cs_probe_link *link)
+{
+	struct cs_detached *detached;
+
+	if (!link->link)
+		return;
+	detached = calloc(1, sizeof(*detached));
+	if (!detached) {
+		bpf_link__destroy(TAKE_PTR(link->link));
+		return;
+	}
+	detached->link = TAKE_PTR(link->link);
+	if (!hand_over(&link->probes->detaching, detached))
+		destroy(detached);
+}
+
+static void link_free(struct cs_probe_link *link)
+{
+	HASH_DEL(link->probes->links, link);
+	detach(link);
+	close(link->fd);
+	free(link);
 }
 
 static void wait_for_detaching(struct cs_detaching *detaching)
@@ -204,4 +257,52 @@ void cs_probes_detach_unused(struct cs_probes *probes)
 		if (!link->users)
 			link_free(link);
 	wait_for_detaching(&probes->detaching);
+}
+
+void cs_probes_limit(struct cs_probe_link *link, uint64_t now_ns)
+{
+	if (link->has_budget)
+		return;
+	link->has_budget = true;
+	cs_probe_budget_begin(&link->budget, now_ns);
+}
+
+void cs_probes_spend(struct cs_probe_link *link, uint64_t cost_ns, uint64_t now_ns)
+{
+	if (link->has_budget && link->link && !link->tired)
+		link->spent |= !cs_probe_budget_spend(&link->budget, cost_ns, now_ns);
+}
+
+bool cs_probes_rests(const struct cs_probe_link *link)
+{
+	return link->tired || !link->link;
+}
+
+static void wake(struct cs_probe_link *link, uint64_t now_ns)
+{
+	int err = attach(link);
+
+	link->again_ns = now_ns + RETRY_NS;
+	if (err)
+		cs_debug("a probe cannot be attached again: %s, ignoring", strerror(-err));
+	else
+		cs_probe_budget_begin(&link->budget, now_ns);
+}
+
+void cs_probes_keep_budgets(struct cs_probes *probes, uint64_t now_ns)
+{
+	struct cs_probe_link *link;
+
+	for (link = probes->links; link; link = link->hh.next) {
+		if (link->tired) {
+			link->again_ns = cs_probe_budget_again_ns(&link->budget);
+			link->tired = false;
+			detach(link);
+		} else if (link->spent) {
+			link->spent = false;
+			link->tired = true;
+		} else if (!link->link && link->users && now_ns >= link->again_ns) {
+			wake(link, now_ns);
+		}
+	}
 }

@@ -126,6 +126,16 @@ void cs_probes_detach(struct cs_probe_link *link); /* gives it back; NULL is fin
 /* The same of one that costs the process too much, or that nobody else can use: it goes at once if it has no other user. */
 void cs_probes_detach_now(struct cs_probe_link *link);
 
+/*
+ * A probe that may cost the processes that it interrupts no more than cs_probe_budget.h says, all of them together: what it has cost is
+ * told by its users. It keeps on until all of them have been asked by cs_probes_rests whether it is about to rest, between two calls of cs_probes_keep_budgets; they miss
+ * nothing before. Later it is attached again, and then it has not rested.
+ */
+void cs_probes_limit(struct cs_probe_link *link, uint64_t now_ns);
+void cs_probes_spend(struct cs_probe_link *link, uint64_t cost_ns, uint64_t now_ns);
+bool cs_probes_rests(const struct cs_probe_link *link);
+void cs_probes_keep_budgets(struct cs_probes *probes, uint64_t now_ns);
+
 /* In a capture without an end, once a minute or so: detach what nobody has used since several calls. */
 void cs_probes_age(struct cs_probes *probes);
 

@@ -14,7 +14,7 @@
 struct cs_detaching {
 	pthread_mutex_t lock;
 	pthread_cond_t done; /* runs has become false */
-	struct cs_probe_link *first;
+	struct cs_detached *first;
 	bool runs; /* the thread that detaches them */
 };
 

@@ -128,6 +128,16 @@ int cs_record_capture(struct cs_buf *out, uint64_t interval_ns, enum cs_capture_
 	return 0;
 }
 
+int cs_record_creations(struct cs_buf *out, uint64_t ts_ns, pid_t pid, bool told)
+{
+	struct cs_ev_hdr *hdr = cs_record_begin(out, CS_EV_CREATIONS, ts_ns, pid, sizeof(*hdr), 0);
+
+	if (!hdr)
+		return -ENOMEM;
+	hdr->flags = told;
+	return 0;
+}
+
 int cs_record_stats(struct cs_buf *out, uint64_t ts_ns, pid_t pid,
 		    const uint64_t counters[CS_COUNTER_MAX_])
 {

@@ -4,6 +4,7 @@
 
 #include <coroscope/event.h>
 #include <coroscope/status.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -27,6 +28,8 @@ int cs_record_process(struct cs_buf *out, uint64_t ts_ns, pid_t pid,
 int cs_record_whose(struct cs_buf *out, uint64_t ts_ns, pid_t pid, const struct cs_facts *facts);
 int cs_record_capture(struct cs_buf *out, uint64_t interval_ns, enum cs_capture_mode mode,
 		      uint32_t ncpu, const char *command);
+/* CS_EV_CREATIONS: from here on they are told, or not. Returns 0 or -ENOMEM. */
+int cs_record_creations(struct cs_buf *out, uint64_t ts_ns, pid_t pid, bool told);
 int cs_record_stats(struct cs_buf *out, uint64_t ts_ns, pid_t pid,
 		    const uint64_t counters[CS_COUNTER_MAX_]);
 int cs_record_end(struct cs_buf *out, uint64_t ts_ns, enum cs_end_reason reason);

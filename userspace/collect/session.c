@@ -127,6 +127,7 @@ int cs_session_new(const struct cs_session_options *options, struct cs_spool *sp
 	session->crowd.selection = options->selection;
 	session->crowd.no_asyncio = options->async == CS_ASYNC_OFF;
 	session->crowd.span_events = options->span_events;
+	session->crowd.task_events = options->task_events;
 	err = cs_names_new(&session->names);
 	if (!err)
 		err = begin_book(session);
@@ -471,7 +472,7 @@ int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
 		session->own[CS_COUNTER_OFF_UNREAD] += cs_off_cpu_stop(session->off);
 	/* Nothing may be counted after the last record was taken. */
 	HASH_ITER (hh, session->crowd.targets, target, tmp)
-		cs_probes_detach(TAKE_PTR(target->probe));
+		cs_task_probe_end(&target->task_probe);
 	cs_probes_detach_unused(session->probes);
 	err = drain(session);
 	HASH_ITER (hh, session->crowd.targets, target, tmp)

@@ -37,7 +37,8 @@ struct cs_session_options {
 	bool subprocesses; /* children of the processes that are added are watched too */
 	bool no_idle;      /* wall mode without sleeping threads and suspended tasks */
 	enum cs_async async;
-	enum cs_span_events span_events; /* when spans begin and end */
+	enum cs_probing span_events;     /* when spans begin and end */
+	enum cs_probing task_events;     /* who creates each task */
 	bool native;                     /* native frames of what runs */
 	bool only_gil;                   /* only samples of threads that hold the GIL */
 	bool off_wakers;                 /* CS_MODE_OFF_CPU: who ended a block, too */

@@ -17,21 +17,6 @@
 /* Nobody asked for them, and at the end of the capture the kernel takes some 100 ms to detach each. */
 #define AUTO_PROCESSES 16
 
-int cs_span_events_by_name(const char *name)
-{
-	static const char *const names[] = {
-		[CS_SPAN_EVENTS_OFF] = "off",
-		[CS_SPAN_EVENTS_AUTO] = "auto",
-		[CS_SPAN_EVENTS_ON] = "on",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(name, names[i]))
-			return (int)i;
-	}
-	return -1;
-}
-
 static void note(struct cs_span_probes *span_probes, const char *function, int err)
 {
 	snprintf(span_probes->note, sizeof(span_probes->note),
@@ -56,7 +41,7 @@ static struct cs_probe_link *attach(struct cs_span_probes *span_probes, struct c
 
 void cs_span_probes_attach(struct cs_span_probes *span_probes, struct cs_probes *probes,
 			   const struct cs_interp *interp, const struct cs_tracers *tracers,
-			   enum cs_span_events events)
+			   enum cs_probing events)
 {
 	bool resets = false;
 	int err;
@@ -67,7 +52,7 @@ void cs_span_probes_attach(struct cs_span_probes *span_probes, struct cs_probes 
 	if (err == -EAGAIN)
 		return;
 	span_probes->tried = true;
-	if (events == CS_SPAN_EVENTS_AUTO && cs_probes_span_processes(probes) >= AUTO_PROCESSES) {
+	if (events == CS_PROBING_AUTO && cs_probes_span_processes(probes) >= AUTO_PROCESSES) {
 		snprintf(span_probes->note, sizeof(span_probes->note),
 			 "when spans begin and end is not told: it is of %d other processes",
 			 AUTO_PROCESSES);

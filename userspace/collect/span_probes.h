@@ -9,19 +9,10 @@
 #include <stdint.h>
 
 #include "collect/probes.h"
+#include "collect/probing.h"
 #include "core/buf.h"
 #include "python/interp.h"
 #include "python/tracer.h"
-
-enum cs_span_events {
-	CS_SPAN_EVENTS_OFF = 0,
-	CS_SPAN_EVENTS_AUTO =
-		1, /* as long as that costs no more than 1% of a CPU, and in some processes only */
-	CS_SPAN_EVENTS_ON = 2, /* whatever it costs */
-};
-
-/* By its name ("auto"), or -1. */
-int cs_span_events_by_name(const char *name);
 
 struct cs_span_probes {
 	struct cs_probe_link *set, *reset; /* NULL: not attached */
@@ -35,7 +26,7 @@ struct cs_span_probes {
 /* Attach what the process's tracers need, unless that was tried before; call again each turn, as the programs are only then loaded. */
 void cs_span_probes_attach(struct cs_span_probes *span_probes, struct cs_probes *probes,
 			   const struct cs_interp *interp, const struct cs_tracers *tracers,
-			   enum cs_span_events events);
+			   enum cs_probing events);
 
 /* Once a turn: detach them if they were over the budget for a whole second. Then the note says so. */
 void cs_span_probes_check(struct cs_span_probes *span_probes, struct cs_probes *probes, pid_t pid,

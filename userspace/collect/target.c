@@ -116,6 +116,7 @@ int cs_target_fork(const struct cs_target *parent, pid_t pid, uint64_t now_ns,
 	target->tracers = parent->tracers;
 	target->no_asyncio = parent->no_asyncio;
 	target->span_events = parent->span_events;
+	target->task_probe.probing = parent->task_probe.probing;
 	target->ease = parent->ease;
 	target->looked_at = parent->looked_at;
 	target->fresh = true;
@@ -164,7 +165,7 @@ void cs_target_free(struct cs_target *target)
 		return;
 	if (target->pidfd >= 0)
 		close(target->pidfd);
-	cs_probes_detach(target->probe);
+	cs_task_probe_end(&target->task_probe);
 	cs_span_probes_end(&target->span_probes);
 	cs_tasks_free(target->tasks);
 	cs_span_walk_free(target->span_walk);
@@ -180,7 +181,7 @@ void cs_target_free(struct cs_target *target)
 
 void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 {
-	cs_probes_detach(TAKE_PTR(target->probe));
+	cs_task_probe_end(&target->task_probe);
 	cs_span_probes_end(&target->span_probes);
 	cs_tasks_free(TAKE_PTR(target->tasks));
 	cs_span_walk_free(TAKE_PTR(target->span_walk));
@@ -210,12 +211,12 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 static void attach_probe(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
 			 const struct cs_probe_site *site)
 {
-	if (!*site->path || target->probe)
+	if (!*site->path || target->task_probe.link)
 		return;
-	if (cs_probes_attach(probes, CS_PROBE_TASK_INIT, probe_pid, site, &target->probe))
+	if (cs_task_probe_attach(&target->task_probe, probes, probe_pid, site, cs_now_ns()))
 		snprintf(target->asyncio.probe_reason, sizeof(target->asyncio.probe_reason),
 			 "the task-creation probe could not be attached");
-	else
+	else if (target->task_probe.link)
 		cs_debug("process %d: the task-creation probe is attached after %.1f ms",
 			 target->pid, (double)(cs_now_ns() - target->since_ns) / 1e6);
 }
@@ -261,7 +262,7 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	if (!has_news(target, mark, now_ns))
 		return 0;
 	cs_mem_forget(target->mem);
-	err = cs_asyncio_find(&target->interp, target->mem, !target->probe, &found);
+	err = cs_asyncio_find(&target->interp, target->mem, !target->task_probe.link, &found);
 	cs_mem_release(target->mem);
 	if (err == -ESRCH)
 		return err;
@@ -459,19 +460,36 @@ void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, ui
 	cs_target_tell_row(target, probes);
 }
 
+int cs_target_check_creations(struct cs_target *target, struct cs_probes *probes, bool count,
+			      uint64_t now_ns, struct cs_buf *out)
+{
+	bool noted = *target->task_probe.note;
+	int err = cs_task_probe_check(&target->task_probe, probes, target->pid, count, now_ns, out);
+
+	if (*target->task_probe.note && !noted)
+		target->described = false;
+	return err;
+}
+
 /* What a user should know of an interpreter that is sampled. Returns text, or what is in it. */
 static const char *describe_probes(const struct cs_target *target, char *text, size_t size)
 {
-	const char *asyncio = target->asyncio.probe_reason, *spans = target->span_probes.note;
+	const char *const notes[] = {target->asyncio.probe_reason, target->task_probe.note,
+				     target->span_probes.note};
+	size_t used = 0;
 
-	snprintf(text, size, "%s%s%s", asyncio, *asyncio && *spans ? "; " : "", spans);
+	*text = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(notes) && used < size; i++)
+		if (*notes[i])
+			used += (size_t)snprintf(text + used, size - used, "%s%s", used ? "; " : "",
+						 notes[i]);
 	return text;
 }
 
 int cs_target_describe(struct cs_target *target, uint64_t ts_ns, struct cs_buf *out)
 {
 	const struct cs_interp *interp = &target->interp;
-	char text[320];
+	char text[416];
 	const char *note = describe_probes(target, text, sizeof(text));
 	struct cs_ev_process known = {
 		.py_major = (uint8_t)interp->major,

@@ -17,6 +17,7 @@
 #include "collect/probes.h"
 #include "collect/sleepers.h"
 #include "collect/span_probes.h"
+#include "collect/task_probe.h"
 #include "collect/thread_names.h"
 #include "collect/walk_user.h"
 #include "core/buf.h"
@@ -53,7 +54,7 @@ struct cs_target {
 	struct cs_buf
 		resources; /* records of what these spans' local roots are about, of the pass at hand */
 	struct cs_sleepers *sleepers; /* NULL where the kernel visits them */
-	struct cs_probe_link *probe;
+	struct cs_task_probe task_probe;
 	struct cs_span_probes span_probes;
 	struct cs_code_seen *codes;
 	struct cs_code_seen *wanted; /* those to be looked at in this turn */
@@ -68,7 +69,7 @@ struct cs_target {
 	uint64_t known_ns; /* what is known of its interpreter is of the program that ran then */
 	bool asked_for;    /* by pid, not met by chance */
 	bool no_asyncio;   /* its tasks are not asked for */
-	enum cs_span_events span_events;
+	enum cs_probing span_events;
 	bool fresh;            /* it began while we watched: an exec */
 	unsigned int stretch;  /* how many times more seldom it is looked at than usual; 0: 1 */
 	unsigned int ease;     /* of the capture, see ease.h; 0: 1 */
@@ -117,6 +118,10 @@ void cs_target_meet_executor(struct cs_target *target);
 int cs_target_tell_threads(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns);
 
 void cs_target_untell_threads(struct cs_target *target, struct cs_probes *probes);
+
+/* Now and then: does its probe of new tasks cost more than it may? See cs_task_probe_check. Returns 0 or -ENOMEM. */
+int cs_target_check_creations(struct cs_target *target, struct cs_probes *probes, bool count,
+			      uint64_t now_ns, struct cs_buf *out);
 
 /* Once a turn: do its spans' probes cost more than they may? */
 void cs_target_check_spans(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns);

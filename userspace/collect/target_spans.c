@@ -130,12 +130,11 @@ void cs_target_check_spans(struct cs_target *target, struct cs_probes *probes, u
 {
 	bool noted = *target->span_probes.note;
 
-	if (target->span_events == CS_SPAN_EVENTS_OFF ||
-	    !(target->interp.info.flags & CS_PROC_TRACED))
+	if (target->span_events == CS_PROBING_OFF || !(target->interp.info.flags & CS_PROC_TRACED))
 		return;
 	cs_span_probes_attach(&target->span_probes, probes, &target->interp, &target->tracers.row,
 			      target->span_events);
-	if (target->span_events == CS_SPAN_EVENTS_AUTO)
+	if (target->span_events == CS_PROBING_AUTO)
 		cs_span_probes_check(&target->span_probes, probes, target->pid, now_ns);
 	if (*target->span_probes.note && !noted)
 		target->described = false;

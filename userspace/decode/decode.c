@@ -230,6 +230,14 @@ static int decode_same(struct cs_tail *rec, struct cs_event *ret)
 	return 0;
 }
 
+static int decode_creations(struct cs_tail *rec, struct cs_event *ret)
+{
+	const struct cs_ev_hdr *hdr = rec->fixed;
+
+	ret->creations_told = hdr->flags;
+	return 0;
+}
+
 static int decode_pass_again(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_pass_again *wire = rec->fixed;
@@ -493,6 +501,7 @@ static const struct {
 	[CS_EV_TASK_CREATED] = {sizeof(struct cs_ev_stack), decode_stack},
 	[CS_EV_EXEC] = {sizeof(struct cs_ev_hdr), NULL},
 	[CS_EV_EXIT] = {sizeof(struct cs_ev_hdr), NULL},
+	[CS_EV_CREATIONS] = {sizeof(struct cs_ev_hdr), decode_creations},
 	[CS_EV_CAPTURE] = {sizeof(struct cs_ev_capture), decode_capture},
 	[CS_EV_PROCESS] = {sizeof(struct cs_ev_process), decode_process},
 	[CS_EV_WHOSE] = {sizeof(struct cs_ev_whose), decode_whose},

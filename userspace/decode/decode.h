@@ -177,6 +177,7 @@ struct cs_event {
 	union {
 		struct cs_event_stack stack;
 		uint64_t same_weight_ns; /* CS_EV_SAME, CS_EV_PASS_AGAIN */
+		bool creations_told;     /* CS_EV_CREATIONS */
 		/* For whom the thread works whose CS_EV_STACK with the same time follows; root_frame may lie beyond its frames. */
 		struct cs_event_running origin;
 		struct cs_event_span span;

@@ -20,6 +20,7 @@ struct cs_graph {
 	uint32_t whole; /* serial of the last pass that was not over a share */
 	uint32_t period;
 	uint64_t visit;
+	bool missed; /* creations are */
 };
 
 int cs_graph_new(struct cs_graph **ret)
@@ -154,6 +155,7 @@ static struct cs_task *new_task(struct cs_graph *graph, uint64_t addr)
 	task->refs = 1;
 	task->born = graph->pass + 1;
 	task->told = graph->period;
+	task->by_name = graph->missed;
 	HASH_ADD(hh, graph->tasks, addr, sizeof(task->addr), task);
 	return task;
 }
@@ -199,6 +201,11 @@ int cs_graph_created(struct cs_graph *graph, uint64_t ts_ns, uint64_t addr,
 	return set_frames(&task->creation, frames, n);
 }
 
+static bool same_name(const char *name, struct cs_text other)
+{
+	return strlen(name) == other.len && !memcmp(name, other.str, other.len);
+}
+
 /*
  * Is the task known by another name? Where no creation is seen (tasks in Python) a task and its coroutine may both have the
  * addresses of those before them; then only the name tells, or it has just been given another one.
@@ -206,15 +213,51 @@ int cs_graph_created(struct cs_graph *graph, uint64_t ts_ns, uint64_t addr,
 static bool has_another_name(const struct cs_task *task, const struct cs_event_running *running)
 {
 	return !task->created_ns && task->name && running->name.len && !running->name_cut &&
-	       (strlen(task->name) != running->name.len ||
-		memcmp(task->name, running->name.str, running->name.len));
+	       !same_name(task->name, running->name);
+}
+
+/* The name that asyncio gives one task, and no other: "Task-12". */
+static bool is_own_name(const char *name)
+{
+	return name && !strncmp(name, "Task-", 5) && name[5] &&
+	       strspn(name + 5, "0123456789") == strlen(name + 5);
+}
+
+/* Nobody knows who has created it. */
+static void forget_creator(struct cs_task *task)
+{
+	task_unref(TAKE_PTR(task->creator));
+	free(task->creation.items);
+	task->creation = (struct cs_frames){0};
+	task->created_ns = 0;
+}
+
+void cs_graph_creations(struct cs_graph *graph, bool told)
+{
+	struct cs_task *task;
+
+	graph->missed = !told;
+	for (task = graph->tasks; task && !told; task = task->hh.next) {
+		task->by_name = true;
+		if (!is_own_name(task->name))
+			forget_creator(task);
+	}
+}
+
+/* Creations were missed in its time: is this one that followed it at its address, as far as its name tells? */
+static bool is_follower(const struct cs_task *task, struct cs_text name)
+{
+	return task->by_name && task->created_ns && !(task->name && same_name(task->name, name));
 }
 
 struct cs_task *cs_graph_running(struct cs_graph *graph, const struct cs_event_running *running,
 				 uint32_t tid)
 {
-	struct cs_task *task = task_at(graph, running->task, running->coro);
+	struct cs_task *task = cs_graph_find(graph, running->task);
 
+	if (task && is_follower(task, running->name))
+		retire(graph, task);
+	task = task_at(graph, running->task, running->coro);
 	/* who waited for the one that the last pass saw is no news of this one */
 	if (task && has_another_name(task, running)) {
 		task_unref(TAKE_PTR(task->awaiter));
@@ -255,6 +298,8 @@ int cs_graph_update(struct cs_graph *graph, uint64_t ts_ns, const struct cs_even
 			retire(graph, task);
 		return 0;
 	}
+	if (task && is_follower(task, event->name))
+		retire(graph, task);
 	task = task_at(graph, event->task, event->coro);
 	if (!task)
 		return -ENOMEM;

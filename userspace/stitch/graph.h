@@ -42,6 +42,7 @@ struct cs_task {
 	char *leaf; /* owned; type name of what the innermost coroutine awaits, or NULL */
 	enum cs_task_state state;
 	unsigned int flags; /* enum cs_task_flags */
+	bool by_name;       /* creations were missed in its time: another name is another task */
 	bool finished;      /* gone from the process, or its address has a new task */
 	uint64_t waiter;
 	uint64_t loop;
@@ -83,6 +84,12 @@ void cs_graph_free(struct cs_graph *graph);
 int cs_graph_created(struct cs_graph *graph, uint64_t ts_ns, uint64_t addr,
 		     const struct cs_event_running *creator, const struct cs_py_frame *frames,
 		     uint32_t n);
+
+/*
+ * From here on creations are told, or missed. An address may then have a new task that nothing tells from the one before, but for its name, if that is
+ * asyncio's own ("Task-12"): others lose their creator.
+ */
+void cs_graph_creations(struct cs_graph *graph, bool told);
 
 /* A thread runs this task. Returns it, or NULL without memory. */
 struct cs_task *cs_graph_running(struct cs_graph *graph, const struct cs_event_running *running,

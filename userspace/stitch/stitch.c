@@ -504,6 +504,9 @@ int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 		return feed_same(stitch, process, event);
 	case CS_EV_TASK_CREATED:
 		return feed_created(process, event);
+	case CS_EV_CREATIONS:
+		cs_graph_creations(process->graph, event->creations_told);
+		return 0;
 	case CS_EV_TASK:
 		return cs_graph_update(process->graph, event->ts_ns, &event->task, event->tid);
 	case CS_EV_PASS:

@@ -20,6 +20,12 @@ struct made_file {
 	struct cs_file_info info;
 };
 
+struct cs_probe_link {
+	bool limited, rests;
+	uint64_t spent_ns;
+	unsigned int users;
+};
+
 struct cs_probes {
 	struct made_row rows[MADE_MAX];
 	size_t nrows;
@@ -30,6 +36,8 @@ struct cs_probes {
 	pid_t dropped;               /* the last process whose row went */
 	int spans_err;               /* what the programs that tell of spans are */
 	unsigned int span_processes; /* where they are attached */
+	struct cs_probe_link *link;  /* what is attached next; NULL: it cannot be */
+	uint64_t creations;          /* of every process */
 };
 
 /* The row of a process, or NULL. */

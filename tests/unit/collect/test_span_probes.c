@@ -20,7 +20,7 @@
 static const struct cs_tracers traced = {.nvars = 1}, untraced;
 
 static void attach(struct cs_span_probes *ret, struct cs_probes *probes,
-		   const struct cs_tracers *tracers, enum cs_span_events events)
+		   const struct cs_tracers *tracers, enum cs_probing events)
 {
 	struct cs_interp interp = {.pid = getpid()};
 
@@ -33,12 +33,12 @@ static void test_until_loaded(void **state)
 	struct cs_span_probes spans = {0};
 
 	for (int turn = 0; turn < 3; turn++) {
-		attach(&spans, &probes, &traced, CS_SPAN_EVENTS_AUTO);
+		attach(&spans, &probes, &traced, CS_PROBING_AUTO);
 		assert_false(spans.tried);
 		assert_string_equal(spans.note, "");
 	}
 	probes.spans_err = 0;
-	attach(&spans, &probes, &traced, CS_SPAN_EVENTS_AUTO);
+	attach(&spans, &probes, &traced, CS_PROBING_AUTO);
 	assert_true(spans.tried);
 	assert_non_null(strstr(spans.note, NO_SITE));
 }
@@ -48,7 +48,7 @@ static void test_not_loaded(void **state)
 	struct cs_probes probes = {.spans_err = -EPERM};
 	struct cs_span_probes spans = {0};
 
-	attach(&spans, &probes, &traced, CS_SPAN_EVENTS_ON);
+	attach(&spans, &probes, &traced, CS_PROBING_ON);
 	assert_true(spans.tried);
 	assert_non_null(strstr(spans.note, strerror(EPERM)));
 }
@@ -58,7 +58,7 @@ static void test_without_tracer(void **state)
 	struct cs_probes probes = {0};
 	struct cs_span_probes spans = {0};
 
-	attach(&spans, &probes, &untraced, CS_SPAN_EVENTS_ON);
+	attach(&spans, &probes, &untraced, CS_PROBING_ON);
 	assert_false(spans.tried);
 	assert_string_equal(spans.note, "");
 }
@@ -68,12 +68,12 @@ static void test_many_processes(void **state)
 	struct cs_probes probes = {.span_processes = 15};
 	struct cs_span_probes last = {0}, next = {0}, asked = {0};
 
-	attach(&last, &probes, &traced, CS_SPAN_EVENTS_AUTO);
+	attach(&last, &probes, &traced, CS_PROBING_AUTO);
 	assert_non_null(strstr(last.note, NO_SITE));
 	probes.span_processes++;
-	attach(&next, &probes, &traced, CS_SPAN_EVENTS_AUTO);
+	attach(&next, &probes, &traced, CS_PROBING_AUTO);
 	assert_non_null(strstr(next.note, "16 other processes"));
-	attach(&asked, &probes, &traced, CS_SPAN_EVENTS_ON);
+	attach(&asked, &probes, &traced, CS_PROBING_ON);
 	assert_non_null(strstr(asked.note, NO_SITE));
 }
 
