@@ -65,7 +65,7 @@ def test_storm():
 
 
 def test_within_budget():
-    """1% of a CPU, and 0.1 s at once, for 3 us a creation (userspace/collect/probe_budget.h, task_probe.c)."""
+    """1% of a CPU, and 0.1 s at once, for 3 us a creation (userspace/collect/probe_links.c, task_probe.c)."""
     with live.scratch() as folder, live.target(live.interpreter(), "task_storm.py", ALONE + SECONDS + 20) as program:
         found, total, before, meanwhile = captured(program, folder / "capture.raw")
     counts, wrong = known.judge(found)

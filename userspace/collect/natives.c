@@ -123,19 +123,21 @@ void cs_natives_forget(struct cs_natives *natives, pid_t pid)
 /* Does the mapping go on where the last one ends, in the file too? */
 static bool continues(const struct cs_native_place *last, const struct cs_native_place *next)
 {
-	return last->end == next->start && last->file == next->file &&
+	return last->end == next->start && last->file == next->file && last->waits == next->waits &&
 	       (!next->file || last->vaddr + (last->end - last->start) == next->vaddr);
 }
 
 static int add_place(struct cs_natives *natives, struct cs_native_process *process,
 		     const struct cs_mapping *mapping)
 {
-	struct cs_native_place place = {mapping->start, mapping->end, 0, mapping->offset, NULL, 0};
+	struct cs_native_place place = {
+		.start = mapping->start, .end = mapping->end, .offset = mapping->offset};
 	struct cs_native_place *last =
 		process->nplaces ? &process->places[process->nplaces - 1] : NULL;
 
-	if (cs_unwind_files_get(natives->files, process->pid, mapping, &place.file) == -EAGAIN)
-		process->poked = true;
+	place.waits =
+		cs_unwind_files_get(natives->files, process->pid, mapping, &place.file) == -EAGAIN;
+	process->poked |= place.waits;
 	if (place.file && cs_unwind_file_vaddr(place.file, mapping, &place.vaddr))
 		place.file = NULL;
 	if (last && continues(last, &place)) {
@@ -176,6 +178,8 @@ static uint32_t table_number(const struct cs_native_process *process,
 {
 	if (place->file)
 		return cs_unwind_file_number(place->file);
+	if (place->waits)
+		return CS_NATIVE_NOT_MADE;
 	return process->paths.data[place->path] == '/' ? CS_NATIVE_UNKNOWN
 						       : CS_NATIVE_FRAME_POINTERS;
 }

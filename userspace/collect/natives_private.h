@@ -23,6 +23,7 @@ struct cs_native_place {
 	uint64_t start, end, vaddr, offset;
 	struct cs_unwind_file *file; /* borrowed; NULL: not a file, or none that can be read */
 	uint32_t path;               /* offset into paths */
+	bool waits; /* too many files wait for their tables: this one is asked for again */
 };
 
 struct cs_native_process {

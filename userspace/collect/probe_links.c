@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collect/probe_budget.h"
 #include "collect/probes_private.h"
+#include "core/allowance.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "core/thread.h"
@@ -24,7 +24,7 @@ struct cs_probe_link {
 	struct bpf_link *link; /* NULL: it rests */
 	int fd;                /* the file, to be attached to it again */
 	bool has_budget;
-	struct cs_probe_budget budget;
+	struct cs_allowance allowance;
 	bool spent, tired; /* see cs_probes_keep_budgets */
 	uint64_t again_ns; /* when it is attached again, if it rests */
 	unsigned int users;
@@ -44,11 +44,14 @@ struct cs_detached {
 };
 
 /* Attached uprobes, those that nobody uses among them: a machine has few files that hold asyncio. */
-#define MAX_LINKS 256
+#define MAX_LINKS  256
 /* ... but each holds its file, and with it the file system of a container that may be long gone. */
-#define MAX_IDLE  5
+#define MAX_IDLE   5
+/* What one with a limit may cost the processes that it interrupts: 1% of a CPU, and a tenth of a second at once, as programs do much at their start. */
+#define PART       100
+#define AT_ONCE_NS 100000000ull
 /* One that could not be attached again is tried again after so long. */
-#define RETRY_NS  10000000000ull
+#define RETRY_NS   10000000000ull
 
 /* Open the very file that was looked at: its owner may have put another one, or a link to one of the system's, there. */
 static int open_site(const struct cs_probe_site *site)
@@ -264,13 +267,13 @@ void cs_probes_limit(struct cs_probe_link *link, uint64_t now_ns)
 	if (link->has_budget)
 		return;
 	link->has_budget = true;
-	cs_probe_budget_begin(&link->budget, now_ns);
+	link->allowance = cs_allowance_begin(AT_ONCE_NS, PART, now_ns);
 }
 
 void cs_probes_spend(struct cs_probe_link *link, uint64_t cost_ns, uint64_t now_ns)
 {
 	if (link->has_budget && link->link && !link->tired)
-		link->spent |= !cs_probe_budget_spend(&link->budget, cost_ns, now_ns);
+		link->spent |= !cs_allowance_spend(&link->allowance, cost_ns, now_ns);
 }
 
 bool cs_probes_rests(const struct cs_probe_link *link)
@@ -286,7 +289,7 @@ static void wake(struct cs_probe_link *link, uint64_t now_ns)
 	if (err)
 		cs_debug("a probe cannot be attached again: %s, ignoring", strerror(-err));
 	else
-		cs_probe_budget_begin(&link->budget, now_ns);
+		link->allowance = cs_allowance_begin(AT_ONCE_NS, PART, now_ns);
 }
 
 void cs_probes_keep_budgets(struct cs_probes *probes, uint64_t now_ns)
@@ -295,7 +298,7 @@ void cs_probes_keep_budgets(struct cs_probes *probes, uint64_t now_ns)
 
 	for (link = probes->links; link; link = link->hh.next) {
 		if (link->tired) {
-			link->again_ns = cs_probe_budget_again_ns(&link->budget);
+			link->again_ns = cs_allowance_earned_ns(&link->allowance, AT_ONCE_NS);
 			link->tired = false;
 			detach(link);
 		} else if (link->spent) {

@@ -127,7 +127,7 @@ void cs_probes_detach(struct cs_probe_link *link); /* gives it back; NULL is fin
 void cs_probes_detach_now(struct cs_probe_link *link);
 
 /*
- * A probe that may cost the processes that it interrupts no more than cs_probe_budget.h says, all of them together: what it has cost is
+ * A probe that may cost the processes that it interrupts 1% of a CPU, all of them together, and a tenth of a second at once: what it has cost is
  * told by its users. It keeps on until all of them have been asked by cs_probes_rests whether it is about to rest, between two calls of cs_probes_keep_budgets; they miss
  * nothing before. Later it is attached again, and then it has not rested.
  */

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/param.h>
 #include <time.h>
 
+#include "core/allowance.h"
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/thread.h"
@@ -39,8 +39,7 @@ struct cs_unwind_maker {
 	struct queue asked, done;
 	struct gone *gone;
 	struct cs_unwind_stats stats;
-	int64_t credit_ns; /* CPU time that it may use now */
-	uint64_t credited_ns;
+	struct cs_allowance allowance; /* of CPU time */
 };
 
 static void queue_empty(struct queue *queue)
@@ -98,8 +97,7 @@ int cs_unwind_maker_new(int map_fd, size_t budget_bytes, struct cs_unwind_maker 
 	}
 	queue_empty(&maker->asked);
 	queue_empty(&maker->done);
-	maker->credit_ns = BURST_NS;
-	maker->credited_ns = cs_clock_ns(CLOCK_MONOTONIC);
+	maker->allowance = cs_allowance_begin(BURST_NS, PART, cs_clock_ns(CLOCK_MONOTONIC));
 	*ret = TAKE_PTR(maker);
 	return 0;
 }
@@ -158,23 +156,11 @@ static uint64_t make(struct cs_unwind_maker *maker, struct cs_unwind_making *mak
 	return cs_clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun_ns;
 }
 
-/* So much CPU time was used now; the lock is held. */
-static void account(struct cs_unwind_maker *maker, uint64_t used_ns)
-{
-	uint64_t now_ns = cs_clock_ns(CLOCK_MONOTONIC);
-
-	maker->credit_ns += (int64_t)((now_ns - maker->credited_ns) / PART) - (int64_t)used_ns;
-	maker->credit_ns = MIN(maker->credit_ns, (int64_t)BURST_NS);
-	maker->credited_ns = now_ns;
-}
-
 /* Until it may use CPU time again; the lock is held. */
 static void keep_share(struct cs_unwind_maker *maker)
 {
-	uint64_t until_ns = maker->credited_ns;
+	uint64_t until_ns = cs_allowance_earned_ns(&maker->allowance, 0);
 
-	if (maker->credit_ns < 0)
-		until_ns += (uint64_t)-maker->credit_ns * PART;
 	while (!maker->ending && cs_clock_ns(CLOCK_MONOTONIC) < until_ns)
 		await_change(maker, until_ns);
 }
@@ -196,7 +182,8 @@ static void hand_over(struct cs_unwind_maker *maker, struct queue *made)
 static void make_next(struct cs_unwind_maker *maker, struct queue *made, uint64_t *begun_ns)
 {
 	struct cs_unwind_making *making = queue_take(&maker->asked);
-	uint64_t used_ns;
+	uint64_t used_ns, now_ns;
+	bool may_go_on;
 
 	if (!made->first)
 		*begun_ns = cs_clock_ns(CLOCK_MONOTONIC);
@@ -204,9 +191,9 @@ static void make_next(struct cs_unwind_maker *maker, struct queue *made, uint64_
 	used_ns = make(maker, making);
 	pthread_mutex_lock(&maker->lock);
 	queue_add(made, making);
-	account(maker, used_ns);
-	if (!maker->asked.first || maker->credit_ns < 0 ||
-	    maker->credited_ns - *begun_ns >= BATCH_NS)
+	now_ns = cs_clock_ns(CLOCK_MONOTONIC);
+	may_go_on = cs_allowance_spend(&maker->allowance, used_ns, now_ns);
+	if (!maker->asked.first || !may_go_on || now_ns - *begun_ns >= BATCH_NS)
 		hand_over(maker, made);
 	keep_share(maker);
 }

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
@@ -89,6 +90,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
+	made_tables.hold = false; /* of a test that has failed */
 	for (int i = 0; i < NCHILDREN; i++)
 		if (f->children[i])
 			end_child(f, i);
@@ -239,6 +241,49 @@ static void what_is_being_made_is_told_as_such(void **state)
 	cs_natives_turn(f->natives, START + 3, LONG);
 	assert_int_equal(made_tables.lists_told, 2);
 	assert_true(made_table_at(told(getpid()), known_function) >= CS_NATIVE_FIRST_TABLE);
+}
+
+/* More files than may wait for their tables at once: none is said to have no unwind information. */
+#define NFILES 300
+
+/* A file of its own that is a whole ELF file of two pages: the kernel's vDSO. */
+static void *map_vdso(const struct fixture *f, int i)
+{
+	const void *vdso = (const void *)getauxval(AT_SYSINFO_EHDR);
+	char path[96];
+	void *mapped;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%d", f->dir, i);
+	fd = open(path, O_RDWR | O_CREAT, 0700);
+	assert_true(fd >= 0 && write(fd, vdso, 8192) == 8192);
+	mapped = mmap(NULL, 8192, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	assert_ptr_not_equal(mapped, MAP_FAILED);
+	close(fd);
+	unlink(path);
+	return mapped;
+}
+
+static void what_has_to_wait_for_that_is_told_as_such(void **state)
+{
+	struct fixture *f = *state;
+	void *mapped[NFILES];
+
+	made_tables.hold = true;
+	for (int i = 0; i < NFILES; i++)
+		mapped[i] = map_vdso(f, i);
+	cs_natives_poke(f->natives, getpid());
+	cs_natives_turn(f->natives, START, LONG);
+	for (int i = 0; i < NFILES; i++)
+		assert_int_equal(made_table_at(told(getpid()), mapped[i]), CS_NATIVE_NOT_MADE);
+	made_tables.hold = false;
+	cs_natives_wait(f->natives, LONG);
+	for (uint64_t look = 1; look <= 3; look++)
+		turn_and_settle(f, START + look * LOOK_NS);
+	for (int i = 0; i < NFILES; i++) {
+		assert_true(made_table_at(told(getpid()), mapped[i]) >= CS_NATIVE_FIRST_TABLE);
+		munmap(mapped[i], 8192);
+	}
 }
 
 /* Nothing of a file's work is done again for another process. */
@@ -534,6 +579,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_process_is_told_once_it_is_poked),
 		TEST(what_is_being_made_is_told_as_such),
+		TEST(what_has_to_wait_for_that_is_told_as_such),
 		TEST(processes_share_tables),
 		TEST(one_is_looked_at_however_little_time_there_is),
 		TEST(with_time_all_are_looked_at),
