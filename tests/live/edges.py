@@ -130,7 +130,7 @@ def memory_of_tasks(count):
     """Of a capture from the first to the last of so many tasks, and of the report of it."""
     with live.scratch() as folder:
         path, out = folder / "capture.raw", folder / "out.collapsed"
-        record = most_memory("record", "-q", "-o", path, "--", live.interpreter(), live.TARGETS / "edge_finished.py", count)
+        record = most_memory("record", "-q", "--task-events", "on", "-o", path, "--", live.interpreter(), live.TARGETS / "edge_finished.py", count)
         report = most_memory("report", path, "-o", out)
         total = whole_account.read(path)
     created = total["CREATES"] + total["CREATES_RING_FULL"]

@@ -206,16 +206,6 @@ static bool same_name(const char *name, struct cs_text other)
 	return strlen(name) == other.len && !memcmp(name, other.str, other.len);
 }
 
-/*
- * Is the task known by another name? Where no creation is seen (tasks in Python) a task and its coroutine may both have the
- * addresses of those before them; then only the name tells, or it has just been given another one.
- */
-static bool has_another_name(const struct cs_task *task, const struct cs_event_running *running)
-{
-	return !task->created_ns && task->name && running->name.len && !running->name_cut &&
-	       !same_name(task->name, running->name);
-}
-
 /* The name that asyncio gives one task, and no other: "Task-12". */
 static bool is_own_name(const char *name)
 {
@@ -244,10 +234,17 @@ void cs_graph_creations(struct cs_graph *graph, bool told)
 	}
 }
 
-/* Creations were missed in its time: is this one that followed it at its address, as far as its name tells? */
-static bool is_follower(const struct cs_task *task, struct cs_text name)
+/*
+ * Is the one of this name that is met at its address another task, that followed it? Where no creation is seen (tasks in Python, or the probe rests) a task and its coroutine
+ * may both have the addresses of those before them; then only the name tells, or it has just been given another one.
+ */
+static bool is_another(const struct cs_task *task, struct cs_text name, bool cut)
 {
-	return task->by_name && task->created_ns && !(task->name && same_name(task->name, name));
+	bool sure = task->created_ns && !task->by_name;
+
+	if (sure || (!task->created_ns && (!task->name || !name.len || cut)))
+		return false;
+	return !task->name || !same_name(task->name, name);
 }
 
 struct cs_task *cs_graph_running(struct cs_graph *graph, const struct cs_event_running *running,
@@ -255,14 +252,9 @@ struct cs_task *cs_graph_running(struct cs_graph *graph, const struct cs_event_r
 {
 	struct cs_task *task = cs_graph_find(graph, running->task);
 
-	if (task && is_follower(task, running->name))
+	if (task && is_another(task, running->name, running->name_cut))
 		retire(graph, task);
 	task = task_at(graph, running->task, running->coro);
-	/* who waited for the one that the last pass saw is no news of this one */
-	if (task && has_another_name(task, running)) {
-		task_unref(TAKE_PTR(task->awaiter));
-		task->nawaiters = 0;
-	}
 	/* A pass reads names whole: one name for one task. */
 	if (!task || (!(running->name_cut && task->name) && set_text(&task->name, running->name)))
 		return NULL;
@@ -298,7 +290,7 @@ int cs_graph_update(struct cs_graph *graph, uint64_t ts_ns, const struct cs_even
 			retire(graph, task);
 		return 0;
 	}
-	if (task && is_follower(task, event->name))
+	if (task && is_another(task, event->name, false))
 		retire(graph, task);
 	task = task_at(graph, event->task, event->coro);
 	if (!task)

@@ -337,10 +337,13 @@ static void test_gone_unnoticed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_links),       TEST(test_awaiter_ends),     TEST(test_cycles_end),
-		TEST(test_long_circle), TEST(test_lineage_bound),    TEST(test_ghosts_are_bounded),
-		TEST(test_one_address), TEST(test_missed_creations), TEST(test_creates_itself),
-		TEST(test_each),        TEST(test_gone_unnoticed),   TEST(test_another_name),
+		TEST(test_links),          TEST(test_awaiter_ends),
+		TEST(test_cycles_end),     TEST(test_long_circle),
+		TEST(test_lineage_bound),  TEST(test_ghosts_are_bounded),
+		TEST(test_one_address),    TEST(test_missed_creations),
+
+		TEST(test_creates_itself), TEST(test_each),
+		TEST(test_gone_unnoticed), TEST(test_another_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
