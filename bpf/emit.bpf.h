@@ -62,6 +62,16 @@ static __always_inline void emit_span(struct cs_walk *w)
 		emit_met(w, &w->ev.hdr);
 }
 
+/* Account for what published_read() has read, and drop what may not be true. */
+static __always_inline void judge_published(struct cs_walk *w, const struct cs_published_at *where)
+{
+	if (!w->span.span.span_id)
+		return;
+	count(w->tgid, where->doubted ? CS_COUNTER_SPANS_DOUBTED : CS_COUNTER_SPANS_PUBLISHED);
+	if (where->doubted)
+		w->span.span.span_id = 0;
+}
+
 /* Push the walk's record with `nkernel_bytes` of kernel addresses behind its frames. 0 or an error. */
 static __always_inline long emit_stack(struct cs_walk *w, __u64 pid_tgid, long nkernel_bytes)
 {

@@ -48,6 +48,13 @@ static __always_inline const __u64 *native_word_of(void *table, __u32 i)
 
 #include "emit.bpf.h"
 #include "native_unwind.bpf.h"
+
+int own_published_step(__u32 slot);
+/* A call costs more than to look at an attribute. */
+#define CS_PUBLISHED_BATCH 4
+#define CS_REPEAT_PUBLISHED(w) \
+	CS_REPEAT(CS_PUBLISHED_ATTRS / CS_PUBLISHED_BATCH, own_published_step(0))
+#include "published_span.bpf.h"
 #include "py_context.bpf.h"
 #include "py_frames.bpf.h"
 #include "py_task.bpf.h"
@@ -303,7 +310,33 @@ static __always_inline void walk_python(struct cs_walk *w, __u64 pid_tgid)
 	py_stack_span(w, NULL, 0);
 }
 
-/* The Python frames of the running thread, as far as its process is known. Needs walk_record. */
+__noinline __weak int own_published_step(__u32 slot)
+{
+	struct own_state *s = own_state(slot);
+
+	if (!s)
+		return 1;
+	for (__u32 i = 0; i < CS_PUBLISHED_BATCH; i++)
+		if (published_step(&s->walk))
+			return 1;
+	return 0;
+}
+
+/* What the running thread publishes. The scratch's walk is of its process. */
+__noinline __weak int own_published(__u32 slot)
+{
+	struct own_state *s = own_state(slot);
+	const struct cs_proc_info *info = s ? bpf_map_lookup_elem(&procs, &s->walk.tgid) : NULL;
+
+	if (!info)
+		return 0;
+	s->walk.thread_pointer = core_current_thread_pointer();
+	published_read(&s->walk, NULL, &info->published);
+	judge_published(&s->walk, &info->published);
+	return 0;
+}
+
+/* The Python frames and the span of the running thread, as far as its process is known. Needs walk_record. */
 static __always_inline void own_walk(struct cs_walk *w, const struct cs_proc_info *info,
 				     __u64 pid_tgid)
 {
@@ -314,5 +347,9 @@ static __always_inline void own_walk(struct cs_walk *w, const struct cs_proc_inf
 		walk_python(w, pid_tgid);
 	} else if (info->flags & CS_PROC_UNSUPPORTED) {
 		w->ev.status = CS_STATUS_UNSUPPORTED;
+	}
+	if (published_wanted(info)) {
+		w->tgid = pid_tgid >> 32;
+		own_published(0);
 	}
 }

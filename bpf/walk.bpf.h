@@ -226,6 +226,10 @@ struct cs_walk {
 		[CS_ROOTS_TOLD]; /* resources that were told not long ago: a digest of each */
 	struct cs_ev_resource resource; /* pushed before the record if it has a root */
 
+	/* attributes of a published span (published_span.bpf.h), which are in the window: the next one, where they end, who tells the root, and that */
+	__u32 published_at, published_end, published_key;
+	__u64 published_root;
+
 	/* a span that begins or ends (py_span_change.bpf.h) */
 	__u64 span_error_at, span_service_at; /* objects; 0: not known */
 	__u32 span_is_server;

@@ -149,6 +149,28 @@ static long work_step(__u64 i, struct wall_step *step)
 #define CS_REPEAT_WORK(w, task, slot)   WALL_REPEAT(CS_WORK_LOOKS, work_step, w, task)
 #include "py_stack.bpf.h"
 
+static long published_step_of(__u64 i, struct wall_step *step);
+
+#define CS_REPEAT_PUBLISHED(w) WALL_REPEAT(CS_PUBLISHED_ATTRS, published_step_of, w, NULL)
+#include "published_span.bpf.h"
+
+static long published_step_of(__u64 i, struct wall_step *step)
+{
+	return published_step(step->w);
+}
+
+/* What the thread publishes; w holds its stack. */
+static __always_inline void wall_published(struct task_struct *task,
+					   const struct cs_proc_info *info, struct cs_walk *w)
+{
+	if (!info || !published_wanted(info))
+		return;
+	w->tgid = task->tgid;
+	w->thread_pointer = core_thread_pointer(task);
+	published_read(w, task, &info->published);
+	judge_published(w, &info->published);
+}
+
 static __always_inline void emit_same(struct task_struct *task, __u64 now_ns, __u64 weight_ns)
 {
 	struct cs_ev_same same = {
@@ -193,6 +215,7 @@ static __always_inline void visit(struct task_struct *task, const struct cs_proc
 	__u32 tid = task->pid;
 	long kernel = walk_thread(task, info, w, known, weight_ns);
 
+	wall_published(task, info, w);
 	if (task->on_cpu || core_switches(task) != now->switches) {
 		count(task->tgid, CS_COUNTER_WALL_TORN);
 		return;
@@ -277,11 +300,13 @@ static __always_inline long walk_open(struct task_struct *task, const struct cs_
 				      __u64 lasted_ns)
 {
 	const struct pt_regs___kernel *regs = (const void *)bpf_task_pt_regs(task);
+	const struct cs_proc_info *row = info;
 	long kernel;
 
 	if (info && (!(info->flags & CS_PROC_PYTHON) || (info->flags & CS_PROC_STALE)))
 		info = NULL;
 	kernel = walk_thread(task, info, w, 0, 0);
+	wall_published(task, row, w);
 	w->ev.user_ip = BPF_CORE_READ(regs, ip);
 	off_describe(w, block, off_reason(w, task, block, regs), lasted_ns);
 	w->ev.hdr.flags |= CS_STACKF_STILL;

@@ -109,6 +109,10 @@
 #define CS_SPAN_CHUNK        1024
 /* From what is active to the span that is told: each has ended, or leads to the next. */
 #define CS_SPAN_HOPS         16
+/* Of the attributes of a span that a thread publishes: the format allows 640 bytes with its head. */
+#define CS_PUBLISHED_BYTES   612
+/* ... and how many are looked at; those in use have four. */
+#define CS_PUBLISHED_ATTRS   64
 /* Levels of a Context's HAMT, five bits of 32 each, and one of keys whose hashes are equal. */
 #define CS_HAMT_LEVELS       8
 /* Keys of one hash that are compared. */

@@ -19,8 +19,24 @@ enum cs_proc_flags {
 	CS_PROC_CHECK_ALL =
 		1
 		<< 5, /* it gives code objects' memory to others: check every frame of every stack */
-	CS_PROC_TRACED = 1 << 6, /* the map `tracers` tells how to find its spans */
+	CS_PROC_TRACED = 1 << 6,    /* the map `tracers` tells how to find its spans */
+	CS_PROC_PUBLISHES = 1 << 7, /* its threads publish their spans: `published` tells where */
 };
+
+/*
+ * Where each thread of a process has `otel_thread_ctx_v1`, in which it publishes its active span (published_span.bpf.h): as the C library lays out
+ * thread-local variables.
+ */
+struct cs_published_at {
+	__u64 at; /* from the thread pointer on (wraps), or with a module from its block on */
+	__u64 generation; /* with a module: a thread's vector of blocks that is older does not know it */
+	__u32 module; /* its block's place in that vector; 0: the variable is at the thread pointer */
+	__u8 root_key; /* one more than the number of the attribute that tells the local root; 0: none does */
+	__u8 kind;    /* enum cs_tracer_kind: who publishes */
+	__u8 doubted; /* 1: it may be out of date: only counted */
+	__u8 pad;
+};
+CS_ASSERT_SIZE(struct cs_published_at, 24);
 
 /*
  * What asyncio's tasks are in this process. Those that are written in Python have attributes; their names are told by the address of the
@@ -64,6 +80,7 @@ struct cs_proc_info {
 	__u64 gil; /* address of the process's _gil_runtime_state; 0: each interpreter knows its own, or there is none */
 	struct cs_task_types types;
 	struct cs_work work;
+	struct cs_published_at published;
 	struct cs_py_offsets off;
 	struct cs_py_traits traits;
 };

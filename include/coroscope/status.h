@@ -110,7 +110,11 @@ enum cs_status {
 	X(SPAN_CHANGES_RING_FULL, 64, 1, "spans that began or ended lost: ring buffer full")       \
 	X(SPAN_CHANGES_NESTED, 65, 1, "activations of spans lost: interrupted another one")        \
 	X(FRAMES_EARLY, 66, 1,                                                                     \
-	  "frames without a name: their program had only just begun, and was not looked at yet")
+	  "frames without a name: their program had only just begun, and was not looked at yet")   \
+	X(SPANS_PUBLISHED, 67, 0,                                                                  \
+	  "stacks whose thread publishes its span itself, of which it was taken")                  \
+	X(SPANS_DOUBTED, 68, 0,                                                                    \
+	  "stacks whose thread publishes a span that may be another's: not taken")
 
 enum cs_counter {
 #define X(name, id, loss, text) CS_COUNTER_##name = id,

@@ -12,7 +12,8 @@
 enum cs_tracer_kind {
 	CS_TRACER_NONE = 0,
 	CS_TRACER_DDTRACE = 1,
-	CS_TRACER_OTEL = 2, /* the OpenTelemetry SDK */
+	CS_TRACER_OTEL = 2,  /* the OpenTelemetry SDK */
+	CS_TRACER_OTHER = 3, /* whatever publishes its threads' spans (CS_SPANF_PUBLISHED) */
 };
 
 /* A ContextVar in which a tracer keeps what is active. */
@@ -108,6 +109,8 @@ enum cs_span_flags {
 	CS_SPANF_ENDED = 1 << 3, /* it has ended and is still what is active */
 	CS_SPANF_TYPE_CUT = 1 << 4,
 	CS_SPANF_TYPE_UNREADABLE = 1 << 5, /* it has a type, which is not known */
+	CS_SPANF_PUBLISHED =
+		1 << 6, /* the thread itself published it: not read from the tracer's own objects */
 };
 
 /* The span that is active in one Context, read in one breath. */

@@ -23,11 +23,15 @@
 #define FEW_CREATIONS_NS 300000ull
 /* Generations between a process and one that it descends from. */
 #define MAX_ANCESTORS    64
+/* Looks a turn for published spans, of some 0.2 ms each. */
+#define LOOKS            8u
 
 int cs_crowd_init(struct cs_crowd *crowd, struct cs_probes *probes, struct cs_names *names)
 {
 	crowd->probes = probes;
 	crowd->names = names;
+	if (cs_publishers_new(&crowd->publishers))
+		return -ENOMEM;
 	return cs_files_new(probes, &crowd->files);
 }
 
@@ -40,6 +44,7 @@ void cs_crowd_clear(struct cs_crowd *crowd)
 		cs_target_free(target);
 	}
 	cs_files_free(TAKE_PTR(crowd->files));
+	cs_publishers_free(TAKE_PTR(crowd->publishers));
 	cs_mapped_free(TAKE_PTR(crowd->mapped));
 	cs_buf_free(&crowd->ahead);
 }
@@ -217,6 +222,8 @@ static void on_mapped(void *ctx, pid_t pid, const char *path)
 	struct cs_target *target = cs_crowd_find(crowd, pid);
 
 	on_code(crowd, pid, target != NULL);
+	if (target)
+		cs_published_poke(&target->published, path, cs_now_ns());
 	if (target && target->interp.state != CS_INTERP_READY && cs_py_binary_is_named(path))
 		cs_target_poke(target, cs_now_ns());
 	else if (target && target->interp.state == CS_INTERP_READY && !target->tasks &&
@@ -413,9 +420,11 @@ bool cs_crowd_hear(struct cs_crowd *crowd)
 	if (!crowd->mapped || !cs_mapped_drain(crowd->mapped))
 		return crowd->poked;
 	/* some of it was lost: everybody may have */
-	HASH_ITER (hh, crowd->targets, target, tmp)
+	HASH_ITER (hh, crowd->targets, target, tmp) {
+		cs_published_poke(&target->published, "/", cs_now_ns());
 		if (target->interp.state != CS_INTERP_READY || !target->tasks)
 			cs_target_poke(target, cs_now_ns());
+	}
 	return true;
 }
 
@@ -458,6 +467,7 @@ int cs_crowd_refresh(struct cs_crowd *crowd)
 	struct cs_target *target, *tmp;
 	uint64_t now;
 	int err = 0;
+	unsigned int looks = LOOKS;
 
 	cs_crowd_hear(crowd);
 	now = cs_now_ns(); /* what was heard of is refreshed in this turn */
@@ -472,6 +482,9 @@ int cs_crowd_refresh(struct cs_crowd *crowd)
 			target->exited = true;
 		cs_target_set_checks(target, crowd->probes, now);
 		cs_target_check_spans(target, crowd->probes, now);
+		if (looks && !target->exited)
+			looks -= cs_target_check_published(target, crowd->publishers, crowd->probes,
+							   now);
 		if (target->looked_at && !target->described && !target->exited)
 			err = cs_target_describe(target, now, &crowd->ahead);
 		if (err)

@@ -21,12 +21,13 @@
 #include "core/buf.h"
 
 struct cs_crowd {
-	struct cs_probes *probes;   /* borrowed */
-	struct cs_names *names;     /* borrowed */
-	struct cs_natives *natives; /* borrowed; NULL: native frames are not asked for */
-	struct cs_files *files;     /* owned */
-	struct cs_mapped *mapped;   /* owned; NULL if the kernel does not tell */
-	struct cs_target *targets;  /* owned; a uthash table by pid */
+	struct cs_probes *probes;         /* borrowed */
+	struct cs_names *names;           /* borrowed */
+	struct cs_natives *natives;       /* borrowed; NULL: native frames are not asked for */
+	struct cs_files *files;           /* owned */
+	struct cs_publishers *publishers; /* owned */
+	struct cs_mapped *mapped;         /* owned; NULL if the kernel does not tell */
+	struct cs_target *targets;        /* owned; a uthash table by pid */
 	bool all_processes, subprocesses;
 	bool no_asyncio; /* tasks are not asked for */
 	enum cs_probing span_events, task_events;

@@ -48,7 +48,12 @@ int cs_target_tell_row(const struct cs_target *target, struct cs_probes *probes)
 
 	if (!cs_probes_row(probes, target->pid, &row) && row.since_ns > target->known_ns)
 		return 0;
-	return cs_probes_set_process(probes, target->pid, &target->interp.info);
+	row = target->interp.info;
+	if (target->published.told) {
+		row.flags |= CS_PROC_PUBLISHES;
+		row.published = target->published.row;
+	}
+	return cs_probes_set_process(probes, target->pid, &row);
 }
 
 static int target_begin(pid_t pid, uint64_t now_ns, struct cs_target **ret)
@@ -77,6 +82,7 @@ int cs_target_new(pid_t pid, uint64_t now_ns, struct cs_target **ret)
 	if (err)
 		return err;
 	target->looked_at = true;
+	cs_published_begin(&target->published, false, now_ns);
 	*ret = TAKE_PTR(target);
 	return 0;
 }
@@ -98,6 +104,7 @@ int cs_target_await(pid_t pid, unsigned int ease, uint64_t now_ns, struct cs_tar
 	target->ease = ease;
 	target->fresh = true;
 	target->refresh_at_ns = first_look_ns(ease, now_ns);
+	cs_published_begin(&target->published, true, now_ns);
 	*ret = TAKE_PTR(target);
 	return 0;
 }
@@ -114,6 +121,7 @@ int cs_target_fork(const struct cs_target *parent, pid_t pid, uint64_t now_ns,
 	target->interp.pid = pid;
 	target->asked_for = false;
 	target->tracers = parent->tracers;
+	target->published = parent->published;
 	target->no_asyncio = parent->no_asyncio;
 	target->span_events = parent->span_events;
 	target->task_probe.probing = parent->task_probe.probing;
@@ -193,6 +201,7 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	target->interp = (struct cs_interp){.pid = target->pid};
 	target->asyncio = (struct cs_asyncio){0};
 	target->tracers = (struct cs_tracer_list){0};
+	cs_published_begin(&target->published, true, now_ns);
 	target->told_tracers = false;
 	target->tracers_mark = 0;
 	target->modules_mark = 0;

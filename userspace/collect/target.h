@@ -15,6 +15,7 @@
 #include "collect/met.h"
 #include "collect/owners.h"
 #include "collect/probes.h"
+#include "collect/published.h"
 #include "collect/sleepers.h"
 #include "collect/span_probes.h"
 #include "collect/task_probe.h"
@@ -56,6 +57,7 @@ struct cs_target {
 	struct cs_sleepers *sleepers; /* NULL where the kernel visits them */
 	struct cs_task_probe task_probe;
 	struct cs_span_probes span_probes;
+	struct cs_published published;
 	struct cs_code_seen *codes;
 	struct cs_code_seen *wanted; /* those to be looked at in this turn */
 	uint64_t reused_ns; /* when memory of its code objects was last seen to be another one's */
@@ -125,6 +127,13 @@ int cs_target_check_creations(struct cs_target *target, struct cs_probes *probes
 
 /* Once a turn: do its spans' probes cost more than they may? */
 void cs_target_check_spans(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns);
+
+/*
+ * Once a turn: look whether its threads publish their spans, if that is due; tell the kernel side where, as far as that may be believed. Returns
+ * whether it was looked at.
+ */
+bool cs_target_check_published(struct cs_target *target, struct cs_publishers *publishers,
+			       struct cs_probes *probes, uint64_t now_ns);
 
 /* Say in its row whether every frame is to be checked, if that has changed. */
 void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns);

@@ -139,3 +139,46 @@ void cs_target_check_spans(struct cs_target *target, struct cs_probes *probes, u
 	if (*target->span_probes.note && !noted)
 		target->described = false;
 }
+
+/*
+ * May what its threads publish be believed? Of a program without Python, yes: who publishes promises it. ddtrace 4.13 and 4.14 leave the last
+ * activation of a thread standing when another task, greenlet or context runs there; later ones do where contexts are entered without an event loop
+ * (up to Python 3.13). Which of these a thread does is not known for certain, so nothing that a Python publishes becomes a label.
+ */
+static bool publishes_truth(const struct cs_target *target)
+{
+	return target->interp.state == CS_INTERP_NOT_PYTHON;
+}
+
+/* Where the tracer's own objects are read, what it publishes is not, and costs nothing. */
+static bool wants_published(const struct cs_target *target)
+{
+	return target->published.found &&
+	       !(target->interp.state == CS_INTERP_READY && target->tracers.row.nvars);
+}
+
+bool cs_target_check_published(struct cs_target *target, struct cs_publishers *publishers,
+			       struct cs_probes *probes, uint64_t now_ns)
+{
+	struct cs_published *published = &target->published;
+	struct cs_published_at row = {0};
+	bool due = cs_published_is_due(published, now_ns), wanted;
+
+	if (!target->told_kernel)
+		return false;
+	if (due)
+		cs_published_look(published, publishers, target->pid, target->mem,
+				  (unsigned int)cs_target_stretched(target, 1), now_ns);
+	wanted = wants_published(target);
+	if (wanted) {
+		row = published->at;
+		row.kind = CS_TRACER_OTHER;
+		row.doubted = !publishes_truth(target);
+	}
+	if (wanted == published->told && !memcmp(&row, &published->row, sizeof(row)))
+		return due;
+	published->told = wanted;
+	published->row = row;
+	cs_target_tell_row(target, probes);
+	return due;
+}

@@ -163,9 +163,10 @@ static int take_span(struct cs_tail *rec, const struct cs_active_span *wire,
 		     struct cs_event_span *ret)
 {
 	const unsigned int flags = CS_SPANF_ROOT | CS_SPANF_ROOT_DERIVED | CS_SPANF_PROPAGATED |
-				   CS_SPANF_ENDED | CS_SPANF_TYPE_CUT | CS_SPANF_TYPE_UNREADABLE;
+				   CS_SPANF_ENDED | CS_SPANF_TYPE_CUT | CS_SPANF_TYPE_UNREADABLE |
+				   CS_SPANF_PUBLISHED;
 
-	if (!wire->span_id || wire->kind < CS_TRACER_DDTRACE || wire->kind > CS_TRACER_OTEL ||
+	if (!wire->span_id || wire->kind < CS_TRACER_DDTRACE || wire->kind > CS_TRACER_OTHER ||
 	    wire->type_bytes > sizeof(wire->type))
 		return -EBADMSG;
 	*ret = (struct cs_event_span){

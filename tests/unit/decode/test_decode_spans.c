@@ -46,7 +46,7 @@ static void test_span(void **state)
 	check_bad(&wire_buf);
 	span->type_bytes = CS_SPAN_TYPE_BYTES;
 	check_good(&wire_buf);
-	span->kind = CS_TRACER_OTEL + 1;
+	span->kind = CS_TRACER_OTHER + 1;
 	check_bad(&wire_buf);
 	span->kind = CS_TRACER_NONE;
 	check_bad(&wire_buf);
