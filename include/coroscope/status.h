@@ -113,7 +113,7 @@ enum cs_status {
 	  "frames without a name: their program had only just begun, and was not looked at yet")   \
 	X(SPANS_PUBLISHED, 67, 0,                                                                  \
 	  "stacks whose thread publishes its span itself, of which it was taken")                  \
-	X(SPANS_DOUBTED, 68, 0,                                                                    \
+	X(SPANS_DOUBTED, 68, 1,                                                                    \
 	  "stacks whose thread publishes a span that may be another's: not taken")
 
 enum cs_counter {

@@ -371,6 +371,54 @@ unsigned int cs_check_report_tracers(const struct cs_tracer_list *tracers, FILE 
 	return missing;
 }
 
+/* Spans that are read otherwise, and those that are published. */
+static void answer_agreement(struct answer *answer, const struct cs_check_agreement *a)
+{
+	if (!(a->looks + a->loop_looks) && a->silent)
+		answer_value(answer, "none, by threads that were in spans");
+	else if (!(a->looks + a->loop_looks))
+		answer_value(answer, "by its threads; none was seen in a span");
+	else if (a->loop_looks)
+		answer_value(answer,
+			     "by its threads; %u of %u looks agree with what is read of them, of "
+			     "threads that run an event loop %u of %u",
+			     a->same, a->looks, a->loop_same, a->loop_looks);
+	else
+		answer_value(answer,
+			     "by its threads; %u of %u looks agree with what is read of them",
+			     a->same, a->looks);
+}
+
+void cs_check_report_published(const struct cs_check_published *published,
+			       const struct cs_interp *interp, const struct cs_tracer_list *tracers,
+			       FILE *out)
+{
+	struct answer answer;
+
+	switch (published->found) {
+	case 0:
+		break;
+	case -EAGAIN:
+		answer_value(&answer, "where its threads have them is not told (yet)");
+		print_answer(out, "published spans", &answer);
+		return;
+	case -ENOTUNIQ:
+		answer_value(&answer, "by several of its files: not taken");
+		print_answer(out, "published spans", &answer);
+		return;
+	default:
+		return;
+	}
+	if (interp->state == CS_INTERP_READY && tracers->row.nvars)
+		answer_agreement(&answer, &published->agreement);
+	else if (published->believed)
+		answer_value(&answer, "by its threads; samples tell them");
+	else
+		answer_value(&answer, "by its threads; not taken, since a Python's may be out of "
+				      "date");
+	print_answer(out, "published spans", &answer);
+}
+
 /* Exit status for a process that cannot be looked at. */
 static int pid_failed(pid_t pid, int err)
 {
@@ -390,6 +438,7 @@ static int check_pid(pid_t pid, unsigned int missing)
 {
 	_cleanup_(cs_mem_freep) struct cs_mem *mem = NULL;
 	const struct cs_asyncio *found = NULL;
+	struct cs_check_published published;
 	struct cs_tracer_list tracers = {0};
 	struct cs_asyncio asyncio;
 	struct cs_interp interp;
@@ -399,11 +448,10 @@ static int check_pid(pid_t pid, unsigned int missing)
 	err = cs_interp_detect(pid, &interp);
 	if (err)
 		return pid_failed(pid, err);
-	if (interp.state == CS_INTERP_READY) {
-		err = cs_mem_new(pid, &mem);
+	err = cs_mem_new(pid, &mem);
+	if (!err && interp.state == CS_INTERP_READY) {
 		ctx = (struct cs_pyobj_ctx){&interp, mem};
-		if (!err)
-			err = cs_asyncio_find(&interp, mem, true, &asyncio);
+		err = cs_asyncio_find(&interp, mem, true, &asyncio);
 		if (!err)
 			found = &asyncio;
 		if (!err)
@@ -411,8 +459,12 @@ static int check_pid(pid_t pid, unsigned int missing)
 		if (!err)
 			err = cs_check_learn_spans(&interp, found, mem, &tracers);
 	}
+	if (!err)
+		err = cs_check_published(&interp, found, mem, &tracers, &published);
 	missing += cs_check_report_interp(&interp, found, stdout);
 	missing += cs_check_report_tracers(&tracers, stdout);
+	if (!err)
+		cs_check_report_published(&published, &interp, &tracers, stdout);
 	if (!err)
 		err = cs_check_report_whose(pid, stdout);
 	if (err)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "cli/check_host.h"
+#include "cli/check_published.h"
 #include "python/interp.h"
 #include "python/tracer.h"
 
@@ -29,3 +30,8 @@ unsigned int cs_check_report_interp(const struct cs_interp *interp,
 
 /* The lines about the tracers in a process: none if there is none. Returns how many of them say MISSING. */
 unsigned int cs_check_report_tracers(const struct cs_tracer_list *tracers, FILE *out);
+
+/* The line about spans that the process's threads publish; none if they do not. */
+void cs_check_report_published(const struct cs_check_published *published,
+			       const struct cs_interp *interp, const struct cs_tracer_list *tracers,
+			       FILE *out);

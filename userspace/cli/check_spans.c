@@ -78,6 +78,13 @@ static bool is_certain(const struct cs_tracer_list *list)
 	return cs_rust_span(&list->rust, &span) && !(span.rust & CS_RUST_LEARNING);
 }
 
+bool cs_check_spans_certain(const struct cs_tracer_list *list)
+{
+	struct cs_span_class span;
+
+	return !learns(list) || cs_rust_span(&list->rust, &span);
+}
+
 static int watch(struct learning *learning, struct cs_tasks *tasks)
 {
 	const struct timespec pause = {.tv_nsec = PAUSE_NS};

@@ -11,3 +11,6 @@
  */
 int cs_check_learn_spans(const struct cs_interp *interp, const struct cs_asyncio *asyncio,
 			 struct cs_mem *mem, struct cs_tracer_list *list);
+
+/* Is it known of every span whether it is one, and has ended? */
+bool cs_check_spans_certain(const struct cs_tracer_list *list);

@@ -78,7 +78,7 @@ struct looking {
 	struct cs_mem *mem;
 	const struct cs_maps *maps;
 	struct key program; /* of /proc/PID/exe */
-	bool glibc;
+	bool glibc, greenlets;
 	bool waits; /* one that has the variable does not tell where */
 	unsigned int nfound;
 	struct cs_tls_place place;
@@ -210,8 +210,10 @@ static void look_at_files(struct looking *looking)
 	const struct cs_mapping *last = NULL;
 	unsigned int n = 0;
 
-	for (size_t i = 0; i < maps->n && !looking->glibc; i++)
-		looking->glibc = maps->items[i].executable && is_glibc(maps->items[i].path);
+	for (size_t i = 0; i < maps->n; i++) {
+		looking->glibc |= maps->items[i].executable && is_glibc(maps->items[i].path);
+		looking->greenlets |= strstr(maps->items[i].path, "/_greenlet.") != NULL;
+	}
 	for (size_t i = 0; i < maps->n && n < MAX_LIBRARIES; i++) {
 		const struct cs_mapping *first = &maps->items[i];
 
@@ -229,7 +231,7 @@ int cs_published_find(struct cs_publishers *publishers, pid_t pid, struct cs_mem
 		      struct cs_published_at *ret)
 {
 	_cleanup_maps_ struct cs_maps maps = {0};
-	struct looking looking = {publishers, pid, mem, &maps, {0}, false, false, 0, {0}};
+	struct looking looking = {publishers, pid, mem, &maps, {0}, false, false, false, 0, {0}};
 	char path[64];
 	unsigned int key;
 	int err = cs_maps_read(pid, &maps);
@@ -248,11 +250,36 @@ int cs_published_find(struct cs_publishers *publishers, pid_t pid, struct cs_mem
 		.at = looking.place.at,
 		.generation = looking.place.generation,
 		.module = looking.place.module,
+		.doubted = looking.greenlets,
 	};
 	err = cs_process_context_key(&maps, mem, ROOT_KEY, &key);
 	if (!err && key < UINT8_MAX)
 		ret->root_key = (uint8_t)(key + 1);
 	return err == -ENOMEM ? err : 0;
+}
+
+/* ddtrace of a release that is not known, from 4.15 on? */
+static bool has_watching_ddtrace(const struct cs_tracer_list *tracers)
+{
+	for (unsigned int i = 0; i < tracers->n; i++) {
+		const struct cs_tracer *tracer = &tracers->items[i];
+		unsigned int major, minor;
+
+		if (tracer->kind == CS_TRACER_DDTRACE && *tracer->lack &&
+		    sscanf(tracer->version, "%u.%u", &major, &minor) == 2 &&
+		    (major > 4 || (major == 4 && minor >= 15)))
+			return true;
+	}
+	return false;
+}
+
+bool cs_published_believed(const struct cs_published_at *at, const struct cs_interp *interp,
+			   const struct cs_tracer_list *tracers)
+{
+	if (interp->state == CS_INTERP_NOT_PYTHON)
+		return true;
+	return interp->state == CS_INTERP_READY && interp->minor >= 14 && !at->doubted &&
+	       has_watching_ddtrace(tracers);
 }
 
 void cs_published_begin(struct cs_published *published, bool fresh, uint64_t now_ns)

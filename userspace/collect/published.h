@@ -11,6 +11,8 @@
 #include <sys/types.h>
 
 #include "proc/mem.h"
+#include "python/interp.h"
+#include "python/tracer.h"
 
 /* Files that were looked at: most have no such variable, and are not opened again. */
 struct cs_publishers;
@@ -23,12 +25,22 @@ static inline void cs_publishers_freep(struct cs_publishers **publishers)
 }
 
 /*
- * Where the threads of the process have the variable, and which attribute tells the local root (the rest of *ret is 0). mem: the process's memory, just
+ * Where the threads of the process have the variable, and which attribute tells the local root; doubted: code is loaded that may run
+ * something else in a thread without a word (greenlets); the rest of *ret is 0. mem: the process's memory, just
  * forgotten. Returns 0; -ENOENT: no file of it has one; -EAGAIN: one has, and where is not told (yet); -ENOTUNIQ: several have, each its own; or
  * what cs_maps_read returns.
  */
 int cs_published_find(struct cs_publishers *publishers, pid_t pid, struct cs_mem *mem,
 		      struct cs_published_at *ret);
+
+/*
+ * May what its threads publish be believed? Of a program without Python, yes: who publishes promises it. In a Python a thread's active span is another
+ * one whenever another context is entered there (tasks, callbacks, Context.run), and only from 3.14 on the interpreter tells a tracer of that
+ * (PyContext_AddWatcher), which ddtrace uses from 4.15 on: there all was right in tests, before it 80% was wrong in threads that enter contexts. A greenlet
+ * changes the context without a word: where they are loaded nothing is believed. at: as cs_published_find has told it.
+ */
+bool cs_published_believed(const struct cs_published_at *at, const struct cs_interp *interp,
+			   const struct cs_tracer_list *tracers);
 
 /* What is known of a watched process. Zeroes: nothing, and nothing to look for. */
 struct cs_published {

@@ -140,16 +140,6 @@ void cs_target_check_spans(struct cs_target *target, struct cs_probes *probes, u
 		target->described = false;
 }
 
-/*
- * May what its threads publish be believed? Of a program without Python, yes: who publishes promises it. ddtrace 4.13 and 4.14 leave the last
- * activation of a thread standing when another task, greenlet or context runs there; later ones do where contexts are entered without an event loop
- * (up to Python 3.13). Which of these a thread does is not known for certain, so nothing that a Python publishes becomes a label.
- */
-static bool publishes_truth(const struct cs_target *target)
-{
-	return target->interp.state == CS_INTERP_NOT_PYTHON;
-}
-
 /* Where the tracer's own objects are read, what it publishes is not, and costs nothing. */
 static bool wants_published(const struct cs_target *target)
 {
@@ -172,8 +162,8 @@ bool cs_target_check_published(struct cs_target *target, struct cs_publishers *p
 	wanted = wants_published(target);
 	if (wanted) {
 		row = published->at;
-		row.kind = CS_TRACER_OTHER;
-		row.doubted = !publishes_truth(target);
+		row.kind = target->tracers.n ? CS_TRACER_DDTRACE : CS_TRACER_OTHER;
+		row.doubted = !cs_published_believed(&row, &target->interp, &target->tracers);
 	}
 	if (wanted == published->told && !memcmp(&row, &published->row, sizeof(row)))
 		return due;

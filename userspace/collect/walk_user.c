@@ -16,6 +16,7 @@ static int take_tracers(struct cs_walk *w);
 #define CS_TAKE_TRACERS(w) take_tracers(w)
 #define CS_NOW_NS()        cs_now_ns()
 #include "collect/record.h"
+#include "../../bpf/published_span.bpf.h"
 #include "../../bpf/py_stack.bpf.h"
 
 #include "core/cleanup.h"
@@ -146,6 +147,18 @@ bool cs_span_walk_read(struct cs_span_walk *span_walk, struct cs_mem *mem, uint6
 	w->resource.root_id = 0;
 	w->span_failed = 0;
 	py_span_find(w, (struct task_struct *)mem, 0);
+	*ret = w->span.span;
+	return ret->span_id != 0;
+}
+
+bool cs_span_walk_published(struct cs_span_walk *span_walk, struct cs_mem *mem,
+			    const struct cs_published_at *at, uint64_t thread_pointer,
+			    struct cs_active_span *ret)
+{
+	struct cs_walk *w = &span_walk->walk;
+
+	w->thread_pointer = thread_pointer;
+	published_read(w, (struct task_struct *)mem, at);
 	*ret = w->span.span;
 	return ret->span_id != 0;
 }

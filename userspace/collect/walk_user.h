@@ -42,6 +42,11 @@ void cs_span_walk_free(struct cs_span_walk *span_walk);
 bool cs_span_walk_read(struct cs_span_walk *span_walk, struct cs_mem *mem, uint64_t context,
 		       struct cs_active_span *ret);
 
+/* Read the span that the thread with this thread pointer publishes. Returns whether it publishes one. */
+bool cs_span_walk_published(struct cs_span_walk *span_walk, struct cs_mem *mem,
+			    const struct cs_published_at *at, uint64_t thread_pointer,
+			    struct cs_active_span *ret);
+
 /*
  * Append a CS_EV_RESOURCE record of this time if that span's local root has an endpoint that was not told not long ago. Returns 0 or
  * -ENOMEM.

@@ -226,7 +226,8 @@ struct resolving {
 	uint64_t bias;
 	struct cs_mem *mem;
 	bool glibc;
-	bool waits; /* something is to tell it, and does not yet */
+	bool vector; /* what leads through a thread's vector of blocks is asked, else the rest */
+	bool waits;  /* something is to tell it, and does not yet */
 	struct cs_tls_place *ret;
 };
 
@@ -266,7 +267,7 @@ static bool by_relocation(struct resolving *r, const Elf64_Rela *rela)
 	bool own = symbol == r->variable->symbol;
 	uint64_t addend = (uint64_t)rela->r_addend, pair[2];
 
-	if (symbol && !own)
+	if ((symbol && !own) || (ELF64_R_TYPE(rela->r_info) == R_X86_64_DTPMOD64) != r->vector)
 		return false;
 	switch (ELF64_R_TYPE(rela->r_info)) {
 	case R_X86_64_TLSDESC:
@@ -310,12 +311,14 @@ static bool by_table(struct cs_elf *elf, const struct table *table, struct resol
 int cs_tls_in_library(struct cs_elf *elf, const struct cs_tls_variable *variable, uint64_t bias,
 		      struct cs_mem *mem, bool glibc, struct cs_tls_place *ret)
 {
-	struct resolving r = {variable, bias, mem, glibc, false, ret};
+	struct resolving r = {variable, bias, mem, glibc, false, false, ret};
 	struct dynamic dynamic;
 
 	if (read_dynamic(elf, &dynamic))
 		return -ENOENT;
-	if (by_table(elf, &dynamic.plt, &r) || by_table(elf, &dynamic.rela, &r))
-		return 0;
+	/* A block beside the thread pointer is in a thread's vector only once something has asked for it there: descriptors first. */
+	for (int i = 0; i < 2; i++, r.vector = true)
+		if (by_table(elf, &dynamic.plt, &r) || by_table(elf, &dynamic.rela, &r))
+			return 0;
 	return r.waits ? -EAGAIN : -ENOENT;
 }
