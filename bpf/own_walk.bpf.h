@@ -54,7 +54,6 @@ int own_published_step(__u32 slot);
 #define CS_PUBLISHED_BATCH 4
 #define CS_REPEAT_PUBLISHED(w) \
 	CS_REPEAT(CS_PUBLISHED_ATTRS / CS_PUBLISHED_BATCH, own_published_step(0))
-#include "published_span.bpf.h"
 #include "py_context.bpf.h"
 #include "py_frames.bpf.h"
 #include "py_task.bpf.h"

@@ -61,13 +61,11 @@ static __always_inline __u64 published_hex(const struct cs_walk *w, __u32 at)
 
 	for (__u32 i = 0; i < 16; i++) {
 		__u32 c = PUBLISHED_BYTE(w, at + i);
-		__u32 digit = c - '0';
+		__u32 digit = c - '0', letter = (c | 0x20) - 'a';
 
-		if (digit > 9)
-			digit = (c | 0x20) - 'a' + 10;
-		if (digit > 15)
+		if (digit > 9 && letter > 5)
 			return 0;
-		value = value << 4 | digit;
+		value = value << 4 | (digit > 9 ? letter + 10 : digit);
 	}
 	return value;
 }

@@ -3,7 +3,7 @@
  * The whole walk of one thread: its state, its running task's candidates, its frames, the task's name.
  *
  * How a step is repeated is the program's business (see walk.bpf.h): it may define CS_REPEAT_THREAD,
- * CS_REPEAT_TASK, CS_REPEAT_FRAME and CS_REPEAT_WORK before it includes this file. A step returns 1 to stop.
+ * CS_REPEAT_TASK, CS_REPEAT_FRAME, CS_REPEAT_WORK and CS_REPEAT_PUBLISHED before it includes this file. A step returns 1 to stop.
  */
 #pragma once
 
@@ -141,6 +141,9 @@ static __always_inline void py_stack_creator(struct cs_walk *w, struct task_stru
 	w->ev.running.name_bytes = w->creator_name_bytes;
 	w->creator_ver = w->ev.creator.context_ver;
 }
+
+/* What a thread tells itself, in a Python or not; here for all that read stacks. */
+#include "published_span.bpf.h"
 
 #ifndef CS_REPEAT_SPAN
 #define CS_REPEAT_SPAN(w, task, slot) CS_REPEAT(CS_SPAN_STEPS, py_span_step(w, task))

@@ -147,12 +147,10 @@ static long work_step(__u64 i, struct wall_step *step)
 #define CS_REPEAT_TASK(w, task, slot)   WALL_REPEAT(CS_MAX_CURRENT_TASKS, task_step, w, task)
 #define CS_REPEAT_FRAME(w, task, slot)  WALL_REPEAT(CS_FRAME_STEPS, frame_step, w, task)
 #define CS_REPEAT_WORK(w, task, slot)   WALL_REPEAT(CS_WORK_LOOKS, work_step, w, task)
-#include "py_stack.bpf.h"
 
 static long published_step_of(__u64 i, struct wall_step *step);
-
 #define CS_REPEAT_PUBLISHED(w) WALL_REPEAT(CS_PUBLISHED_ATTRS, published_step_of, w, NULL)
-#include "published_span.bpf.h"
+#include "py_stack.bpf.h"
 
 static long published_step_of(__u64 i, struct wall_step *step)
 {

@@ -69,14 +69,15 @@ static volatile uint64_t sink;
 		BURN(turns);                                               \
 		BARRIER();                                                 \
 	}
-WORK(1)
-WORK(2) WORK(3) WORK(4) WORK(5) WORK(6) WORK(7) WORK(8) WORK(9) WORK(10) WORK(11) WORK(12) WORK(13)
-	WORK(14) WORK(15) WORK(16)
+#define EACH(X) \
+	X(1)    \
+	X(2)    \
+	X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)
+#define NAME(n) work_##n,
 
-		static void (*const works[SPANS])(int) = {
-			work_1, work_2,  work_3,  work_4,  work_5,  work_6,  work_7,  work_8,
-			work_9, work_10, work_11, work_12, work_13, work_14, work_15, work_16,
-};
+EACH(WORK)
+
+static void (*const works[SPANS])(int) = {EACH(NAME)};
 
 __attribute__((noinline, noclone)) static void bare_null(int turns)
 {

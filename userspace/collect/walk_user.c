@@ -16,7 +16,6 @@ static int take_tracers(struct cs_walk *w);
 #define CS_TAKE_TRACERS(w) take_tracers(w)
 #define CS_NOW_NS()        cs_now_ns()
 #include "collect/record.h"
-#include "../../bpf/published_span.bpf.h"
 #include "../../bpf/py_stack.bpf.h"
 
 #include "core/cleanup.h"

@@ -35,7 +35,7 @@ static void test_span(void **state)
 	assert_int_equal(event.span.trace_hi, 4);
 	assert_int_equal(event.span.trace_lo, 5);
 	assert_int_equal(event.span.kind, CS_TRACER_OTEL);
-	assert_int_equal(event.span.flags, 0x3f);
+	assert_int_equal(event.span.flags, 0x7f);
 	check_text(event.span.type, "we\xc3\xa9\xc3\xbf...");
 	check_cuts(&wire_buf);
 	span->flags = 0;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A context as it is published, in this process's own memory: whole, being written, and forged. */
+#include <errno.h>
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -92,6 +94,66 @@ static void test_deep(void **state)
 	assert_fact(&facts, SERVICE, NULL);
 }
 
+/* The keys of attributes of published spans: a list, among those of the process or of the resource. */
+static size_t pack_keys(bool of_process, uint8_t *out)
+{
+	static const char *const keys[] = {"first", "", "third", "first"};
+	Context__Value values[4], *items[4];
+	Context__Texts texts = CONTEXT__TEXTS__INIT;
+	Context__List list = CONTEXT__LIST__INIT;
+	Context__KeyValue pair = CONTEXT__KEY_VALUE__INIT, *pairs[1] = {&pair};
+	Context__Resource resource = CONTEXT__RESOURCE__INIT;
+	Context__ProcessContext context = CONTEXT__PROCESS_CONTEXT__INIT;
+	uint8_t packed[256];
+
+	for (int i = 0; i < 4; i++) {
+		context__value__init(&values[i]);
+		values[i].text = (char *)keys[i];
+		items[i] = &values[i];
+	}
+	texts.items = items;
+	texts.n_items = 4;
+	list.texts = &texts;
+	pair.key.data = (uint8_t *)"threadlocal.attribute_key_map";
+	pair.key.len = strlen((char *)pair.key.data);
+	pair.value.len = context__list__pack(&list, packed);
+	pair.value.data = packed;
+	resource.attributes = context.attributes = pairs;
+	resource.n_attributes = !of_process;
+	context.n_attributes = of_process;
+	context.resource = &resource;
+	return context__process_context__pack(&context, out);
+}
+
+static void test_keys(void **state)
+{
+	uint8_t bytes[512];
+	unsigned int n;
+	size_t len;
+
+	for (int of_process = 0; of_process < 2; of_process++) {
+		len = pack_keys(of_process, bytes);
+		assert_int_equal(cs_process_context_parse_key(bytes, len, "first", &n), 0);
+		assert_int_equal(n, 0);
+		assert_int_equal(cs_process_context_parse_key(bytes, len, "third", &n), 0);
+		assert_int_equal(n, 2);
+		assert_int_equal(cs_process_context_parse_key(bytes, len, "fourth", &n), -ENOENT);
+	}
+	len = pack("service.name", "shop", bytes);
+	assert_int_equal(cs_process_context_parse_key(bytes, len, "first", &n), -ENOENT);
+	len = pack_keys(true, bytes);
+	for (size_t cut = 0; cut < len; cut++)
+		cs_process_context_parse_key(bytes, cut, "third", &n);
+	for (size_t at = 0; at < len; at++)
+		for (int value = 0; value < 256; value++) {
+			uint8_t was = bytes[at];
+
+			bytes[at] = (uint8_t)value;
+			cs_process_context_parse_key(bytes, len, "third", &n);
+			bytes[at] = was;
+		}
+}
+
 static void expect(const char *service)
 {
 	_cleanup_facts_ struct cs_facts facts = {0};
@@ -143,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_published),
 	};
 
