@@ -14,6 +14,8 @@
 #include "core/cleanup.h"
 #include "proc/elf.h"
 #include "proc/maps.h"
+#include "proc/mem.h"
+#include "proc/tls.h"
 #include "python/binary.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,6 +30,20 @@ static void read_image(struct cs_elf *elf)
 	CHECK(image.start % 8 == 0);
 	cs_elf_data_read(&image, image.start + image.size / 2, words, sizeof(words));
 	CHECK(cs_elf_data_read(&image, image.start + image.size - 8, words, sizeof(words)));
+}
+
+/* Whose memory it is said to be in does not matter: nothing is there. */
+static void read_variable(struct cs_elf *elf)
+{
+	_cleanup_(cs_mem_freep) struct cs_mem *mem = NULL;
+	struct cs_tls_variable variable;
+	struct cs_tls_place place;
+
+	if (cs_tls_find(elf, "otel_thread_ctx_v1", &variable) || cs_mem_new(getpid(), &mem))
+		return;
+	if (!cs_tls_in_program(elf, &variable, &place))
+		CHECK(!place.module && -place.at <= (uint64_t)64 << 20);
+	CHECK(cs_tls_in_library(elf, &variable, 0, mem, true, &place));
 }
 
 static void read_elf(const char *path)
@@ -49,6 +65,7 @@ static void read_elf(const char *path)
 		CHECK(memchr(text, '\0', sizeof(text)));
 	cs_elf_section(elf, ".AsyncioDebug", text, sizeof(text));
 	read_image(elf);
+	read_variable(elf);
 }
 
 static void read_file(const uint8_t *data, size_t size)
