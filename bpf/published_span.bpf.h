@@ -25,7 +25,7 @@ struct published_block {
 	__u64 more;
 };
 
-/* An address in user space, whatever is made of one that is not. */
+/* Where the thread has the variable; 0: it has none. Returns 0, or -1 if that cannot be read. */
 static __always_inline int published_address(struct cs_walk *w, struct task_struct *task,
 					     const struct cs_published_at *where, __u64 *ret)
 {

@@ -23,8 +23,8 @@
 #define FEW_CREATIONS_NS 300000ull
 /* Generations between a process and one that it descends from. */
 #define MAX_ANCESTORS    64
-/* Looks a turn for published spans, of some 0.2 ms each. */
-#define LOOKS            8u
+/* Looks a turn for published spans: of 0.05 ms, or 1 ms in a process of 50 libraries that publishes. */
+#define LOOKS            4u
 
 int cs_crowd_init(struct cs_crowd *crowd, struct cs_probes *probes, struct cs_names *names)
 {

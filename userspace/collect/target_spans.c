@@ -140,26 +140,21 @@ void cs_target_check_spans(struct cs_target *target, struct cs_probes *probes, u
 		target->described = false;
 }
 
-/* Where the tracer's own objects are read, what it publishes is not, and costs nothing. */
-static bool wants_published(const struct cs_target *target)
-{
-	return target->published.found &&
-	       !(target->interp.state == CS_INTERP_READY && target->tracers.row.nvars);
-}
-
 bool cs_target_check_published(struct cs_target *target, struct cs_publishers *publishers,
 			       struct cs_probes *probes, uint64_t now_ns)
 {
 	struct cs_published *published = &target->published;
 	struct cs_published_at row = {0};
-	bool due = cs_published_is_due(published, now_ns), wanted;
+	bool own = target->interp.state == CS_INTERP_READY && target->tracers.row.nvars;
+	bool due = !own && cs_published_is_due(published, now_ns), wanted;
 
 	if (!target->told_kernel)
 		return false;
 	if (due)
 		cs_published_look(published, publishers, target->pid, target->mem,
 				  (unsigned int)cs_target_stretched(target, 1), now_ns);
-	wanted = wants_published(target);
+	/* where the tracer's own objects are read, what it publishes is not, and costs nothing */
+	wanted = published->found && !own;
 	if (wanted) {
 		row = published->at;
 		row.kind = target->tracers.n ? CS_TRACER_DDTRACE : CS_TRACER_OTHER;

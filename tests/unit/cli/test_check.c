@@ -3,6 +3,7 @@
  * `coroscope check` against made-up machines: folders that hold the few files of /proc and /sys that it reads,
  * and against made-up interpreters.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -334,6 +335,49 @@ static void why_there_is_no_probe_is_said(void **state)
 	assert_non_null(strstr(text, "MISSING task probe: tp_init is in anonymous memory; "));
 }
 
+static void expect_published(const struct cs_check_published *published, enum cs_interp_state state,
+			     unsigned int nvars, const char *expected)
+{
+	const struct cs_interp interp = {.state = state};
+	const struct cs_tracer_list tracers = {.row.nvars = nvars};
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	cs_check_report_published(published, &interp, &tracers, out);
+	fclose(out);
+	if (*expected)
+		assert_non_null(strstr(text, expected));
+	else
+		assert_string_equal(text, "");
+}
+
+static void what_threads_publish_is_compared(void **state)
+{
+	struct cs_check_published published = {.found = -ENOENT, .believed = true};
+
+	expect_published(&published, CS_INTERP_NOT_PYTHON, 0, "");
+	published.found = -EAGAIN;
+	expect_published(&published, CS_INTERP_NOT_PYTHON, 0, "is not told (yet)\n");
+	published.found = -ENOTUNIQ;
+	expect_published(&published, CS_INTERP_READY, 1, "not taken\n");
+	published.found = 0;
+	expect_published(&published, CS_INTERP_NOT_PYTHON, 0, "samples tell them\n");
+	published.believed = false;
+	expect_published(&published, CS_INTERP_READY, 0, "not taken, since");
+	expect_published(&published, CS_INTERP_READY, 1, "none was seen in a span\n");
+	published.agreement.silent = 3;
+	expect_published(&published, CS_INTERP_READY, 1, "none, by threads that were in spans\n");
+	published.agreement.looks = 12;
+	published.agreement.same = 11;
+	expect_published(&published, CS_INTERP_READY, 1,
+			 "11 of 12 looks agree with what is read of them\n");
+	published.agreement.loop_looks = 8;
+	published.agreement.loop_same = 7;
+	expect_published(&published, CS_INTERP_READY, 1, "event loop 7 of 8\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +393,7 @@ int main(void)
 		cmocka_unit_test_setup(an_empty_machine_is_not_trusted, good_machine),
 		cmocka_unit_test(an_unsupported_python_is_refused_by_name),
 		cmocka_unit_test(builds_are_named),
+		cmocka_unit_test(what_threads_publish_is_compared),
 		cmocka_unit_test(a_forged_path_stays_on_its_line),
 		cmocka_unit_test(why_there_is_no_probe_is_said),
 	};
