@@ -68,7 +68,7 @@ def check_right(what, command, missing=0.01):
         within, unlabelled, outside, wrong = judge(file)
     nwrong = sum(count for count, _, _ in wrong)
     print(f"     {what}: {within} samples in spans, {unlabelled} without a label, {nwrong} wrong; {outside} outside", flush=True)
-    live.check(f"{what}: samples in spans are plenty, and outside", within > 500 and outside > 50, (within, outside))
+    live.check(f"{what}: samples in spans are plenty, and outside", within > 200 and outside > 20, (within, outside))
     live.check("nearly all of them are labelled", unlabelled <= within * missing, unlabelled)
     live.check("at least 99.9% of the labels are right", nwrong <= (within - unlabelled) * 0.001, wrong[:5])
     live.check("check tells of them", re.search("^ok +published spans: .*samples tell", told, re.MULTILINE), told)
