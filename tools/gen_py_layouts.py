@@ -69,6 +69,7 @@ SPELLINGS = {
     "PyFrameObject.f_valuestack": {8: "same", 11: None},
     "PyCodeObject.co_qualname": {8: None, 11: "same"},
     "PyCodeObject.co_linetable": {8: "PyCodeObject.co_lnotab", 10: "same"},
+    "PyCodeObject.co_varnames": {8: "same", 11: "PyCodeObject.co_localsplusnames"},
     "PyCodeObject.co_code": {8: "same", 11: None},
     "PyCodeObject.co_code_adaptive": {8: None, 11: "same"},
     "PyCodeObject.co_tlbc": {8: None},

@@ -31,9 +31,11 @@
 	X(tstate_dict, PyThreadState, dict)                              \
 	X(tstate_context, PyThreadState, context)                        \
 	X(tstate_context_ver, PyThreadState, context_ver)                \
+	X(tstate_exc_info, PyThreadState, exc_info)                      \
 	X(tstate_running_loop, _PyThreadStateImpl, asyncio_running_loop) \
 	X(tstate_running_task, _PyThreadStateImpl, asyncio_running_task) \
 	X(tstate_tasks_head, _PyThreadStateImpl, asyncio_tasks_head)     \
+	X(exc_item_value, _PyErr_StackItem, exc_value)                   \
 	X(cframe_current_frame, _PyCFrame, current_frame)                \
 	X(frame_executable, _PyInterpreterFrame, f_executable)           \
 	X(frame_globals, _PyInterpreterFrame, f_globals)                 \
@@ -57,7 +59,9 @@
 	X(code_tlbc, PyCodeObject, co_tlbc)                              \
 	X(code_names, PyCodeObject, co_names)                            \
 	X(code_consts, PyCodeObject, co_consts)                          \
+	X(code_varnames, PyCodeObject, co_varnames)                      \
 	X(gen_frame, PyGenObject, gi_frame)                              \
+	X(gen_exc_state, PyGenObject, gi_exc_state)                      \
 	X(gen_running, PyGenObject, gi_running)                          \
 	X(gen_iframe, PyGenObject, gi_iframe)                            \
 	X(gen_frame_state, PyGenObject, gi_frame_state)                  \
@@ -80,6 +84,7 @@
 	X(type_flags, PyTypeObject, tp_flags)                            \
 	X(type_base, PyTypeObject, tp_base)                              \
 	X(type_dict, PyTypeObject, tp_dict)                              \
+	X(type_mro, PyTypeObject, tp_mro)                                \
 	X(type_members, PyTypeObject, tp_members)                        \
 	X(type_init, PyTypeObject, tp_init)                              \
 	X(heaptype_cached_keys, PyHeapTypeObject, ht_cached_keys)        \
@@ -121,7 +126,7 @@
 
 /*
  * X(name): what differs between versions and is not an offset. Values, not version tests. An offset of 0 means "no such
- * field here"; only tstate_next, interp_next, frame_executable, frame_previous and cframe_current_frame may truly be 0.
+ * field here"; only tstate_next, interp_next, exc_item_value, frame_executable, frame_previous and cframe_current_frame may truly be 0.
  *
  * states_keep_creator   1: the thread state of a subinterpreter keeps the thread id of the thread that created it, whoever runs
  *                       it (up to 3.12): of several states with one id the main interpreter's is the thread's
