@@ -43,6 +43,16 @@ static __always_inline void emit_met(const struct cs_walk *w, const struct cs_ev
 			   w->met_wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
+/* Push what is in w->lessons. What is lost is told again. */
+static __always_inline void emit_lesson(struct cs_walk *w)
+{
+	w->lessons.hdr = w->change.hdr;
+	w->lessons.hdr.size = sizeof(w->lessons);
+	w->lessons.hdr.kind = CS_EV_SPAN_LESSON;
+	w->lessons.hdr.flags = w->lesson;
+	bpf_ringbuf_output(&ring, &w->lessons, sizeof(w->lessons), BPF_RB_NO_WAKEUP);
+}
+
 /* Push the span that is active, or what stood in its way. */
 static __always_inline void emit_span(struct cs_walk *w)
 {

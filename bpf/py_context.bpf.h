@@ -86,6 +86,8 @@ static __always_inline void py_span_reset(struct cs_walk *w, __u8 kind)
 	w->span_service_at = 0;
 	w->span_error_at = 0;
 	w->span_is_server = 0;
+	w->span_outcome = CS_SPAN_NOT_TOLD;
+	w->lesson = CS_LESSON_NONE;
 	w->span_gives_way = 0;
 	w->span_is_root = 0;
 	w->span_found = 0;

@@ -17,7 +17,7 @@ static __always_inline __u8 py_change_outcome(const struct cs_walk *w, const str
 	} head = {};
 
 	if (walk_span_search(w) != CS_SPAN_SEARCH_ENDED || !at)
-		return CS_SPAN_NOT_TOLD;
+		return w->span_outcome;
 	if (at == t->true_)
 		return CS_SPAN_ERROR;
 	if (CS_READ(task, &head, sizeof(head), at + w->off.object_type) ||

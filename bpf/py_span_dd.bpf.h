@@ -64,6 +64,17 @@ static __always_inline void py_span_take_root(struct cs_walk *w, const struct cs
 	py_span_take_type(w, class);
 }
 
+/* How a Rust object says that it has ended. */
+static __always_inline __u8 py_rust_outcome(const struct cs_walk *w,
+					    const struct cs_span_class *class)
+{
+	__u32 error = *(const __u32 *)(w->window + (class->error & (CS_SPAN_CHUNK - 4)));
+
+	if (!w->span_ended || error > 1)
+		return CS_SPAN_NOT_TOLD;
+	return error ? CS_SPAN_ERROR : CS_SPAN_OK;
+}
+
 /* What is told of a span that begins or ends. */
 static __always_inline void py_span_take_change(struct cs_walk *w,
 						const struct cs_span_class *class)
@@ -79,7 +90,15 @@ static __always_inline void py_span_take_change(struct cs_walk *w,
 	else if (w->span_ended)
 		duration->at = py_span_field(w, class->ended);
 	w->span_numbers[PY_SPAN_START].at = py_span_field(w, class->start);
-	w->span_error_at = py_span_field(w, class->error);
+	if (class->rust & CS_RUST_ERROR)
+		w->span_outcome = py_rust_outcome(w, class);
+	else
+		w->span_error_at = py_span_field(w, class->error);
+	if (class->rust & CS_RUST_LESSONS)
+		w->lesson = w->span_ended ? CS_LESSON_ENDED : CS_LESSON_BEGUN;
+	w->lessons.type = class->type;
+	w->lessons.object = w->span_at;
+	w->lessons.nwords = class->bytes / 8;
 	w->span_numbers[PY_SPAN_PARENT_ID].at = py_span_field(w, class->parent_id);
 	w->span_resource_at = py_span_field(w, class->resource);
 	w->span_service_at = py_span_field(w, class->service);

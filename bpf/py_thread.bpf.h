@@ -16,7 +16,7 @@ static __always_inline __u64 tstate_u64(const struct cs_walk *w, __u32 offset)
 	return *(const __u64 *)(w->window + (offset & (CS_TSTATE_CHUNK - 8)));
 }
 
-/* Read a thread state, and with it its frame and its context. 0 or an error. */
+/* Read a thread state, and with it its frame, its context and what it handles. 0 or an error. */
 static __always_inline long py_thread_read(struct cs_walk *w, struct task_struct *task,
 					   __u64 tstate)
 {
@@ -28,6 +28,8 @@ static __always_inline long py_thread_read(struct cs_walk *w, struct task_struct
 	err = CS_READ(task, w->window, size, tstate);
 	if (!err)
 		w->frame = tstate_u64(w, w->off.tstate_frame);
+	if (!err)
+		w->exc_info = tstate_u64(w, w->off.tstate_exc_info);
 	if (!err)
 		w->context = tstate_u64(w, w->off.tstate_context);
 	return err;

@@ -25,12 +25,15 @@ struct cs_walk;
 #define CS_TELLS_CHANGES              1
 #define CS_FIND_KEY(w)                span_events_find_key((w)->slot)
 #define CS_SPAN_IS_TOLD(w, digest)    span_is_told(w, digest)
+#define CS_SCOPE_STEP(w, task)        span_events_scope_step((w)->slot)
 int span_events_find_key(__u32 slot);
+int span_events_scope_step(__u32 slot);
 static bool span_is_told(const struct cs_walk *w, __u64 digest);
 
 #include "emit.bpf.h"
 #include "py_context.bpf.h"
 #include "py_thread.bpf.h"
+#include "span_outcome.bpf.h"
 
 char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
 
@@ -43,7 +46,8 @@ struct span_events_state {
 	__u64 tstate;
 	__u64 mm, since_ns; /* of the description of its process that the walk has */
 	__u32 generation;
-	__u64 met_new_ns, met_old_ns; /* when a type was told last that is to be learned */
+	__u64 met_new_ns, met_old_ns;      /* when a type was told last that is to be learned */
+	__u64 taught_ns, taught_failed_ns; /* when an instance was, as it was then */
 	struct cs_walk walk;
 };
 
@@ -105,6 +109,13 @@ __noinline int span_events_span_step(__u32 slot)
 	struct span_events_state *s = span_state_at(slot);
 
 	return s ? py_span_step(&s->walk, NULL) : 1;
+}
+
+__noinline int span_events_scope_step(__u32 slot)
+{
+	struct span_events_state *s = span_state_at(slot);
+
+	return s ? py_scope_step(&s->walk, NULL) : 1;
 }
 
 /* Have the thread's Context in the walk; 0: it has none yet. */
@@ -181,6 +192,11 @@ static __always_inline void tell_span(struct span_events_state *s, __u32 slot, _
 	w->change.hdr.ts_ns = bpf_ktime_get_ns();
 	w->change.hdr.pid = pid_tgid >> 32;
 	w->change.hdr.tid = (__u32)pid_tgid;
+	if (w->change.hdr.flags == CS_SPAN_LEFT)
+		outcome_of_left(w, NULL);
+	if (w->change.hdr.flags && w->lesson &&
+	    outcome_lesson(w, NULL, &s->taught_ns, &s->taught_failed_ns))
+		emit_lesson(w);
 	if (w->change.hdr.flags)
 		emit_change(w);
 	if (search == CS_SPAN_SEARCH_BEGUN)

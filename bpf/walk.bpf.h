@@ -126,7 +126,8 @@ struct cs_walk {
 	__u64 thread_pointer;
 	__u64 interp;
 	__u64 tstate;
-	__u64 mine; /* found so far, where another one may be better */
+	__u64 mine;     /* found so far, where another one may be better */
+	__u64 exc_info; /* of the thread state read last: what it handles */
 	__u32 tstate_size;
 	__u32 young;    /* the program has only just begun */
 	__u32 searched; /* the search saw every thread: one that it did not find has no state */
@@ -233,8 +234,14 @@ struct cs_walk {
 	/* a span that begins or ends (py_span_change.bpf.h) */
 	__u64 span_error_at, span_service_at; /* objects; 0: not known */
 	__u32 span_is_server;
-	__u32 span_text; /* which of its texts is next */
+	__u32 span_outcome; /* enum cs_span_outcome, where the span itself says it in a number */
+	__u32 span_text;    /* which of its texts is next */
 	struct cs_ev_span_change change;
+	/* the call that ends it (py_span_error.bpf.h): for which span, whether it was found, whose generator's it is, the status so far */
+	__u64 scope_subject, scope_gen, scope_status;
+	__u32 scope_found;
+	__u32 lesson; /* enum cs_lesson: what its class is to be learned from */
+	struct cs_ev_span_lesson lessons;
 
 	/* the record; kernel frames are put right behind the last Python frame */
 	struct cs_ev_stack ev;
@@ -299,7 +306,7 @@ static __always_inline __u32 walk_tstate_size(const struct cs_py_offsets *off)
 	__u32 last = walk_max(walk_max(off->tstate_thread_id, off->tstate_frame),
 			      walk_max(off->tstate_next, off->tstate_interp));
 
-	last = walk_max(last, off->tstate_context_ver);
+	last = walk_max(last, walk_max(off->tstate_context_ver, off->tstate_exc_info));
 	return walk_max(last, off->tstate_context) + 8;
 }
 
@@ -341,6 +348,7 @@ static __always_inline void walk_start(struct cs_walk *w, const struct cs_proc_i
 	w->to_root = 0;
 	w->traced = info->flags & CS_PROC_TRACED;
 	w->context = 0;
+	w->exc_info = 0;
 	w->frame = 0;
 	w->cycle_frame = 0;
 	w->root_index = CS_NO_INDEX;

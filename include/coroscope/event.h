@@ -56,7 +56,8 @@ enum cs_ev_kind {
 	CS_EV_PASS_AGAIN =
 		26,        /* struct cs_ev_pass_again: nothing ran since the process's last pass */
 	CS_EV_SYMBOL = 28, /* struct cs_ev_symbol: the function at one address of a process */
-	CS_EV_THREAD = 25, /* struct cs_ev_thread: a thread's name in Python, from here on */
+	CS_EV_SPAN_LESSON = 29, /* struct cs_ev_span_lesson: for the collector, from BPF */
+	CS_EV_THREAD = 25,      /* struct cs_ev_thread: a thread's name in Python, from here on */
 	CS_EV_CREATIONS =
 		41, /* struct cs_ev_hdr: from here on tasks that are created are told (flags 1) or missed (0) */
 	CS_EV_WHOSE = 40, /* struct cs_ev_whose: whose the process is, in place of an earlier one */
@@ -227,7 +228,7 @@ struct cs_ev_span_change {
 	struct cs_active_span span;
 	__u64 duration_ns; /* CS_SPAN_ENDED; 0: not known */
 	__u64 start_ns;    /* CLOCK_REALTIME: when it began, as it says itself; 0: not known */
-	__u8 outcome;      /* enum cs_span_outcome; of CS_SPAN_ENDED */
+	__u8 outcome;      /* enum cs_span_outcome; not of CS_SPAN_BEGUN */
 	__u8 flags;        /* enum cs_span_change_flags */
 	__u8 resource_bytes, service_bytes;
 	__u32 pad;
@@ -243,6 +244,23 @@ struct cs_ev_type_met {
 	__u64 object; /* the instance: it may be gone when this is read */
 };
 CS_ASSERT_SIZE(struct cs_ev_type_met, 40);
+
+enum cs_lesson {
+	CS_LESSON_NONE = 0,
+	CS_LESSON_BEGUN = 1,  /* the span is only just made */
+	CS_LESSON_ENDED = 2,  /* it has ended, whichever way */
+	CS_LESSON_FAILED = 3, /* ... by an exception, which it was told of */
+};
+
+/* A Rust object as it was when its thread made it active, or ended it: read in the midst of that. Is in no file. */
+struct cs_ev_span_lesson {
+	struct cs_ev_hdr hdr; /* flags: enum cs_lesson */
+	__u64 type;
+	__u64 object;
+	__u64 nwords;
+	__u64 words[CS_SPAN_LESSON_WORDS];
+};
+CS_ASSERT_SIZE(struct cs_ev_span_lesson, 48 + 8 * CS_SPAN_LESSON_WORDS);
 
 enum cs_waker_kind {
 	CS_WAKER_NOT_TOLD = 0, /* whether it was an interrupt is not known */

@@ -95,6 +95,10 @@
 #define CS_MAX_TRACER_VARS   4
 /* Classes of spans and contexts of one process, a power of two; the tracers that are known have five. */
 #define CS_MAX_SPAN_CLASSES  16
+/* Kinds of tracers, a power of two. */
+#define CS_SCOPES            4
+/* Words of a Rust object that are looked at, a power of two. */
+#define CS_SPAN_LESSON_WORDS 64
 /* Bytes of a span's type; those in use ("web", "worker", "serverless") fit. */
 #define CS_SPAN_TYPE_BYTES   16
 /* Bytes of a local root's resource that are told: "GET /users/{id}" and the like fit. */

@@ -28,7 +28,8 @@ enum cs_span_class_kind {
 	CS_CLASS_DD_SPAN = 1,      /* ddtrace's Span: slots, and fields of a Rust object */
 	CS_CLASS_DD_CONTEXT = 2,   /* ddtrace's Context, propagated: the same */
 	CS_CLASS_OTEL_CONTEXT = 3, /* OpenTelemetry's Context, a dict */
-	CS_CLASS_OTEL_SPAN = 4, /* OpenTelemetry's spans, recording or not: instance attributes */
+	CS_CLASS_OTEL_SPAN = 4,   /* OpenTelemetry's spans, recording or not: instance attributes */
+	CS_CLASS_OTEL_STATUS = 5, /* OpenTelemetry's Status: likewise */
 };
 
 /* The attributes of OpenTelemetry's spans that are read. */
@@ -39,6 +40,8 @@ enum cs_otel_attr {
 	CS_OTEL_NAME,
 	CS_OTEL_KIND,
 	CS_OTEL_START,
+	CS_OTEL_STATUS,
+	CS_OTEL_STATUS_CODE, /* not of a span: of its status */
 	CS_OTEL_ATTR_MAX_
 };
 
@@ -51,6 +54,8 @@ enum cs_rust_fields {
 	CS_RUST_TAGGED = 1 << 4,      /* two words before an id: 1 if there is one, else 0 */
 	CS_RUST_LEARNING = 1 << 5,    /* instances are to be told of (CS_EV_TYPE_MET) */
 	CS_RUST_AWAITED = 1 << 6,     /* ... at once */
+	CS_RUST_ERROR = 1 << 7,       /* error: 32 bits, 0 or 1 */
+	CS_RUST_LESSONS = 1 << 8,     /* it is to be learned (CS_EV_SPAN_LESSON) */
 };
 
 /*
@@ -76,12 +81,30 @@ struct cs_span_class {
 	/* span: if not 0, the local root is known only where these say the same */
 	__u16 root_too, root_three;
 	__u16 resource; /* span: a str, or a list whose first item is one */
-	/* Of a span that is told when it begins and ends; not of Rust objects. */
+	/* Of a span that is told when it begins and ends; of Rust objects only the error. */
 	__u16 service, error, parent_id, start;
-	__u16 pad[2];
 	__u64 keys; /* of its instances' attributes, shared */
 };
 CS_ASSERT_SIZE(struct cs_span_class, 72);
+
+/*
+ * A function of a tracer's, in the midst of which a span ends, and the locals of a call that tell of it: numbers of slots. One whose subject is
+ * another span is not meant.
+ */
+struct cs_scope {
+	__u64 code; /* address of its code object; 0: not known */
+	__u16 subject;
+	__u16 ends;      /* OpenTelemetry's use_span: True if it ends the span */
+	__u16 sets;      /* ... True if an exception gives it the status ERROR */
+	__u16 exception; /* ddtrace's __exit__: the exception, or None */
+};
+CS_ASSERT_SIZE(struct cs_scope, 16);
+
+enum cs_otel_rules {
+	CS_OTEL_OK_STAYS = 1 << 0, /* the status OK is never overruled */
+	CS_OTEL_EXCEPTIONS_ONLY =
+		1 << 1, /* of what is raised only an Exception gives a span the status ERROR */
+};
 
 struct cs_tracers {
 	__u32 nvars, nclasses;
@@ -90,11 +113,16 @@ struct cs_tracers {
 	/* types of a HAMT's nodes; 0: not met yet */
 	__u64 hamt_bitmap, hamt_array, hamt_collision;
 	/* objects and types of the interpreter's own */
-	__u64 none, true_, long_type, str_type, list_type;
+	__u64 none, true_, false_, long_type, str_type, list_type;
 	/* OpenTelemetry: the key of the current span in a Context, the type of what identifies a span, the attributes' names */
 	__u64 otel_key, otel_id_type;
 	__u64 otel_server; /* OpenTelemetry: what a span that answers a request has as its kind */
 	__u64 otel_names[CS_OTEL_ATTR_MAX_];
+	/* members of OpenTelemetry's StatusCode (0: how spans end is not told), and the Status that its spans are made with, of the first kind */
+	__u64 otel_unset, otel_ok, otel_error, otel_first_status;
+	__u64 otel_rules;                  /* enum cs_otel_rules */
+	__u64 exception_type;              /* the interpreter's Exception */
+	struct cs_scope scopes[CS_SCOPES]; /* by enum cs_tracer_kind */
 	/* A type that is not here is waited for as it is met (CS_EV_TYPE_MET): what its instance tells is gone in a moment. */
 	__u64 wake;
 };

@@ -14,7 +14,7 @@
 #define DICT_AT       16
 #define BEFORE        64
 #define VALUES_HEADER 8
-#define ATTRS         6 /* of OpenTelemetry's spans, not all of them of interest */
+#define ATTRS         7 /* of OpenTelemetry's spans, not all of them of interest */
 #define LOG2_INDICES  3
 
 /* Slots of ddtrace's classes; behind the head of any object. */
@@ -47,7 +47,8 @@ enum {
 	N_ROOT = 72,
 	N_ENTRY = 80,
 	N_CONTEXT = 88,
-	N_BYTES = 96,
+	N_ERROR = 100, /* the upper half of a word */
+	N_BYTES = 104,
 	N_CONTEXT_TRACE = 32,
 	N_CONTEXT_ID = 64,
 	N_CONTEXT_META = 80,
@@ -102,7 +103,7 @@ static void add_classes(struct made_spans *m)
 	const struct cs_span_class otel_span = {.type = new_type(m),
 						.kind = CS_CLASS_OTEL_SPAN,
 						.bytes = 8 * ATTRS,
-						.attr = {2, 5, 3, 1, 4, 6},
+						.attr = {2, 5, 3, 1, 4, 6, 7},
 						.attrs_at = attrs_at,
 						.keys = made_alloc(m->py, 8)};
 	const struct cs_span_class otel_empty = {.type = new_type(m),
@@ -132,8 +133,15 @@ static void add_classes(struct made_spans *m)
 						   .span_id = N_CONTEXT_ID,
 						   .trace_id = N_CONTEXT_TRACE,
 						   .meta = N_CONTEXT_META};
-	const struct cs_span_class all[] = {dd_span,    dd_context, otel_context, otel_span,
-					    otel_empty, other,      rust,         rust_context};
+	const struct cs_span_class status = {.type = new_type(m),
+					     .kind = CS_CLASS_OTEL_STATUS,
+					     .bytes = 16,
+					     .attr = {[CS_OTEL_STATUS_CODE] = 2},
+					     .attrs_at = attrs_at,
+					     .keys = made_alloc(m->py, 8)};
+	const struct cs_span_class all[] = {dd_span,   dd_context,   otel_context,
+					    otel_span, otel_empty,   other,
+					    rust,      rust_context, status};
 
 	memcpy(m->list.classes, all, sizeof(all));
 	m->list.nclasses = ARRAY_SIZE(all);
@@ -165,7 +173,15 @@ void made_spans(struct made_spans *m, struct made_python *py)
 	m->list.otel_names[CS_OTEL_NAME] = made_text(m, "_name");
 	m->list.otel_names[CS_OTEL_KIND] = made_text(m, "_kind");
 	m->list.otel_names[CS_OTEL_START] = made_text(m, "_start_time");
+	m->list.otel_names[CS_OTEL_STATUS] = made_text(m, "_status");
+	m->list.otel_names[CS_OTEL_STATUS_CODE] = made_text(m, "_status_code");
 	add_classes(m);
+	m->list.false_ = new_object(m, m->list.long_type, 64);
+	m->list.otel_unset = made_alloc(m->py, 8);
+	m->list.otel_ok = made_alloc(m->py, 8);
+	m->list.otel_error = made_alloc(m->py, 8);
+	m->otel_status = m->list.otel_first_status = made_otel_status(m, m->list.otel_unset, false);
+	m->list.exception_type = new_type(m);
 }
 
 static uint64_t type_of(const struct made_spans *m, unsigned int class)
@@ -307,6 +323,7 @@ uint64_t made_dd_rust(struct made_spans *m, const struct made_dd *span)
 	put(m, at + N_PARENT, span->parent);
 	put(m, at + N_CONTEXT, span->context);
 	put(m, at + N_ENDED, span->ended);
+	put(m, at + N_ERROR - 4, span->error << 32 | 0xf00d);
 	put(m, at + N_TYPE, span->type ? made_text(m, span->type) : m->list.none);
 	return at;
 }
@@ -437,9 +454,12 @@ static uint64_t new_otel_span(struct made_spans *m, const uint64_t values[ATTRS]
 
 	for (unsigned int i = 0; i < CS_OTEL_ATTR_MAX_; i++) {
 		pairs[2 * i] = m->list.otel_names[i];
-		pairs[2 * i + 1] = values[m->list.classes[3].attr[i] - 1];
+		if (m->list.classes[3].attr[i])
+			pairs[2 * i + 1] = values[m->list.classes[3].attr[i] - 1];
+		else
+			pairs[2 * i + 1] = m->list.none;
 	}
-	return own_dict ? new_with_dict(m, &m->list.classes[3], pairs, CS_OTEL_ATTR_MAX_)
+	return own_dict ? new_with_dict(m, &m->list.classes[3], pairs, CS_OTEL_ATTR_MAX_ - 1)
 			: new_instance(m, &m->list.classes[3], values, ATTRS);
 }
 
@@ -452,7 +472,8 @@ uint64_t made_otel_span(struct made_spans *m, uint64_t id, uint64_t parent, bool
 					end,
 					m->list.none,
 					or_none(m, parent),
-					made_long(m, 0, MADE_START)};
+					made_long(m, 0, MADE_START),
+					m->otel_status};
 
 	return new_otel_span(m, values, own_dict);
 }
@@ -461,9 +482,20 @@ uint64_t made_otel_server(struct made_spans *m, uint64_t id, const char *name, b
 {
 	const uint64_t values[ATTRS] = {made_text(m, name), id,
 					m->list.none,       m->list.otel_server,
-					m->list.none,       made_long(m, 0, MADE_START)};
+					m->list.none,       made_long(m, 0, MADE_START),
+					m->otel_status};
 
 	return new_otel_span(m, values, own_dict);
+}
+
+uint64_t made_otel_status(struct made_spans *m, uint64_t code, bool own_dict)
+{
+	const struct cs_span_class *class = &m->list.classes[MADE_STATUS];
+	const uint64_t values[] = {m->list.none, code};
+	const uint64_t pairs[] = {m->list.otel_names[CS_OTEL_NAME], m->list.none,
+				  m->list.otel_names[CS_OTEL_STATUS_CODE], code};
+
+	return own_dict ? new_with_dict(m, class, pairs, 2) : new_instance(m, class, values, 2);
 }
 
 uint64_t made_otel_empty(struct made_spans *m, uint64_t id)
@@ -478,4 +510,54 @@ uint64_t made_otel_context(struct made_spans *m, uint64_t span)
 
 	put(m, at + m->py->info.off.object_type, type_of(m, 2));
 	return at;
+}
+
+uint64_t made_exception(struct made_spans *m, unsigned int nbases, unsigned int exception_at)
+{
+	const struct cs_py_offsets *off = &m->py->info.off;
+	uint64_t type = made_alloc(m->py, off->type_mro + 8);
+	uint64_t mro = made_alloc(m->py, off->tuple_items + 8ull * (nbases + 1));
+
+	put(m, mro + off->object_var_size, nbases);
+	for (unsigned int i = 0; i < nbases; i++)
+		put(m, mro + off->tuple_items + 8ull * i,
+		    i == exception_at ? m->list.exception_type : new_type(m));
+	put(m, type + off->type_mro, mro);
+	return new_object(m, type, 16);
+}
+
+uint64_t made_call(struct made_spans *m, uint64_t previous, uint64_t code, const uint64_t *locals,
+		   unsigned int n, bool generator)
+{
+	const struct cs_py_offsets *off = &m->py->info.off;
+	const struct cs_py_traits *traits = &m->py->info.traits;
+	uint64_t gen =
+		made_alloc(m->py, 256 + off->gen_exc_state + off->frame_localsplus + 8ull * n);
+	uint64_t frame = traits->frame_is_object || !generator
+				 ? made_alloc(m->py, off->frame_localsplus + 8ull * n + 64)
+				 : gen + off->gen_iframe;
+
+	made_frame_at(m->py, frame, previous, code, 2, generator ? traits->owner_generator : 0);
+	if (traits->frame_is_object)
+		put(m, frame + off->frame_gen, generator ? gen : 0);
+	for (unsigned int i = 0; i < n; i++)
+		put(m, frame + off->frame_localsplus + 8ull * i,
+		    locals[i] | (uint64_t)traits->executable_mask);
+	if (generator)
+		put(m, m->tstate + off->tstate_exc_info, gen + off->gen_exc_state);
+	return frame;
+}
+
+void made_handle(struct made_spans *m, uint64_t exception)
+{
+	const struct cs_py_offsets *off = &m->py->info.off;
+	uint64_t item = 0;
+
+	assert_int_equal(made_read(m->py, &item, sizeof(item), m->tstate + off->tstate_exc_info),
+			 0);
+	if (!item) {
+		item = made_alloc(m->py, 32);
+		put(m, m->tstate + off->tstate_exc_info, item);
+	}
+	put(m, item + off->exc_item_value, exception);
 }

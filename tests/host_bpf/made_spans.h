@@ -16,6 +16,7 @@ struct made_spans {
 	struct made_python *py;
 	struct cs_tracers list;
 	uint64_t tstate;
+	uint64_t otel_status; /* of spans that are made: at first the one that all have */
 };
 
 /* A thread that runs nothing, and the list with everything in it. */
@@ -41,7 +42,7 @@ struct made_dd {
 	uint64_t id, root, parent, context;
 	bool ended;
 	const char *type;
-	uint64_t resource, service, error; /* objects; 0: None */
+	uint64_t resource, service, error; /* objects; 0: None; of a Rust object the error itself */
 };
 #define MADE_DURATION 1000 /* of those that have ended */
 #define MADE_START    0x1234567890abcdefull
@@ -50,6 +51,7 @@ uint64_t made_dd_span(struct made_spans *m, const struct made_dd *span);
 /* The same as a Rust object, and a Context that is one; numbers of their classes in the list. */
 #define MADE_NATIVE         6
 #define MADE_NATIVE_CONTEXT 7
+#define MADE_NATIVE_ERROR   100 /* where that has its error */
 uint64_t made_dd_rust(struct made_spans *m, const struct made_dd *span);
 uint64_t made_dd_rust_context(struct made_spans *m, uint64_t id, const char *root);
 /* ddtrace's Context; id 0: None; root: of its meta, NULL: none. */
@@ -63,4 +65,15 @@ uint64_t made_otel_span(struct made_spans *m, uint64_t id, uint64_t parent, bool
 /* ... that answers a request, and has this name. */
 uint64_t made_otel_server(struct made_spans *m, uint64_t id, const char *name, bool own_dict);
 uint64_t made_otel_empty(struct made_spans *m, uint64_t id);
+/* A Status with this member of StatusCode; number of its class in the list. */
+#define MADE_STATUS 8
+uint64_t made_otel_status(struct made_spans *m, uint64_t code, bool own_dict);
 uint64_t made_otel_context(struct made_spans *m, uint64_t span);
+
+/* An exception whose class has so many in its __mro__, one of them Exception, if exception_at is less. */
+uint64_t made_exception(struct made_spans *m, unsigned int nbases, unsigned int exception_at);
+/* A call with these locals, above `previous` (older), which may be 0. A generator's becomes the one whose exceptions the thread handles. */
+uint64_t made_call(struct made_spans *m, uint64_t previous, uint64_t code, const uint64_t *locals,
+		   unsigned int n, bool generator);
+/* Have the thread handle that one, where it does now; 0: none. */
+void made_handle(struct made_spans *m, uint64_t exception);

@@ -346,6 +346,13 @@ unsigned int cs_check_report_interp(const struct cs_interp *interp,
 	return missing + print_answer(out, "task probe", &answer);
 }
 
+/* OpenTelemetry sets a span's status after its scope was left: what does so must be known. */
+static bool lacks_ends(const struct cs_tracer_list *tracers, const struct cs_tracer *tracer)
+{
+	return tracer->kind == CS_TRACER_OTEL &&
+	       (!tracers->row.otel_error || !tracers->row.scopes[CS_TRACER_OTEL].code);
+}
+
 unsigned int cs_check_report_tracers(const struct cs_tracer_list *tracers, FILE *out)
 {
 	unsigned int missing = 0;
@@ -357,12 +364,15 @@ unsigned int cs_check_report_tracers(const struct cs_tracer_list *tracers, FILE 
 		const struct cs_tracer *tracer = &tracers->items[i];
 		struct answer answer;
 
-		answer_value(&answer, "%s %s: %s", cs_tracer_name(tracer->kind),
+		answer_value(&answer, "%s %s: %s%s", cs_tracer_name(tracer->kind),
 			     *tracer->version ? tracer->version : "of unknown version",
 			     *tracer->lack ? tracer->lack
 			     : tracer->learns
 				     ? learned
-				     : "its spans are read as its own classes lay them out");
+				     : "its spans are read as its own classes lay them out",
+			     !*tracer->lack && lacks_ends(tracers, tracer)
+				     ? "; in which way they end is not known"
+				     : "");
 		if (*tracer->lack)
 			answer_missing(&answer, "samples do not tell its spans",
 				       "none for this release; stacks and tasks are still shown");

@@ -343,6 +343,10 @@ int cs_crowd_heed(struct cs_crowd *crowd, const struct cs_ev_hdr *record)
 			crowd->met = true;
 		}
 		return 0;
+	case CS_EV_SPAN_LESSON:
+		if (target)
+			cs_target_learn(target, crowd->probes, (const void *)record);
+		return 0;
 	case CS_EV_STACK:
 		/* the search in the kernel is short: it may be one of very many threads */
 		if (target && ((const struct cs_ev_stack *)record)->status == CS_STATUS_NO_TSTATE)

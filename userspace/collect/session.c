@@ -357,7 +357,7 @@ static int keep_record(void *ctx, const struct cs_ev_hdr *record)
 	session->drained += record->size;
 	if (is_left_out(session, record))
 		session->own[CS_COUNTER_WITHOUT_GIL]++;
-	else
+	else if (record->kind != CS_EV_SPAN_LESSON)
 		err = append_record(session, record);
 	if (!err && record->kind == CS_EV_EXEC)
 		err = write_before_exec(session, (pid_t)record->pid);

@@ -160,6 +160,10 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns);
 bool cs_target_meet_type(struct cs_target *target, struct cs_probes *probes, uint64_t type,
 			 uint64_t object);
 
+/* A span that it was shown in the midst of its beginning or its end: learn from it. */
+void cs_target_learn(struct cs_target *target, struct cs_probes *probes,
+		     const struct cs_ev_span_lesson *lesson);
+
 /* The kernel side has told all of a turn: look at what it has met. Returns whether cs_target_meet_type did of any. */
 bool cs_target_look_at_met(struct cs_target *target, struct cs_probes *probes);
 

@@ -81,6 +81,18 @@ bool cs_target_look_at_met(struct cs_target *target, struct cs_probes *probes)
 	return again;
 }
 
+void cs_target_learn(struct cs_target *target, struct cs_probes *probes,
+		     const struct cs_ev_span_lesson *lesson)
+{
+	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};
+
+	if (target->interp.state != CS_INTERP_READY)
+		return;
+	cs_mem_forget(target->mem);
+	if (cs_tracers_learn(&ctx, &target->tracers, lesson))
+		tell_tracers(target, probes);
+}
+
 bool cs_target_watch_spans(struct cs_target *target, struct cs_probes *probes)
 {
 	const struct cs_pyobj_ctx ctx = {&target->interp, target->mem};

@@ -91,6 +91,9 @@ uint64_t cs_rust_print(const struct cs_rust *rust, const uint64_t *words);
 /* The span again: is it the same, and alive? */
 bool cs_rust_is_there(struct cs_rust_view *look);
 
+/* Where the error is, in bytes; 0: that is not certain. */
+uint16_t cs_rust_error(const struct cs_rust *rust);
+
 bool cs_rust_read_ref(const struct cs_pyobj_ctx *ctx, uint64_t at, uint64_t offset, uint64_t *ret);
 
 /* What its Context tells of a span's ids, if it has not been a witness already. */

@@ -8,6 +8,7 @@
 
 #include "core/cleanup.h"
 #include "python/tracer_class.h"
+#include "python/tracer_scope.h"
 
 #define MAX_MODULE_NAME 48
 /* A process may have any number of types, and lets us look for them only so often. */
@@ -65,6 +66,7 @@ static const struct {
 	{OTEL_CONTEXT, "Context", CS_CLASS_OTEL_CONTEXT},
 	{OTEL_SDK, "_Span", CS_CLASS_OTEL_SPAN},
 	{OTEL_API, "NonRecordingSpan", CS_CLASS_OTEL_SPAN},
+	{OTEL_TRACE, "Status", CS_CLASS_OTEL_STATUS},
 };
 
 /* One look. */
@@ -375,6 +377,15 @@ static void keep_met(struct look *look, const struct cs_tracers *before)
 	}
 }
 
+/* By what it is known how spans end. */
+static void find_scopes(struct look *look)
+{
+	const struct cs_scope_modules where = {look->dicts[BUILTINS], look->dicts[OTEL_TRACE],
+					       look->dicts[OTEL_SDK], look->dicts[DD_SPAN]};
+
+	cs_scopes_find(look->ctx, &where, &look->found.row);
+}
+
 int cs_tracers_find(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list)
 {
 	struct look look = {.ctx = ctx};
@@ -400,6 +411,7 @@ int cs_tracers_find(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list)
 		keep_met(&look, &list->row);
 		find_ddtrace(&look);
 		find_otel(&look);
+		find_scopes(&look);
 	}
 	row->wake = cs_rust_waits(&look.found.rust);
 	*list = look.found;
@@ -467,6 +479,14 @@ static bool meet_rust(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *lis
 bool cs_tracers_watch(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list)
 {
 	return cs_rust_watch(&list->rust, ctx) && tell_rust(ctx, list);
+}
+
+bool cs_tracers_learn(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list,
+		      const struct cs_ev_span_lesson *lesson)
+{
+	/* one that is derived from it has the same in front */
+	return is_known(&list->row, lesson->type) && cs_rust_learn(&list->rust, lesson) &&
+	       tell_rust(ctx, list);
 }
 
 bool cs_tracers_meet(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list, uint64_t addr,

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <coroscope/event.h>
 #include <coroscope/tracer.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,6 +54,10 @@ int cs_tracers_find(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list)
  */
 bool cs_tracers_meet(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list, uint64_t type,
 		     uint64_t object);
+
+/* A span was shown in the midst of its beginning or its end. Returns whether the list's row has changed. */
+bool cs_tracers_learn(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list,
+		      const struct cs_ev_span_lesson *lesson);
 
 /* Look again at spans whose end is waited for, if there are any (cs_rust_watches). Returns whether the list's row has changed. */
 bool cs_tracers_watch(const struct cs_pyobj_ctx *ctx, struct cs_tracer_list *list);

@@ -151,14 +151,17 @@ static int learn_attrs(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *t
 		[CS_OTEL_CONTEXT] = "_context",   [CS_OTEL_PARENT] = "_parent",
 		[CS_OTEL_END_TIME] = "_end_time", [CS_OTEL_NAME] = "_name",
 		[CS_OTEL_KIND] = "_kind",         [CS_OTEL_START] = "_start_time",
+		[CS_OTEL_STATUS] = "_status",     [CS_OTEL_STATUS_CODE] = "_status_code",
 	};
+	const size_t needed =
+		class->kind == CS_CLASS_OTEL_STATUS ? CS_OTEL_STATUS_CODE : CS_OTEL_CONTEXT;
 	struct cs_attr_place place;
 	int err = learn_attrs_at(ctx, type, class);
 
 	for (size_t i = 0; !err && i < ARRAY_SIZE(attrs); i++) {
 		err = cs_pytype_attr_place(ctx, type, attrs[i], &place);
 		/* what records nothing has an identity only */
-		if (err == -ENOENT && i != CS_OTEL_CONTEXT) {
+		if (err == -ENOENT && i != needed) {
 			err = 0;
 			continue;
 		}
@@ -186,7 +189,7 @@ int cs_span_class_learn(const struct cs_pyobj_ctx *ctx, const struct cs_pytype *
 		err = learn_slots(ctx, type, &class);
 	else if (kind == CS_CLASS_OTEL_CONTEXT)
 		err = type->flags & CS_PYTYPE_DICT ? 0 : -ENOENT;
-	else if (kind == CS_CLASS_OTEL_SPAN)
+	else if (kind == CS_CLASS_OTEL_SPAN || kind == CS_CLASS_OTEL_STATUS)
 		err = learn_attrs(ctx, type, &class, names);
 	if (!err || err == -ENODATA)
 		*ret = class;

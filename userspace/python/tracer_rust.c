@@ -143,6 +143,12 @@ bool cs_rust_span(const struct cs_rust *rust, struct cs_span_class *ret)
 	add_reference(rust, &type, &ret->span_type);
 	add_reference(rust, &rust->resource, &ret->resource);
 	add_root(rust, ret);
+	if (!ret->error && cs_rust_error(rust)) {
+		ret->error = cs_rust_error(rust);
+		ret->rust |= CS_RUST_ERROR;
+	}
+	if (cs_rust_wants_lessons(rust))
+		ret->rust |= CS_RUST_LESSONS;
 	if (!is_whole(ret) && is_learning(rust))
 		ret->rust |= CS_RUST_LEARNING | (awaits_root(rust, ret) ? CS_RUST_AWAITED : 0);
 	return true;
@@ -175,10 +181,11 @@ void cs_rust_tell(const struct cs_rust *rust, char *dst, size_t size)
 	else
 		snprintf(
 			dst, size,
-			"its Rust objects' fields are certain: ids by %u spans, ends by %u%s%s%s%s",
+			"its Rust objects' fields are certain: ids by %u spans, ends by %u%s%s%s%s%s",
 			rust->id.witnesses, rust->tag.witnesses + rust->minus.witnesses,
 			span.root ? "" : "; local roots not yet",
 			span.parent ? "" : "; parents not yet",
 			span.span_type ? "" : "; types not yet",
-			span.resource ? "" : "; endpoints not yet");
+			span.resource ? "" : "; endpoints not yet",
+			span.error ? "" : "; errors not yet (record learns them)");
 }

@@ -12,11 +12,13 @@
  *   root refers to tells nothing: Rust leaves in place what lay there before where it has nothing to write, which may be an older span's address.
  * - type: a text that is one of ddtrace's types, or None, in all of them.
  * - resource: of the texts that begin with a method of HTTP, as "GET /users" does, the one that is there in all that have any.
+ * - error: what is 1 in all spans that were told of an exception when they ended, and 0 in all that have only begun, and in some of the others (rust_errors.c).
  *
  * Source: ddtrace/_trace/span.py of 4.3 to 4.16, and the bytes of its spans.
  */
 #pragma once
 
+#include <coroscope/event.h>
 #include <coroscope/tracer.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +26,7 @@
 
 #include "python/objects.h"
 
-#define CS_RUST_WORDS   64 /* of a Rust object that are looked at */
+#define CS_RUST_WORDS   CS_SPAN_LESSON_WORDS /* of a Rust object that are looked at */
 #define CS_RUST_WATCHED 32
 #define CS_RUST_PRINTS  8
 /* Spans that must agree on an offset. */
@@ -45,6 +47,15 @@ struct cs_rust_look {
 	uint64_t words[CS_RUST_WORDS];
 };
 
+/* Halves of words that may be the error: those that no lesson has ruled out, and how often each was 0 in a span that had ended. */
+struct cs_rust_errors {
+	uint64_t out[CS_RUST_WORDS / 32];
+	uint8_t zeros[2 * CS_RUST_WORDS];
+	unsigned int n[CS_LESSON_FAILED +
+		       1]; /* lessons of each kind since it began, and of all kinds ever */
+	unsigned int nlessons, nconflicts;
+};
+
 /* What is known so far. Zeroes: of no class. */
 struct cs_rust {
 	struct cs_span_class span, context; /* as their slots say */
@@ -62,6 +73,7 @@ struct cs_rust {
 	unsigned int nprints, nlooks, nwatches;
 	unsigned int ncontexts;  /* looks at Contexts for their meta */
 	unsigned int nconflicts; /* of ids and ends, without which nothing else is of use */
+	struct cs_rust_errors errors;
 };
 
 /* Begin with the class of spans, or go on if it is the same; likewise of Contexts. Slots must have been learned. */
@@ -88,10 +100,17 @@ bool cs_rust_watch(struct cs_rust *rust, const struct cs_pyobj_ctx *ctx);
 /* How long to wait until the next look at an instance of this type. */
 uint64_t cs_rust_pause_ns(const struct cs_rust *rust, uint64_t type);
 
+/*
+ * A span as it was when it began or ended. Lessons are wanted as long as there are not very many; also when it is certain, because one may contradict. Returns
+ * whether it is certain now and was not, or the other way round.
+ */
+bool cs_rust_wants_lessons(const struct cs_rust *rust);
+bool cs_rust_learn(struct cs_rust *rust, const struct cs_ev_span_lesson *told);
+
 /* Describe the class of spans, or of Contexts, as far as it is certain. Returns whether it is enough to read them. */
 bool cs_rust_span(const struct cs_rust *rust, struct cs_span_class *ret);
 bool cs_rust_context(const struct cs_rust *rust, struct cs_span_class *ret);
 
-#define CS_RUST_TEXT 160
+#define CS_RUST_TEXT 192
 /* How sure it is, for people: "" if there is no Rust object. */
 void cs_rust_tell(const struct cs_rust *rust, char *dst, size_t size);

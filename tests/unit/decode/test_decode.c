@@ -17,7 +17,7 @@ static const struct cs_py_frame two_frames[] = {{0x1000, 24, 0}, {0x2000, -1, 3}
 static void test_collectors_kinds(void **state)
 {
 	static const enum cs_ev_kind kinds[] = {CS_EV_CODE_SEEN, CS_EV_FORK, CS_EV_FILE,
-						CS_EV_TYPE_MET};
+						CS_EV_TYPE_MET, CS_EV_SPAN_LESSON};
 	_cleanup_free_ void *bytes = NULL;
 	struct cs_event event;
 	RECORD(cs_ev_code_seen, wire, CS_EV_CODE_SEEN);

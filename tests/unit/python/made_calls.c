@@ -121,7 +121,7 @@ uint64_t made_function(struct made_calls *calls, const struct made_function *fun
 {
 	uint64_t obj = made_object(calls->made, calls->type_function, 160);
 	uint64_t code = made_object(calls->made, calls->made->type_code, 256);
-	size_t ncells = 0, ndefaults = 0, nnames = 0;
+	size_t ncells = 0, ndefaults = 0, nnames = 0, nlocals = 0;
 	const struct cs_py_offsets *off = offsets(calls);
 	uint64_t names[ARRAY_SIZE(function->names)];
 
@@ -132,6 +132,9 @@ uint64_t made_function(struct made_calls *calls, const struct made_function *fun
 	for (; nnames < ARRAY_SIZE(names) && function->names[nnames]; nnames++)
 		names[nnames] = made_name(calls->made, function->names[nnames]);
 	made_put(calls->made, code, off->code_names, made_tuple(calls->made, names, nnames));
+	for (; nlocals < ARRAY_SIZE(names) && function->locals[nlocals]; nlocals++)
+		names[nlocals] = made_name(calls->made, function->locals[nlocals]);
+	made_put(calls->made, code, off->code_varnames, made_tuple(calls->made, names, nlocals));
 	made_put(calls->made, obj, off->function_code, code);
 	if (ncells)
 		made_put(calls->made, obj, off->function_closure,

@@ -31,7 +31,7 @@ struct made_function {
 	const char *module, *qualname;
 	uint64_t cells[4]; /* what is in the cells of its closure */
 	uint64_t defaults[4];
-	const char *names[8]; /* that its code mentions */
+	const char *names[8], *locals[8]; /* that its code mentions, and has */
 };
 uint64_t made_function(struct made_calls *calls, const struct made_function *function);
 #define MADE_FUNCTION(calls, its_module, its_qualname, ...) \

@@ -203,7 +203,7 @@ static void check_readable(const struct cs_rust *rust, unsigned int end)
 	struct cs_span_class span;
 
 	assert_true(cs_rust_span(rust, &span));
-	assert_int_equal(span.rust & ~(CS_RUST_LEARNING | CS_RUST_AWAITED),
+	assert_int_equal(span.rust & ~(CS_RUST_LEARNING | CS_RUST_AWAITED | CS_RUST_LESSONS),
 			 CS_RUST_ID | CS_RUST_TRACE | end);
 	assert_int_equal(span.span_id, 8 * ID);
 	assert_int_equal(span.trace_id, 8 * TRACE);
