@@ -96,6 +96,7 @@ static __always_inline void py_span_take_change(struct cs_walk *w,
 		w->span_error_at = py_span_field(w, class->error);
 	if (class->rust & CS_RUST_LESSONS)
 		w->lesson = w->span_ended ? CS_LESSON_ENDED : CS_LESSON_BEGUN;
+	w->lesson_is_sure = class->rust & CS_RUST_ERROR;
 	w->lessons.type = class->type;
 	w->lessons.object = w->span_at;
 	w->lessons.nwords = class->bytes / 8;

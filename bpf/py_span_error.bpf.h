@@ -14,7 +14,7 @@
 #include "py_span_otel.bpf.h"
 #include "py_thread.bpf.h"
 
-/* Frames from the newest one to OpenTelemetry's use_span, and to ddtrace's __exit__: those in between are the tracer's own. */
+/* Frames from the newest one to OpenTelemetry's use_span, and to ddtrace's __exit__ or what is like it: those in between are the tracer's own. */
 #define CS_SCOPE_FRAMES 6
 #define CS_EXIT_FRAMES  24
 /* Locals of a call: user space gives no scope whose locals have higher numbers. */
@@ -60,16 +60,32 @@ static __always_inline long py_scope_read(struct cs_walk *w, struct task_struct 
 	return CS_READ(task, w->window, 8 * n, w->frame + w->off.frame_localsplus);
 }
 
+/* Which function of the tracer of the span at hand does this code object belong to? NULL: none of interest. */
+static __always_inline const struct cs_scope *py_scope_of(const struct cs_walk *w, __u64 code)
+{
+	const struct cs_scope *scopes = w->tracers.scopes;
+
+	if (!code)
+		return NULL;
+	if (w->span.span.kind == CS_TRACER_OTEL)
+		return code == scopes[CS_SCOPE_USE_SPAN].code ? &scopes[CS_SCOPE_USE_SPAN] : NULL;
+	if (code == scopes[CS_SCOPE_EXIT].code)
+		return &scopes[CS_SCOPE_EXIT];
+	return code == scopes[CS_SCOPE_FINISH].code ? &scopes[CS_SCOPE_FINISH] : NULL;
+}
+
 /* Look at w->frame: is it a call of the tracer's function, for this span? Returns 0 to go on with its caller, 1 at the end. */
 static __always_inline int py_scope_step(struct cs_walk *w, struct task_struct *task)
 {
-	const struct cs_scope *scope = &w->tracers.scopes[w->span.span.kind & (CS_SCOPES - 1)];
+	const struct cs_scope *scope;
 	__u64 previous;
 
 	if (py_frame_fetch(w, task))
 		return 1;
 	previous = walk_chunk_u64(w, w->off.frame_previous);
-	if ((walk_chunk_u64(w, w->off.frame_executable) & w->code_mask) == scope->code) {
+	scope = py_scope_of(w, walk_chunk_u64(w, w->off.frame_executable) & w->code_mask);
+	if (scope) {
+		w->scope_exception = scope->exception;
 		w->scope_gen = w->traits.frame_is_object ? walk_chunk_u64(w, w->off.frame_gen)
 							 : w->frame - w->off.gen_iframe;
 		if (py_scope_read(w, task, scope))
@@ -153,7 +169,7 @@ static __always_inline int py_otel_left(struct cs_walk *w, const struct cs_trace
 	ended |= status == t->otel_ok && (t->otel_rules & CS_OTEL_OK_STAYS);
 	if (ended)
 		w->change.outcome = status == t->otel_error ? CS_SPAN_ERROR : CS_SPAN_OK;
-	return ended || !t->scopes[CS_TRACER_OTEL].code || !t->exception_type ||
+	return ended || !t->scopes[CS_SCOPE_USE_SPAN].code || !t->exception_type ||
 	       py_scope_first(w, task, w->scope_subject);
 }
 
@@ -161,7 +177,7 @@ static __always_inline int py_otel_left(struct cs_walk *w, const struct cs_trace
 static __always_inline void py_otel_scope(struct cs_walk *w, const struct cs_tracers *t,
 					  struct task_struct *task)
 {
-	const struct cs_scope *scope = &t->scopes[CS_TRACER_OTEL];
+	const struct cs_scope *scope = &t->scopes[CS_SCOPE_USE_SPAN];
 	__u64 exception, sets;
 
 	if (!w->scope_found || w->exc_info != w->scope_gen + w->off.gen_exc_state ||

@@ -7,8 +7,9 @@
 
 #include "py_span_error.bpf.h"
 
-/* Failures are rare, and nothing is learned without them: of the others some are enough. */
-#define CS_LESSON_NS        50000000
+/* Failures are rare, and nothing is learned without them: of the others some are enough, and few when it is certain. */
+#define CS_LESSON_NS        5000000
+#define CS_LESSON_SURE_NS   100000000
 #define CS_LESSON_FAILED_NS 1000000
 
 /* py_scope_step; in a program a global function, which the verifier goes through once. */
@@ -27,20 +28,19 @@ static __always_inline void outcome_of_left(struct cs_walk *w, struct task_struc
 	py_otel_scope(w, t, task);
 }
 
-/* Was ddtrace's span told of an exception when it ended? So it was if its __exit__ was called with one, which is in flight meanwhile. */
+/* Was ddtrace's span told of an exception when it ended? So it was if what ends it was called with one, which is in flight meanwhile. */
 static __always_inline bool outcome_has_failed(struct cs_walk *w, struct task_struct *task)
 {
 	const struct cs_tracers *t = &w->tracers;
 	__u64 exception;
 
-	if (!t->scopes[CS_TRACER_DDTRACE].code || !t->exception_type)
+	if (!t->scopes[CS_SCOPE_EXIT].code || !t->exception_type)
 		return false;
 	exception = py_exception(w, t, task);
 	if (!exception || exception == t->none || py_scope_first(w, task, w->lessons.object))
 		return false;
 	CS_REPEAT(CS_EXIT_FRAMES, CS_SCOPE_STEP(w, task));
-	return w->scope_found &&
-	       py_scope_local(w, t->scopes[CS_TRACER_DDTRACE].exception) == exception &&
+	return w->scope_found && py_scope_local(w, w->scope_exception) == exception &&
 	       py_exception_caught(w, t, task, exception) == CS_SPAN_ERROR;
 }
 
@@ -50,13 +50,14 @@ static __always_inline bool outcome_lesson(struct cs_walk *w, struct task_struct
 {
 	struct cs_ev_span_lesson *lesson = &w->lessons;
 	__u64 now_ns = w->change.hdr.ts_ns, bytes = 8 * lesson->nwords;
+	__u64 pause_ns = w->lesson_is_sure ? CS_LESSON_SURE_NS : CS_LESSON_NS;
 
 	if (w->lesson == CS_LESSON_ENDED && now_ns - *last_failed_ns >= CS_LESSON_FAILED_NS &&
 	    outcome_has_failed(w, task))
 		w->lesson = CS_LESSON_FAILED;
 	if (w->lesson == CS_LESSON_FAILED)
 		*last_failed_ns = now_ns;
-	else if (now_ns - *last_ns < CS_LESSON_NS)
+	else if (now_ns - *last_ns < pause_ns)
 		return false;
 	else
 		*last_ns = now_ns;

@@ -240,7 +240,9 @@ struct cs_walk {
 	/* the call that ends it (py_span_error.bpf.h): for which span, whether it was found, whose generator's it is, the status so far */
 	__u64 scope_subject, scope_gen, scope_status;
 	__u32 scope_found;
-	__u32 lesson; /* enum cs_lesson: what its class is to be learned from */
+	__u32 scope_exception; /* the number of the local that has the exception */
+	__u32 lesson_is_sure;  /* user space knows it, but may be contradicted */
+	__u32 lesson;          /* enum cs_lesson: what its class is to be learned from */
 	struct cs_ev_span_lesson lessons;
 
 	/* the record; kernel frames are put right behind the last Python frame */

@@ -93,9 +93,9 @@
 #define CS_MAX_TRACED        1024
 /* ContextVars of one process that tracers keep spans in. */
 #define CS_MAX_TRACER_VARS   4
-/* Classes of spans and contexts of one process, a power of two; the tracers that are known have five. */
+/* Classes of spans and contexts of one process, a power of two; the tracers that are known have six. */
 #define CS_MAX_SPAN_CLASSES  16
-/* Kinds of tracers, a power of two. */
+/* Functions of tracers in which spans end, a power of two. */
 #define CS_SCOPES            4
 /* Words of a Rust object that are looked at, a power of two. */
 #define CS_SPAN_LESSON_WORDS 64

@@ -96,9 +96,15 @@ struct cs_scope {
 	__u16 subject;
 	__u16 ends;      /* OpenTelemetry's use_span: True if it ends the span */
 	__u16 sets;      /* ... True if an exception gives it the status ERROR */
-	__u16 exception; /* ddtrace's __exit__: the exception, or None */
+	__u16 exception; /* ddtrace's: the exception that it tells the span of, or None */
 };
 CS_ASSERT_SIZE(struct cs_scope, 16);
+
+enum cs_scopes {
+	CS_SCOPE_EXIT = CS_TRACER_DDTRACE, /* Span.__exit__ */
+	CS_SCOPE_USE_SPAN = CS_TRACER_OTEL,
+	CS_SCOPE_FINISH = 3, /* ddtrace: what does the same for its integrations */
+};
 
 enum cs_otel_rules {
 	CS_OTEL_OK_STAYS = 1 << 0, /* the status OK is never overruled */
@@ -122,7 +128,7 @@ struct cs_tracers {
 	__u64 otel_unset, otel_ok, otel_error, otel_first_status;
 	__u64 otel_rules;                  /* enum cs_otel_rules */
 	__u64 exception_type;              /* the interpreter's Exception */
-	struct cs_scope scopes[CS_SCOPES]; /* by enum cs_tracer_kind */
+	struct cs_scope scopes[CS_SCOPES]; /* enum cs_scopes */
 	/* A type that is not here is waited for as it is met (CS_EV_TYPE_MET): what its instance tells is gone in a moment. */
 	__u64 wake;
 };

@@ -17,9 +17,10 @@
 
 #define ID 0xfedcba9876543210ull
 
-/* Locals of use_span and of __exit__, neither in the order of its parameters. */
+/* Locals of use_span, of __exit__ and of _finish_span, none in the order of its parameters. */
 enum { SETS, SPAN, ENDS };
 enum { EXCEPTION, SELF };
+enum { F_SPAN, F_CONTEXT, F_EXCEPTION };
 
 struct fixture {
 	struct made_python *py;
@@ -36,12 +37,17 @@ static struct fixture setup(int minor)
 
 	assert_non_null(f.w);
 	made_spans(&f.m, f.py);
-	f.m.list.scopes[CS_TRACER_OTEL] = (struct cs_scope){.code = made_code(f.py, 1, "use_span"),
-							    .subject = SPAN,
-							    .ends = ENDS,
-							    .sets = SETS};
-	f.m.list.scopes[CS_TRACER_DDTRACE] = (struct cs_scope){
+	f.m.list.scopes[CS_SCOPE_USE_SPAN] =
+		(struct cs_scope){.code = made_code(f.py, 1, "use_span"),
+				  .subject = SPAN,
+				  .ends = ENDS,
+				  .sets = SETS};
+	f.m.list.scopes[CS_SCOPE_EXIT] = (struct cs_scope){
 		.code = made_code(f.py, 1, "__exit__"), .subject = SELF, .exception = EXCEPTION};
+	f.m.list.scopes[CS_SCOPE_FINISH] =
+		(struct cs_scope){.code = made_code(f.py, 1, "_finish_span"),
+				  .subject = F_SPAN,
+				  .exception = F_EXCEPTION};
 	f.m.list.otel_rules = CS_OTEL_OK_STAYS | CS_OTEL_EXCEPTIONS_ONLY;
 	f.exception = made_exception(&f.m, 4, 2);
 	f.no_exception = made_exception(&f.m, 3, 3);
@@ -105,7 +111,7 @@ static enum cs_span_outcome left(struct fixture *f, const struct scene *scene)
 {
 	const struct cs_tracers *t = &f->m.list;
 	uint64_t code =
-		scene->by_hand ? made_code(f->py, 3, "mine") : t->scopes[CS_TRACER_OTEL].code;
+		scene->by_hand ? made_code(f->py, 3, "mine") : t->scopes[CS_SCOPE_USE_SPAN].code;
 	uint64_t id = made_otel_id(&f->m, 5, 6, ID, false), span, frame;
 
 	f->m.otel_status = scene->status ? made_otel_status(&f->m, scene->status, scene->own_dict)
@@ -221,6 +227,10 @@ static void test_other_exceptions(void **state)
 		assert_int_equal(LEFT(&f, .exception = made_exception(&f.m, 0, 0)),
 				 CS_SPAN_NOT_TOLD);
 		assert_int_equal(LEFT(&f, .exception = 0x10), CS_SPAN_NOT_TOLD);
+		f.m.list.scopes[CS_SCOPE_FINISH] =
+			(struct cs_scope){.code = made_code(f.py, 1, "_finish_span"),
+					  .subject = F_SPAN,
+					  .exception = F_EXCEPTION};
 		f.m.list.otel_rules = CS_OTEL_OK_STAYS;
 		assert_int_equal(LEFT(&f, .exception = f.no_exception), CS_SPAN_NOT_TOLD);
 		assert_int_equal(LEFT(&f, .exception = f.exception), CS_SPAN_ERROR);
@@ -251,7 +261,7 @@ static void test_not_found(void **state)
 	{
 		const struct cs_tracers all = f.m.list;
 
-		f.m.list.scopes[CS_TRACER_OTEL].code = 0;
+		f.m.list.scopes[CS_SCOPE_USE_SPAN].code = 0;
 		assert_int_equal(LEFT(&f), CS_SPAN_NOT_TOLD);
 		assert_int_equal(LEFT(&f, .ended = true), CS_SPAN_OK);
 		f.m.list = all;
@@ -335,7 +345,7 @@ static void test_rust_error(void **state)
 static void exits(struct fixture *f, uint64_t span, uint64_t exception, unsigned int frames)
 {
 	uint64_t frame =
-		made_call(&f->m, 0, f->m.list.scopes[CS_TRACER_DDTRACE].code,
+		made_call(&f->m, 0, f->m.list.scopes[CS_SCOPE_EXIT].code,
 			  (const uint64_t[]){[EXCEPTION] = exception, [SELF] = span}, 2, false);
 
 	made_set_frame(f->py, f->m.tstate, calls_above(f, frame, frames));
@@ -362,7 +372,7 @@ static void test_lessons(void **state)
 		uint64_t span, at_ns = 1000 * MS;
 		struct cs_span_class *class = &f.m.list.classes[MADE_NATIVE];
 
-		class->rust |= CS_RUST_LESSONS;
+		class->rust |= CS_RUST_LESSONS | CS_RUST_ERROR;
 		span = end_rust(&f, 1);
 		/* without an exception, and while one is handled of which the span was not told */
 		exits(&f, span, f.m.list.none, 3);
@@ -371,21 +381,32 @@ static void test_lessons(void **state)
 		assert_int_equal(f.w->lessons.type, class->type);
 		assert_int_equal(f.w->lessons.nwords, class->bytes / 8);
 		assert_int_equal(f.w->lessons.words[MADE_NATIVE_ERROR / 8] >> 32, 1);
-		assert_int_equal(lesson(&f, at_ns + 49 * MS, last_ns), CS_LESSON_NONE);
+		assert_int_equal(lesson(&f, at_ns + 99 * MS, last_ns), CS_LESSON_NONE);
 		made_handle(&f.m, f.exception);
-		assert_int_equal(lesson(&f, at_ns += 50 * MS, last_ns), CS_LESSON_ENDED);
+		assert_int_equal(lesson(&f, at_ns += 100 * MS, last_ns), CS_LESSON_ENDED);
 		/* with it, which comes in between; and with what is none, or another span's */
 		exits(&f, span, f.exception, 20);
 		assert_int_equal(lesson(&f, at_ns += MS, last_ns), CS_LESSON_FAILED);
 		assert_int_equal(lesson(&f, at_ns + MS / 2, last_ns), CS_LESSON_NONE);
 		assert_int_equal(lesson(&f, at_ns += MS, last_ns), CS_LESSON_FAILED);
 		exits(&f, span, f.exception, 30);
-		assert_int_equal(lesson(&f, at_ns += 50 * MS, last_ns), CS_LESSON_ENDED);
+		assert_int_equal(lesson(&f, at_ns += 100 * MS, last_ns), CS_LESSON_ENDED);
 		exits(&f, f.m.list.none, f.exception, 3);
-		assert_int_equal(lesson(&f, at_ns += 50 * MS, last_ns), CS_LESSON_ENDED);
+		assert_int_equal(lesson(&f, at_ns += 100 * MS, last_ns), CS_LESSON_ENDED);
+		/* an integration's, which has ended it in the other way */
+		made_set_frame(
+			f.py, f.m.tstate,
+			made_call(&f.m, 0, f.m.list.scopes[CS_SCOPE_FINISH].code,
+				  (const uint64_t[]){[F_SPAN] = span, [F_EXCEPTION] = f.exception},
+				  3, false));
+		assert_int_equal(lesson(&f, at_ns += 100 * MS, last_ns), CS_LESSON_FAILED);
 		made_handle(&f.m, f.no_exception);
 		exits(&f, span, f.no_exception, 3);
-		assert_int_equal(lesson(&f, at_ns += 50 * MS, last_ns), CS_LESSON_ENDED);
+		assert_int_equal(lesson(&f, at_ns += 100 * MS, last_ns), CS_LESSON_ENDED);
+		/* more often as long as it is not certain */
+		class->rust &= (uint16_t)~CS_RUST_ERROR;
+		assert_int_equal(lesson(&f, at_ns + 4 * MS, last_ns), CS_LESSON_NONE);
+		assert_int_equal(lesson(&f, at_ns + 5 * MS, last_ns), CS_LESSON_ENDED);
 	}
 }
 

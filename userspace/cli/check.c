@@ -350,7 +350,7 @@ unsigned int cs_check_report_interp(const struct cs_interp *interp,
 static bool lacks_ends(const struct cs_tracer_list *tracers, const struct cs_tracer *tracer)
 {
 	return tracer->kind == CS_TRACER_OTEL &&
-	       (!tracers->row.otel_error || !tracers->row.scopes[CS_TRACER_OTEL].code);
+	       (!tracers->row.otel_error || !tracers->row.scopes[CS_SCOPE_USE_SPAN].code);
 }
 
 unsigned int cs_check_report_tracers(const struct cs_tracer_list *tracers, FILE *out)

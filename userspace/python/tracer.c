@@ -23,6 +23,7 @@ enum module {
 	DD_PROVIDER,
 	DD_SPAN,
 	DD_CONTEXT,
+	DD_HANDLERS,
 	OTEL_RESOURCES,
 	OTEL_RUNTIME,
 	OTEL_CONTEXT,
@@ -46,6 +47,7 @@ static const struct {
 	{"ddtrace.span", DD_SPAN},
 	{"ddtrace._trace.context", DD_CONTEXT},
 	{"ddtrace.context", DD_CONTEXT},
+	{"ddtrace._trace.trace_handlers", DD_HANDLERS},
 	{"opentelemetry.sdk.resources", OTEL_RESOURCES},
 	{"opentelemetry.context", OTEL_RUNTIME},
 	{"opentelemetry.context.context", OTEL_CONTEXT},
@@ -381,7 +383,8 @@ static void keep_met(struct look *look, const struct cs_tracers *before)
 static void find_scopes(struct look *look)
 {
 	const struct cs_scope_modules where = {look->dicts[BUILTINS], look->dicts[OTEL_TRACE],
-					       look->dicts[OTEL_SDK], look->dicts[DD_SPAN]};
+					       look->dicts[OTEL_SDK], look->dicts[DD_SPAN],
+					       look->dicts[DD_HANDLERS]};
 
 	cs_scopes_find(look->ctx, &where, &look->found.row);
 }

@@ -172,16 +172,32 @@ static void find_use_span(const struct cs_pyobj_ctx *ctx, uint64_t module, struc
 		*rules |= CS_OTEL_EXCEPTIONS_ONLY;
 }
 
-static void find_exit(const struct cs_pyobj_ctx *ctx, uint64_t module, struct cs_scope *ret)
+/* A function that tells a span of an exception, if there was one, and ends it. */
+static void take_end(const struct cs_pyobj_ctx *ctx, uint64_t code, const char *span,
+		     const char *exception, struct cs_scope *ret)
 {
-	struct cs_scope scope = {.code = method_code(ctx, module, "Span", "__exit__", "exc_val")};
+	struct cs_scope scope = {.code = code};
 
-	if (!scope.code)
+	if (!code)
 		return;
-	scope.subject = local_of(ctx, scope.code, "self");
-	scope.exception = local_of(ctx, scope.code, "exc_val");
-	if (scope.subject != NOT_THERE && uses(ctx, scope.code, "set_exc_info"))
+	scope.subject = local_of(ctx, code, span);
+	scope.exception = local_of(ctx, code, exception);
+	if (scope.subject != NOT_THERE && uses(ctx, code, "set_exc_info") &&
+	    uses(ctx, code, "finish"))
 		*ret = scope;
+}
+
+static void find_ends(const struct cs_pyobj_ctx *ctx, const struct cs_scope_modules *modules,
+		      struct cs_scope *ret)
+{
+	uint64_t function;
+
+	take_end(ctx, method_code(ctx, modules->dd_span, "Span", "__exit__", "exc_val"), "self",
+		 "exc_val", &ret[CS_SCOPE_EXIT]);
+	if (modules->dd_handlers &&
+	    !cs_pyobj_dict_get(ctx, modules->dd_handlers, "_finish_span", &function))
+		take_end(ctx, code_with(ctx, function, "exc_value"), "span", "exc_value",
+			 &ret[CS_SCOPE_FINISH]);
 }
 
 void cs_scopes_find(const struct cs_pyobj_ctx *ctx, const struct cs_scope_modules *modules,
@@ -197,9 +213,9 @@ void cs_scopes_find(const struct cs_pyobj_ctx *ctx, const struct cs_scope_module
 	row->exception_type = found;
 	if (modules->otel_api && modules->otel_sdk) {
 		find_statuses(ctx, modules, row);
-		find_use_span(ctx, modules->otel_api, &row->scopes[CS_TRACER_OTEL],
+		find_use_span(ctx, modules->otel_api, &row->scopes[CS_SCOPE_USE_SPAN],
 			      &row->otel_rules);
 	}
 	if (modules->dd_span)
-		find_exit(ctx, modules->dd_span, &row->scopes[CS_TRACER_DDTRACE]);
+		find_ends(ctx, modules, row->scopes);
 }

@@ -23,7 +23,8 @@ struct world {
 	struct made made;
 	struct names modules;
 	uint64_t otel_server; /* SpanKind.SERVER */
-	uint64_t dd_var, otel_var, dd_span, dd_context, otel_span, otel_empty, runtime_class;
+	uint64_t dd_var, otel_var, dd_span, dd_context, otel_span, otel_empty, otel_status;
+	uint64_t runtime_class;
 	struct cs_tracer_list list;
 };
 
@@ -156,6 +157,10 @@ static void add_otel(struct world *world)
 	kinds = made_class(&world->made, "SpanKind",
 			   made_namespace(&world->made, &member_map, &members, 1), 0);
 	add(&trace, "SpanKind", kinds);
+	world->otel_status = new_class(world, "Status", 0);
+	made_shared(world, world->otel_status,
+		    (const char *const[]){"_description", "_status_code"}, 2);
+	add(&trace, "Status", world->otel_status);
 	add_module(world, "opentelemetry.trace", &trace);
 	add(&sdk, "_Span", world->otel_span);
 	add_module(world, "opentelemetry.sdk.trace", &sdk);
@@ -325,7 +330,8 @@ static void other_variables(void **state)
 	}
 }
 
-static const char *const span_attrs[] = {"_name", "_context", "_kind", "_parent", "_end_time"};
+static const char *const span_attrs[] = {"_name",   "_context",  "_kind",
+					 "_parent", "_end_time", "_status"};
 
 static void otel(void **state)
 {
@@ -348,7 +354,9 @@ static void otel(void **state)
 		assert_int_equal(class->attr[CS_OTEL_CONTEXT], 2);
 		assert_int_equal(class->attr[CS_OTEL_PARENT], 4);
 		assert_int_equal(class->attr[CS_OTEL_END_TIME], 5);
-		assert_int_equal(class->bytes, 40);
+		assert_int_equal(class->attr[CS_OTEL_STATUS], 6);
+		assert_int_equal(class->attr[CS_OTEL_STATUS_CODE], 0);
+		assert_int_equal(class->bytes, 48);
 		assert_int_equal(class->attrs_at,
 				 world.made.interp.info.traits.attrs_at == CS_ATTRS_DICT ? DICT_AT
 											 : 48);
@@ -358,6 +366,12 @@ static void otel(void **state)
 		assert_non_null(class);
 		assert_int_equal(class->attr[CS_OTEL_CONTEXT], 1);
 		assert_int_equal(class->attr[CS_OTEL_PARENT], 0);
+		class = class_of(&world, world.otel_status);
+		assert_non_null(class);
+		assert_int_equal(class->kind, CS_CLASS_OTEL_STATUS);
+		assert_int_equal(class->attr[CS_OTEL_STATUS_CODE], 2);
+		assert_int_equal(world.list.row.otel_names[CS_OTEL_STATUS_CODE],
+				 made_name(&world.made, "_status_code"));
 	}
 }
 

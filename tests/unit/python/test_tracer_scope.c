@@ -12,7 +12,7 @@ struct world {
 	struct made made;
 	struct made_calls calls;
 	uint64_t unset, ok, error, first, exception, no;
-	struct made_function use_span, set_status, exit;
+	struct made_function use_span, set_status, exit, finish;
 	bool bare; /* functions are in no decorators */
 	struct cs_tracers row;
 };
@@ -32,7 +32,11 @@ static void begin(struct world *world, int minor)
 		.exit = {.module = "ddtrace._trace.span",
 			 .qualname = "Span.__exit__",
 			 .names = {"set_exc_info", "finish"},
-			 .locals = {"self", "exc_type", "exc_val", "exc_tb"}}};
+			 .locals = {"self", "exc_type", "exc_val", "exc_tb"}},
+		.finish = {.module = "ddtrace._trace.trace_handlers",
+			   .qualname = "_finish_span",
+			   .names = {"span_from_context", "set_exc_info", "finish"},
+			   .locals = {"ctx", "exc_info", "span", "exc_type", "exc_value"}}};
 	made_begin(&world->made, minor);
 	made_calls_begin(&world->calls, &world->made);
 }
@@ -113,6 +117,8 @@ static void find(struct world *world)
 	modules.dd_span = namespace_of(
 		world, "Span",
 		class_with(world, "Span", "__exit__", made_function(&world->calls, &world->exit)));
+	modules.dd_handlers =
+		namespace_of(world, "_finish_span", made_function(&world->calls, &world->finish));
 	world->row = (struct cs_tracers){0};
 	cs_scopes_find(&world->made.ctx, &modules, &world->row);
 }
@@ -126,8 +132,8 @@ static void found(void **state)
 {
 	EACH(world)
 	{
-		const struct cs_scope *otel = &world.row.scopes[CS_TRACER_OTEL];
-		const struct cs_scope *dd = &world.row.scopes[CS_TRACER_DDTRACE];
+		const struct cs_scope *otel = &world.row.scopes[CS_SCOPE_USE_SPAN];
+		const struct cs_scope *dd;
 
 		for (int bare = 0; bare < 2; bare++) {
 			world.bare = bare;
@@ -144,9 +150,14 @@ static void found(void **state)
 			assert_int_equal(otel->subject, 0);
 			assert_int_equal(otel->ends, 1);
 			assert_int_equal(otel->sets, 3);
+			dd = &world.row.scopes[CS_SCOPE_EXIT];
 			assert_int_not_equal(dd->code, 0);
 			assert_int_equal(dd->subject, 0);
 			assert_int_equal(dd->exception, 2);
+			dd = &world.row.scopes[CS_SCOPE_FINISH];
+			assert_int_not_equal(dd->code, 0);
+			assert_int_equal(dd->subject, 2);
+			assert_int_equal(dd->exception, 4);
 		}
 	}
 }
@@ -162,7 +173,7 @@ static void releases(void **state)
 		world.use_span.names[2] = "BaseException";
 		find(&world);
 		assert_int_equal(world.row.otel_rules, 0);
-		assert_int_not_equal(world.row.scopes[CS_TRACER_OTEL].code, 0);
+		assert_int_not_equal(world.row.scopes[CS_SCOPE_USE_SPAN].code, 0);
 	}
 }
 
@@ -174,25 +185,27 @@ static void others(void **state)
 		world.use_span.locals[3] = "marks";
 		world.exit.locals[2] = "value";
 		find(&world);
-		assert_int_equal(world.row.scopes[CS_TRACER_OTEL].code, 0);
-		assert_int_equal(world.row.scopes[CS_TRACER_DDTRACE].code, 0);
+		assert_int_equal(world.row.scopes[CS_SCOPE_USE_SPAN].code, 0);
+		assert_int_equal(world.row.scopes[CS_SCOPE_EXIT].code, 0);
 		assert_int_equal(world.row.otel_rules, CS_OTEL_OK_STAYS);
 	}
 	EACH(world)
 	{
 		world.use_span.names[3] = "close";
 		world.exit.names[0] = "finish_with";
+		world.finish.names[2] = "stop";
 		find(&world);
-		assert_int_equal(world.row.scopes[CS_TRACER_OTEL].code, 0);
-		assert_int_equal(world.row.scopes[CS_TRACER_DDTRACE].code, 0);
+		assert_int_equal(world.row.scopes[CS_SCOPE_USE_SPAN].code, 0);
+		assert_int_equal(world.row.scopes[CS_SCOPE_EXIT].code, 0);
+		assert_int_equal(world.row.scopes[CS_SCOPE_FINISH].code, 0);
 	}
 	EACH(world)
 	{
 		world.use_span.locals[1] = "ends";
 		world.exit.locals[0] = "span";
 		find(&world);
-		assert_int_equal(world.row.scopes[CS_TRACER_OTEL].code, 0);
-		assert_int_equal(world.row.scopes[CS_TRACER_DDTRACE].code, 0);
+		assert_int_equal(world.row.scopes[CS_SCOPE_USE_SPAN].code, 0);
+		assert_int_equal(world.row.scopes[CS_SCOPE_EXIT].code, 0);
 	}
 }
 
@@ -205,7 +218,7 @@ static void nothing(void **state)
 		const struct cs_tracers none = {.false_ = world.no,
 						.exception_type = world.exception};
 
-		modules.otel_api = modules.otel_sdk = modules.dd_span =
+		modules.otel_api = modules.otel_sdk = modules.dd_span = modules.dd_handlers =
 			made_namespace(&world.made, NULL, NULL, 0);
 		cs_scopes_find(&world.made.ctx, &modules, &world.row);
 		assert_memory_equal(&world.row, &none, sizeof(none));
