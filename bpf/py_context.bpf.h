@@ -13,6 +13,7 @@
 #include "py_span_change.bpf.h"
 #include "py_span_dd.bpf.h"
 #include "py_span_otel.bpf.h"
+#include "py_span_told.bpf.h"
 
 /*
  * Each variable has the root of its tree, the levels, the objects on the way to its span, that one's local root, its numbers, and its end; one
@@ -31,6 +32,26 @@ static __always_inline int py_context_root(struct cs_walk *w, struct task_struct
 	return 0;
 }
 
+/* The type of the object at w->span_at, and with it what of it will be needed; at the end of mapped memory there may be less. */
+static __always_inline long py_span_type_of(struct cs_walk *w, struct task_struct *task, __u64 *ret)
+{
+	__u64 bytes = w->span_bytes;
+
+	w->window_bytes = 0;
+	if (CS_TELLS_CHANGES && bytes) {
+		asm volatile("" : "+r"(bytes));
+		if (bytes > CS_SPAN_CHUNK)
+			bytes = CS_SPAN_CHUNK;
+		if (!CS_READ(task, w->window, bytes, w->span_at)) {
+			w->window_at = w->span_at;
+			w->window_bytes = bytes;
+			*ret = py_span_field(w, w->off.object_type);
+			return 0;
+		}
+	}
+	return CS_READ(task, ret, sizeof(*ret), w->span_at + w->off.object_type);
+}
+
 /* Look at the object at w->span_at. Returns 0 to go on with the one that is there then, or 1 at the end. */
 static __always_inline int py_span_hop(struct cs_walk *w, const struct cs_tracers *t,
 				       struct task_struct *task)
@@ -39,7 +60,7 @@ static __always_inline int py_span_hop(struct cs_walk *w, const struct cs_tracer
 
 	if (!w->span_at || w->span_at == t->none)
 		return 1;
-	if (CS_READ(task, &type, sizeof(type), w->span_at + w->off.object_type))
+	if (py_span_type_of(w, task, &type))
 		return py_span_fail(w);
 	if (py_span_classify(w, t, type))
 		return w->span_next == PY_SPAN_ROOT ? 1 : py_span_stranger(w, type);
@@ -76,11 +97,9 @@ static __always_inline void py_span_reset(struct cs_walk *w, __u8 kind)
 	span->type_bytes = 0;
 	span->nended = 0;
 	span->pad = 0;
-	for (__u32 i = 0; i < CS_SPAN_TYPE_BYTES; i++)
-		span->type[i] = 0;
-	for (__u32 i = 0; i < CS_SPAN_NUMBERS; i++)
-		w->span_numbers[i].at = w->span_numbers[i].hi = w->span_numbers[i].lo = 0;
-	w->span_number = 0;
+	__builtin_memset(span->type, 0, sizeof(span->type));
+	__builtin_memset(w->span_numbers, 0, sizeof(w->span_numbers));
+	w->span_todo = 0;
 	w->span_type_at = 0;
 	w->span_resource_at = 0;
 	w->span_service_at = 0;
@@ -91,6 +110,8 @@ static __always_inline void py_span_reset(struct cs_walk *w, __u8 kind)
 	w->span_gives_way = 0;
 	w->span_is_root = 0;
 	w->span_found = 0;
+	w->span_known = 0;
+	w->span_root_at = 0;
 }
 
 /* The way ends here: read what was found, or turn to the variable of the next tracer. Returns 1 at the end of the search. */
@@ -98,7 +119,8 @@ static __always_inline int py_span_stop(struct cs_walk *w)
 {
 	if (walk_span_search(w) && !w->span_found)
 		return 1;
-	w->span_next = w->span_found ? PY_SPAN_NUMBER : PY_SPAN_TREE;
+	py_span_numbers_begin(w);
+	w->span_next = !w->span_found ? PY_SPAN_TREE : w->span_todo ? PY_SPAN_NUMBER : PY_SPAN_END;
 	w->span_var += !w->span_found;
 	w->span_stage = 0;
 	return 0;
@@ -141,11 +163,25 @@ static __always_inline int py_span_object(struct cs_walk *w, const struct cs_tra
 static __always_inline int py_span_end(struct cs_walk *w, const struct cs_tracers *t,
 				       struct task_struct *task)
 {
+	if (walk_span_search(w) && py_told_mistaken(w)) {
+		py_span_reset(w, w->span.span.kind);
+		w->span_anew = 1;
+		w->span_at = w->span_object;
+		w->span_next = PY_SPAN_OBJECT;
+		return 0;
+	}
+	/* of one that changes only its own type is told, if it is a root */
+	if (walk_span_search(w) && !w->span_is_root) {
+		w->span_type_at = 0;
+		w->span.span.flags &= (__u8)~CS_SPANF_TYPE_UNREADABLE;
+	}
 	if (py_span_finish(w, t, task)) {
 		if (walk_span_search(w)) {
 			w->span_next = PY_SPAN_TEXT;
 			py_change_begin(w, t, task);
-			return 0;
+			if (walk_span_search(w) == CS_SPAN_SEARCH_BEGUN)
+				py_told_keep(w);
+			return !w->span_resource_at && !w->span_service_at;
 		}
 		w->span_next = PY_SPAN_RESOURCE;
 		return !py_resource_wanted(w);
@@ -176,7 +212,7 @@ static __always_inline int py_span_step(struct cs_walk *w, struct task_struct *t
 		return py_meta_step(w, t, task) ? py_span_stop(w) : 0;
 	case PY_SPAN_NUMBER:
 		py_span_number_step(w, t, task);
-		if (w->span_number >= (walk_span_search(w) ? PY_SPAN_CHANGED : PY_SPAN_SAMPLED))
+		if (!w->span_todo)
 			w->span_next = PY_SPAN_END;
 		return 0;
 	case PY_SPAN_END:

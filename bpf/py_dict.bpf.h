@@ -12,6 +12,7 @@
 #define PY_DICT_HEAD        64 /* of PyDictKeysObject: before its indices, which begin at 32 or 40 */
 #define PY_DICT_GENERAL     0  /* DICT_KEYS_GENERAL of pycore_dict.h: keys of any type */
 #define PY_DICT_SPLIT       2  /* DICT_KEYS_SPLIT: 1 and 2 have str keys only, and no hashes */
+#define PY_DICT_SMALL       192 /* with its entries: five of them, and more */
 /* sizeof(PyDictKeyEntry): hash, key, value; sizeof(PyDictUnicodeEntry): key, value */
 #define PY_DICT_ENTRY       24
 #define PY_DICT_STR_ENTRY   16
@@ -85,6 +86,27 @@ static __always_inline int py_dict_load(struct cs_walk *w, struct task_struct *t
 	if (bytes > CS_FRAME_WINDOW)
 		return 1;
 	return bytes && CS_READ(task, w->window, bytes, w->dict.entries);
+}
+
+/* The same of a small one, in one read, if that has all entries; at the end of mapped memory there may be less behind it. */
+static __always_inline int py_dict_load_small(struct cs_walk *w, struct task_struct *task,
+					      __u64 keys)
+{
+	__u64 at;
+
+	if (!keys || CS_READ(task, w->window, PY_DICT_SMALL, keys))
+		return py_dict_load(w, task, keys);
+	at = py_dict_indices(w);
+	w->dict.nentries = py_dict_u64(w, w->off.keys_nentries);
+	if (!at)
+		return 1;
+	at += w->off.keys_indices;
+	if (w->dict.nentries > CS_DICT_ENTRIES ||
+	    at + w->dict.nentries * w->dict.entry_bytes > PY_DICT_SMALL)
+		return py_dict_load(w, task, keys);
+	w->dict.entries = keys + at;
+	w->dict.key_at = at + w->dict.entry_bytes - 16;
+	return 0;
 }
 
 /* A word of the i-th entry in the window: 0 its key, 8 its value. */

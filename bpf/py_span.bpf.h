@@ -14,11 +14,7 @@
 #include "walk.bpf.h"
 
 #define CS_NO_CLASS (~0u)
-
-/* A program that tells when spans begin defines it: was the span of this digest told, and has not ended since? */
-#ifndef CS_SPAN_IS_TOLD
-#define CS_SPAN_IS_TOLD(w, digest) 0
-#endif
+#define CS_SPAN_MIX 0x9e3779b97f4a7c15ull
 
 /* What the next step looks at. */
 enum py_span_next {
@@ -53,25 +49,14 @@ static __always_inline const struct cs_span_class *py_span_class(const struct cs
 	return &t->classes[w->span_class & (CS_MAX_SPAN_CLASSES - 1)];
 }
 
-/*
- * Is nothing to be told of the span at w->span_at? One that goes on becomes active again whenever one below it ends, which should cost little: so it is known by
- * where it and its ids lie (of a Rust object: by these themselves), and that is forgotten when it ends.
- */
-static __always_inline bool py_span_is_told(struct cs_walk *w, __u64 id, __u64 trace)
-{
-	const __u64 mix = 0x9e3779b97f4a7c15ull;
-	__u64 digest = w->span_at * mix;
-
-	/* siblings lie at like distances, and so do their ids: each step must mix all bits */
-	digest = ((digest ^ digest >> 32) + id) * mix;
-	digest = ((digest ^ digest >> 32) + trace) * mix;
-	return walk_span_search(w) && CS_SPAN_IS_TOLD(w, digest);
-}
-
 /* Have the first bytes of what lies at `at` in the window. */
 static __always_inline long py_span_fetch(struct cs_walk *w, struct task_struct *task, __u64 at,
 					  __u64 bytes)
 {
+	/* with its type, and still there */
+	if (CS_TELLS_CHANGES && w->window_at == at && w->window_bytes >= bytes)
+		return 0;
+	w->window_bytes = 0;
 	asm volatile("" : "+r"(bytes));
 	if (bytes > CS_SPAN_CHUNK)
 		bytes = CS_SPAN_CHUNK;
@@ -102,10 +87,20 @@ enum py_span_number {
 static __always_inline void py_span_number_step(struct cs_walk *w, const struct cs_tracers *t,
 						struct task_struct *task)
 {
-	struct cs_span_number *number = &w->span_numbers[w->span_number++ & (CS_SPAN_NUMBERS - 1)];
+	__u32 bit = w->span_todo & -w->span_todo, i = (__u32)__builtin_popcount(bit - 1);
+	struct cs_span_number *number = &w->span_numbers[i & (CS_SPAN_NUMBERS - 1)];
 
+	w->span_todo &= ~bit;
 	if (number->at)
 		py_long_read(w, task, number->at, t->long_type, &number->hi, &number->lo);
+}
+
+/* Which of them are to be read? */
+static __always_inline void py_span_numbers_begin(struct cs_walk *w)
+{
+	w->span_todo = 0;
+	for (__u32 i = 0; i < CS_SPAN_NUMBERS; i++)
+		w->span_todo |= (__u32) !!w->span_numbers[i].at << i;
 }
 
 /* Ids of spans have 64 bits. */

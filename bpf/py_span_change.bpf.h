@@ -40,8 +40,12 @@ static __always_inline void py_change_begin(struct cs_walk *w, const struct cs_t
 	change->flags = w->span_is_server ? CS_SPAN_SERVER : 0;
 	change->resource_bytes = 0;
 	change->service_bytes = 0;
+	__builtin_memset(change->service, 0, CS_SERVICE_BYTES);
 	change->pad = 0;
 	w->span_text = 0;
+	/* it will be told at the end; until then the root's stands for it */
+	if (change->hdr.flags == CS_SPAN_BEGUN && !w->span_is_root)
+		w->span_service_at = 0;
 }
 
 /* One of its texts: its resource, then its service, both read in one way. Returns 1 after the last. */
@@ -69,5 +73,5 @@ static __always_inline int py_change_text(struct cs_walk *w, const struct cs_tra
 		change->flags |= length > CS_RESOURCE_BYTES ? CS_SPAN_RESOURCE_CUT : 0;
 		__builtin_memcpy(change->resource, text, CS_RESOURCE_BYTES);
 	}
-	return service;
+	return service || !w->span_service_at;
 }

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "py_dict.bpf.h"
-#include "py_span.bpf.h"
+#include "py_span_told.bpf.h"
 
 /* An Option<u128> of Rust: what says if there is one, and 16 bytes on the number itself. */
 #define CS_RUST_TAG 16u
@@ -76,7 +76,7 @@ static __always_inline __u8 py_rust_outcome(const struct cs_walk *w,
 }
 
 /* What is told of a span that begins or ends. */
-static __always_inline void py_span_take_change(struct cs_walk *w,
+static __always_inline void py_span_take_change(struct cs_walk *w, const struct cs_tracers *t,
 						const struct cs_span_class *class)
 {
 	struct cs_span_number *duration = &w->span_numbers[PY_SPAN_DURATION];
@@ -89,7 +89,8 @@ static __always_inline void py_span_take_change(struct cs_walk *w,
 		duration->lo = py_span_field(w, class->ended);
 	else if (w->span_ended)
 		duration->at = py_span_field(w, class->ended);
-	w->span_numbers[PY_SPAN_START].at = py_span_field(w, class->start);
+	if (walk_span_search(w) == CS_SPAN_SEARCH_BEGUN)
+		w->span_numbers[PY_SPAN_START].at = py_span_field(w, class->start);
 	if (class->rust & CS_RUST_ERROR)
 		w->span_outcome = py_rust_outcome(w, class);
 	else
@@ -100,7 +101,12 @@ static __always_inline void py_span_take_change(struct cs_walk *w,
 	w->lessons.type = class->type;
 	w->lessons.object = w->span_at;
 	w->lessons.nwords = class->bytes / 8;
-	w->span_numbers[PY_SPAN_PARENT_ID].at = py_span_field(w, class->parent_id);
+	w->span_parent_at = py_span_field(w, class->parent_id);
+	if (w->span_parent_at == t->none)
+		w->span_parent_at = 0;
+	w->span_numbers[PY_SPAN_PARENT_ID].at = w->span_parent_at;
+	w->span_trace_at = class->rust & CS_RUST_TRACE ? 0 : py_span_field(w, class->trace_id);
+	w->span_object = w->span_at;
 	w->span_resource_at = py_span_field(w, class->resource);
 	w->span_service_at = py_span_field(w, class->service);
 }
@@ -114,6 +120,7 @@ static __always_inline int py_span_root(struct cs_walk *w, const struct cs_trace
 	if (class->kind != CS_CLASS_DD_SPAN || py_span_fetch(w, task, w->span_at, class->bytes))
 		return 1;
 	py_span_take_id(w, class, PY_SPAN_ROOT_ID);
+	w->span_root_at = w->span_root;
 	py_span_take_root(w, class);
 	return 1;
 }
@@ -165,6 +172,73 @@ static __always_inline int py_span_above(struct cs_walk *w, const struct cs_trac
 	return 0;
 }
 
+/* The span at w->span_at goes on: one that begins in its place may be below it. */
+static __always_inline void py_span_is_above(struct cs_walk *w, const struct cs_tracers *t,
+					     const struct cs_span_class *class)
+{
+	w->above_at = w->span_at;
+	w->above_digest = py_span_digest(w, py_span_field(w, class->span_id),
+					 py_span_field(w, class->trace_id));
+	w->above_id = class->rust & CS_RUST_ID ? py_span_field(w, class->span_id) : 0;
+	w->above_trace_at = class->rust & CS_RUST_TRACE ? 0 : py_span_field(w, class->trace_id);
+	w->above_root_at = py_span_ref(w, t, class, class->root);
+}
+
+/* A span begins whose parent, by its reference and its id, was active: what was told of that one? */
+static __always_inline bool py_span_trust_above(struct cs_walk *w, const struct cs_tracers *t,
+						const struct cs_span_class *class)
+{
+	if (w->span_anew || !w->above_at ||
+	    py_span_ref(w, t, class, class->parent) != w->above_at ||
+	    !py_told_find(w, w->above_at, w->above_digest))
+		return false;
+	if (w->above_id)
+		return w->above_id == w->told.span_id;
+	w->span_known = w->span_parent_at != 0;
+	return w->span_known;
+}
+
+/* Take what was told from w->told, which is of the span at hand or of the one above it. Returns whether its root is known. */
+static __always_inline bool py_span_take_told(struct cs_walk *w, bool above)
+{
+	const struct cs_span_told *told = &w->told;
+	struct cs_span_number *numbers = w->span_numbers;
+	bool root = told->root_at && told->root_at == w->span_root &&
+		    (!above || w->above_root_at == w->span_root);
+
+	if (w->span_trace_at && w->span_trace_at == told->trace_at &&
+	    (!above || w->above_trace_at == w->span_trace_at)) {
+		numbers[PY_SPAN_TRACE].at = 0;
+		numbers[PY_SPAN_TRACE].hi = told->trace_hi;
+		numbers[PY_SPAN_TRACE].lo = told->trace_lo;
+	}
+	if (!above && w->span_parent_at && w->span_parent_at == told->parent_at) {
+		numbers[PY_SPAN_PARENT_ID].at = 0;
+		numbers[PY_SPAN_PARENT_ID].lo = told->parent_id;
+	}
+	numbers[PY_SPAN_ROOT_ID].lo = root ? told->root_id : 0;
+	if (above && w->span_root == w->above_at) {
+		numbers[PY_SPAN_ROOT_ID].lo = told->span_id;
+		root = true;
+	}
+	if (root) {
+		w->span.span.flags |= CS_SPANF_ROOT;
+		w->span_root_at = w->span_root;
+	}
+	return root;
+}
+
+/* Was it told who the root of the span in the window is? */
+static __always_inline bool py_span_root_told(struct cs_walk *w, const struct cs_tracers *t,
+					      const struct cs_span_class *class)
+{
+	if (walk_span_search(w) == CS_SPAN_SEARCH_BEGUN)
+		return py_span_trust_above(w, t, class) && py_span_take_told(w, true);
+	if (walk_span_search(w) != CS_SPAN_SEARCH_ENDED || !w->span_known)
+		return false;
+	return py_span_take_told(w, false);
+}
+
 /*
  * ddtrace's Span. One that has ended gives way to its parent, or, without one, to the context it came with if that was made
  * to be taken up again: _update_active() of ddtrace/_trace/provider.py.
@@ -184,14 +258,16 @@ static __always_inline int py_span_dd(struct cs_walk *w, const struct cs_tracers
 	w->span_ended = py_span_ended(w, t, class);
 	if (w->span_ended > 1)
 		return py_span_fail(w);
-	if (walk_span_search(w) == CS_SPAN_SEARCH_ENDED && !w->span_ended)
+	if (walk_span_search(w) == CS_SPAN_SEARCH_ENDED && !w->span_ended) {
+		py_span_is_above(w, t, class);
 		return 1;
+	}
 	if (w->span_ended && walk_span_search(w) != CS_SPAN_SEARCH_ENDED)
 		return py_span_above(w, t, class);
 	if (py_span_is_told(w, py_span_field(w, class->span_id), py_span_field(w, class->trace_id)))
 		return 1;
 	if (walk_span_search(w))
-		py_span_take_change(w, class);
+		py_span_take_change(w, t, class);
 	w->span_found = 1;
 	py_span_take_id(w, class, PY_SPAN_ID);
 	py_span_take_trace(w, class);
@@ -199,6 +275,8 @@ static __always_inline int py_span_dd(struct cs_walk *w, const struct cs_tracers
 	if (!w->span_root ||
 	    (class->root_too && py_span_ref(w, t, class, class->root_too) != w->span_root) ||
 	    (class->root_three && py_span_ref(w, t, class, class->root_three) != w->span_root))
+		return 1;
+	if (walk_span_search(w) && py_span_root_told(w, t, class))
 		return 1;
 	if (w->span_root != w->span_at && w->span_root != t->none) {
 		w->span_next = PY_SPAN_ROOT;

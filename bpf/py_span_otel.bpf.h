@@ -4,7 +4,7 @@
 
 #include "py_attr.bpf.h"
 #include "py_dict.bpf.h"
-#include "py_span.bpf.h"
+#include "py_span_told.bpf.h"
 
 /* OpenTelemetry's Context, a dict: go on with its current span. */
 static __always_inline int py_span_otel_context(struct cs_walk *w, const struct cs_tracers *t,
@@ -13,8 +13,11 @@ static __always_inline int py_span_otel_context(struct cs_walk *w, const struct 
 	__u64 keys = 0;
 	__u32 i;
 
-	if (CS_READ(task, &keys, sizeof(keys), w->span_at + w->off.dict_keys) ||
-	    py_dict_load(w, task, keys))
+	if (py_span_fetch(w, task, w->span_at, w->off.dict_keys + 8))
+		return py_span_fail(w);
+	keys = py_span_field(w, w->off.dict_keys);
+	w->window_bytes = 0;
+	if (py_dict_load_small(w, task, keys))
 		return py_span_fail(w);
 	i = py_dict_find(w, t->otel_key);
 	w->span_at = i == CS_NO_INDEX ? 0 : py_dict_entry(w, i, 8);
@@ -69,11 +72,14 @@ static __always_inline int py_span_attrs(struct cs_walk *w, const struct cs_trac
 static __always_inline int py_otel_id(struct cs_walk *w, const struct cs_tracers *t,
 				      struct task_struct *task, __u64 obj, __u64 items[3])
 {
-	__u64 type = 0;
+	__u32 at = w->off.tuple_items;
 
-	return !obj || CS_READ(task, &type, sizeof(type), obj + w->off.object_type) ||
-	       type != t->otel_id_type ||
-	       CS_READ(task, items, 3 * sizeof(*items), obj + w->off.tuple_items);
+	if (!obj || py_span_fetch(w, task, obj, at + 3 * sizeof(*items)) ||
+	    py_span_field(w, w->off.object_type) != t->otel_id_type)
+		return 1;
+	for (__u32 i = 0; i < 3; i++)
+		items[i] = py_span_field(w, at + 8 * i);
+	return 0;
 }
 
 /*
@@ -107,6 +113,28 @@ static __always_inline void py_otel_root(struct cs_walk *w, const struct cs_trac
 	}
 }
 
+/* Take what was told when its scope began. Returns whether its root, or its parent, is known by that. */
+static __always_inline bool py_otel_take_told(struct cs_walk *w)
+{
+	const struct cs_span_told *told = &w->told;
+
+	w->span_root_at = w->span_attrs[CS_OTEL_PARENT];
+	if (!w->span_known)
+		return false;
+	if (w->span_trace_at == told->trace_at) {
+		w->span_numbers[PY_SPAN_TRACE].at = 0;
+		w->span_numbers[PY_SPAN_TRACE].hi = told->trace_hi;
+		w->span_numbers[PY_SPAN_TRACE].lo = told->trace_lo;
+	}
+	if (!told->root_at || told->root_at != w->span_root_at)
+		return false;
+	w->span_numbers[PY_SPAN_PARENT_ID].lo = told->parent_id;
+	w->span_is_root = told->root_id && told->root_id == told->span_id;
+	if (w->span_is_root)
+		w->span.span.flags |= CS_SPANF_ROOT;
+	return true;
+}
+
 /* OpenTelemetry's span, which stays active when it has ended until its Context is left. The invalid one, whose ids are 0, is no failure. */
 static __always_inline int py_span_otel(struct cs_walk *w, const struct cs_tracers *t,
 					struct task_struct *task)
@@ -114,13 +142,18 @@ static __always_inline int py_span_otel(struct cs_walk *w, const struct cs_trace
 	const struct cs_span_class *class = py_span_class(w, t);
 	__u64 items[3] = {}, end;
 
+	w->window_bytes = 0;
 	if (py_span_attrs(w, t, task, class) ||
 	    py_otel_id(w, t, task, w->span_attrs[CS_OTEL_CONTEXT], items))
 		return py_span_fail(w);
 	if (py_span_is_told(w, items[1], items[0]))
 		return 1;
 	if (walk_span_search(w)) {
-		w->span_numbers[PY_SPAN_START].at = w->span_attrs[CS_OTEL_START];
+		w->span_object = w->span_at;
+		w->span_trace_at = items[0];
+		w->span_parent_at = 0;
+		if (walk_span_search(w) == CS_SPAN_SEARCH_BEGUN)
+			w->span_numbers[PY_SPAN_START].at = w->span_attrs[CS_OTEL_START];
 		w->span_resource_at = w->span_attrs[CS_OTEL_NAME];
 		w->span_is_server = t->otel_server && w->span_attrs[CS_OTEL_KIND] == t->otel_server;
 	}
@@ -130,6 +163,7 @@ static __always_inline int py_span_otel(struct cs_walk *w, const struct cs_trace
 	end = w->span_attrs[CS_OTEL_END_TIME];
 	if (end && end != t->none)
 		w->span.span.flags |= CS_SPANF_ENDED;
-	py_otel_root(w, t, task, items[2]);
+	if (!walk_span_search(w) || !py_otel_take_told(w))
+		py_otel_root(w, t, task, items[2]);
 	return 1;
 }

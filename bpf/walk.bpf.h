@@ -110,6 +110,14 @@ enum cs_span_search {
 	CS_SPAN_SEARCH_LEFT = CS_SPAN_LEFT,   /* ... that it leads to, whether or not it has */
 };
 
+/* What was told of a span that began (py_span_told.bpf.h); fields that end in _at: the objects that told it, 0: none that tells it again. */
+struct cs_span_told {
+	__u64 digest; /* of where the span lies; 0: none */
+	__u64 check;  /* of all that follows; 0: it is not known yet */
+	__u64 trace_at, root_at, parent_at;
+	__u64 span_id, root_id, parent_id, trace_hi, trace_lo;
+};
+
 struct cs_walk {
 	/* copied from cs_proc_info, so that steps need no second lookup */
 	struct cs_py_offsets off;
@@ -218,7 +226,6 @@ struct cs_walk {
 	__u32 span_next;      /* enum py_span_next: what is looked at */
 	__u32 span_found;     /* it is, and what tells of it is in these: */
 	__u32 span_is_root;   /* it is its own local root, as far as flags say so */
-	__u32 span_number;    /* the next to be read */
 	struct cs_span_number span_numbers[CS_SPAN_NUMBERS]; /* enum py_span_number */
 	__u32 span_failed;      /* something on the way could not be read */
 	struct cs_ev_span span; /* pushed before the record if it has an id */
@@ -233,6 +240,15 @@ struct cs_walk {
 
 	/* a span that begins or ends (py_span_change.bpf.h) */
 	__u64 span_error_at, span_service_at; /* objects; 0: not known */
+	__u32 span_bytes; /* of an object that are read before its type is known; 0: that is read first */
+	__u32 span_anew; /* what was told is not believed */
+	__u32 span_known; /* w->told is of the span at hand, or of the one above it: its id is to prove it */
+	__u32 span_todo;                /* bits: numbers that are to be read */
+	__u64 span_object, span_digest; /* the span at hand */
+	__u64 span_trace_at, span_root_at, span_parent_at;
+	/* the span that was active before, and goes on: perhaps the one above the one that begins; 0: none */
+	__u64 above_at, above_digest, above_id, above_trace_at, above_root_at;
+	struct cs_span_told told;
 	__u32 span_is_server;
 	__u32 span_outcome; /* enum cs_span_outcome, where the span itself says it in a number */
 	__u32 span_text;    /* which of its texts is next */
@@ -309,6 +325,8 @@ static __always_inline __u32 walk_tstate_size(const struct cs_py_offsets *off)
 			      walk_max(off->tstate_next, off->tstate_interp));
 
 	last = walk_max(last, walk_max(off->tstate_context_ver, off->tstate_exc_info));
+	if (off->tstate_id <= CS_TSTATE_CHUNK - 8)
+		last = walk_max(last, off->tstate_id);
 	return walk_max(last, off->tstate_context) + 8;
 }
 

@@ -92,6 +92,10 @@ SPELLINGS = {
 }
 # ... and what only builds without the GIL have.
 FREE_THREADED_SPELLINGS = {
+    # Python/context.c: a variable that threads share caches nothing
+    "PyContextVar.var_cached": {8: None},
+    "PyContextVar.var_cached_tsid": {8: None},
+    "PyContextVar.var_cached_tsver": {8: None},
     "_PyInterpreterFrame.tlbc_index": {8: None, 14: "same"},
     "PyCodeObject.co_tlbc": {8: None, 14: "same"},
     # Whether such a build has its lock switched on is told at run time: it is not asked for.

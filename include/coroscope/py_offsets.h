@@ -32,6 +32,7 @@
 	X(tstate_context, PyThreadState, context)                        \
 	X(tstate_context_ver, PyThreadState, context_ver)                \
 	X(tstate_exc_info, PyThreadState, exc_info)                      \
+	X(tstate_id, PyThreadState, id)                                  \
 	X(tstate_running_loop, _PyThreadStateImpl, asyncio_running_loop) \
 	X(tstate_running_task, _PyThreadStateImpl, asyncio_running_task) \
 	X(tstate_tasks_head, _PyThreadStateImpl, asyncio_tasks_head)     \
@@ -122,6 +123,9 @@
 	X(context_vars, PyContext, ctx_vars)                             \
 	X(contextvar_name, PyContextVar, var_name)                       \
 	X(contextvar_hash, PyContextVar, var_hash)                       \
+	X(contextvar_cached, PyContextVar, var_cached)                   \
+	X(contextvar_cached_tsid, PyContextVar, var_cached_tsid)         \
+	X(contextvar_cached_tsver, PyContextVar, var_cached_tsver)       \
 	X(hamt_root, PyHamtObject, h_root)
 
 /*

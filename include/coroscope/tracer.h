@@ -113,6 +113,8 @@ enum cs_otel_rules {
 };
 
 struct cs_tracers {
+	/* Of this row, as its last field has it: no two rows that differ have the same. A row that is read while it is being written has two. */
+	__u64 generation;
 	__u32 nvars, nclasses;
 	struct cs_tracer_var vars[CS_MAX_TRACER_VARS];
 	struct cs_span_class classes[CS_MAX_SPAN_CLASSES];
@@ -131,6 +133,7 @@ struct cs_tracers {
 	struct cs_scope scopes[CS_SCOPES]; /* enum cs_scopes */
 	/* A type that is not here is waited for as it is met (CS_EV_TYPE_MET): what its instance tells is gone in a moment. */
 	__u64 wake;
+	__u64 generation_again;
 };
 
 enum cs_span_flags {

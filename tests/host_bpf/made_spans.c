@@ -280,12 +280,22 @@ static uint64_t or_none(const struct made_spans *m, uint64_t ref)
 	return ref ? ref : m->list.none;
 }
 
+static uint64_t get(struct made_spans *m, uint64_t at)
+{
+	uint64_t value;
+
+	assert_int_equal(made_read(m->py, &value, sizeof(value), at), 0);
+	return value;
+}
+
 uint64_t made_dd_span(struct made_spans *m, const struct made_dd *span)
 {
 	uint64_t at = new_object(m, type_of(m, 0), SPAN_BYTES);
 
 	put(m, at + SPAN_ID, made_long(m, 0, span->id));
-	put(m, at + TRACE_ID, made_long(m, 0xabc0000000000000, 0x1234567890abcdef));
+	put(m, at + TRACE_ID,
+	    span->trace_of ? get(m, span->trace_of + TRACE_ID)
+			   : made_long(m, 0xabc0000000000000, 0x1234567890abcdef));
 	put(m, at + ROOT, or_none(m, span->root));
 	put(m, at + PARENT, or_none(m, span->parent));
 	put(m, at + CONTEXT, or_none(m, span->context));
@@ -294,9 +304,34 @@ uint64_t made_dd_span(struct made_spans *m, const struct made_dd *span)
 	put(m, at + RESOURCE, or_none(m, span->resource));
 	put(m, at + SERVICE, or_none(m, span->service));
 	put(m, at + ERROR, or_none(m, span->error));
-	put(m, at + PARENT_ID, made_long(m, 0, MADE_PARENT));
+	put(m, at + PARENT_ID, made_long(m, 0, span->parent_id ? span->parent_id : MADE_PARENT));
 	put(m, at + START, made_long(m, 0, MADE_START));
 	return at;
+}
+
+void made_dd_end(struct made_spans *m, uint64_t span, bool native)
+{
+	if (native)
+		put(m, span + N_ENDED, 1);
+	else
+		put(m, span + ENDED, made_long(m, 0, MADE_DURATION));
+}
+
+/* Its digits; it has as many of them. */
+static void overwrite_long(struct made_spans *m, uint64_t at, uint64_t hi, uint64_t lo, size_t n)
+{
+	uint32_t offset = m->py->info.off.long_digits;
+	uint32_t digits[5];
+
+	assert_int_equal(
+		made_read(m->py, digits, n * sizeof(*digits), made_long(m, hi, lo) + offset), 0);
+	made_put(m->py, at + offset, digits, n * sizeof(*digits));
+}
+
+void made_dd_rename(struct made_spans *m, uint64_t span, uint64_t id, uint64_t trace_lo)
+{
+	overwrite_long(m, get(m, span + SPAN_ID), 0, id, 3);
+	overwrite_long(m, get(m, span + TRACE_ID), 0xabc0000000000000, trace_lo, 5);
 }
 
 uint64_t made_box(struct made_spans *m, uint64_t item)

@@ -43,11 +43,16 @@ struct made_dd {
 	bool ended;
 	const char *type;
 	uint64_t resource, service, error; /* objects; 0: None; of a Rust object the error itself */
+	uint64_t parent_id;                /* 0: MADE_PARENT */
+	uint64_t trace_of; /* a span whose trace id it shares, as an object; 0: none */
 };
 #define MADE_DURATION 1000 /* of those that have ended */
 #define MADE_START    0x1234567890abcdefull
 #define MADE_PARENT   0x77ull
 uint64_t made_dd_span(struct made_spans *m, const struct made_dd *span);
+/* It ends; or is another one with its ids in the same places. */
+void made_dd_end(struct made_spans *m, uint64_t span, bool native);
+void made_dd_rename(struct made_spans *m, uint64_t span, uint64_t id, uint64_t trace_lo);
 /* The same as a Rust object, and a Context that is one; numbers of their classes in the list. */
 #define MADE_NATIVE         6
 #define MADE_NATIVE_CONTEXT 7

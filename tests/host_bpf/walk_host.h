@@ -19,12 +19,16 @@ static struct {
 	bool to_root;     /* as a task's creation is walked */
 	bool again;       /* ... after another one of the same thread */
 	__u64 seen_bytes; /* of text of the last one */
+	struct cs_span_told
+		*places; /* where spans are kept that were told, WALK_PLACES; NULL: nowhere */
 } walk_host;
+#define WALK_PLACES 4096
 
 struct cs_walk;
 struct task_struct;
 static inline int walk_meet_code(struct cs_walk *w, struct task_struct *task);
 static inline int walk_take_tracers(struct cs_walk *w);
+static inline struct cs_span_told *walk_span_place(uint64_t at);
 
 #define CS_READ(task, dst, size, src) made_read((struct made_python *)(task), dst, size, src)
 #define CS_TOLD_TSTATE(w)             walk_host.told
@@ -32,6 +36,7 @@ static inline int walk_take_tracers(struct cs_walk *w);
 #define CS_TELLS_CHANGES              1
 #define CS_TAKE_TRACERS(w)            walk_take_tracers(w)
 #define CS_MEET_CODE(w, task)         walk_meet_code(w, task)
+#define CS_SPAN_PLACE(w, at)          walk_span_place(at)
 #include "bpf/py_stack.bpf.h"
 
 /* The fields that a read may fill. */
@@ -52,6 +57,11 @@ static inline int walk_take_tracers(struct cs_walk *w)
 	if (walk_host.tracers)
 		w->tracers = *walk_host.tracers;
 	return !walk_host.tracers;
+}
+
+static inline struct cs_span_told *walk_span_place(uint64_t at)
+{
+	return walk_host.places ? &walk_host.places[(at * CS_SPAN_MIX >> 40) % WALK_PLACES] : NULL;
 }
 
 /* What a program pushes into the ring. */

@@ -226,11 +226,12 @@ int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_p
 
 int cs_probes_set_tracers(struct cs_probes *probes, pid_t pid, const struct cs_tracers *tracers)
 {
+	struct cs_tracers row = *tracers;
 	uint32_t key = (uint32_t)pid;
 
-	return bpf_map_update_elem(bpf_map__fd(probes->maps->tracers), &key, tracers, BPF_ANY)
-		       ? -errno
-		       : 0;
+	row.generation = row.generation_again = ++probes->generation;
+	return bpf_map_update_elem(bpf_map__fd(probes->maps->tracers), &key, &row, BPF_ANY) ? -errno
+											    : 0;
 }
 
 void cs_probes_drop_process(struct cs_probes *probes, pid_t pid)

@@ -83,12 +83,15 @@ const char *cs_tracer_name(enum cs_tracer_kind kind)
 	return kind == CS_TRACER_DDTRACE ? "ddtrace" : "OpenTelemetry";
 }
 
-/* The walkers read an int's type, size and digits in one piece, and a HAMT's node likewise. */
+/* The walkers read an int's type, size and digits in one piece, and a HAMT's node and what a variable has cached likewise. */
 static bool layout_fits(const struct cs_py_offsets *off)
 {
 	return off->tstate_context && off->context_vars && off->contextvar_hash && off->hamt_root &&
 	       off->object_var_size == off->object_type + 8 &&
-	       off->long_tag == off->object_type + 8 && off->long_digits == off->long_tag + 8;
+	       off->long_tag == off->object_type + 8 && off->long_digits == off->long_tag + 8 &&
+	       (!off->contextvar_cached ||
+		(off->contextvar_cached_tsid == off->contextvar_cached + 8 &&
+		 off->contextvar_cached_tsver == off->contextvar_cached + 16));
 }
 
 /* The modules of the main interpreter, which is the last of the list; 0: not there yet. */
