@@ -222,12 +222,15 @@ enum cs_span_change_flags {
 	CS_SPAN_SERVER = 1 << 2, /* OpenTelemetry: its kind is SERVER */
 };
 
-/* A tracer's ContextVar was set: of the span that is active from now on, or was until now. In the thread that set it. */
+/*
+ * A tracer's ContextVar was set: of the span that is active from now on, or was until now. In the thread that set it. Its type is told where it is its own local
+ * root; its service, of one of ddtrace's that is none, when it has ended.
+ */
 struct cs_ev_span_change {
 	struct cs_ev_hdr hdr; /* flags: enum cs_span_change */
 	struct cs_active_span span;
 	__u64 duration_ns; /* CS_SPAN_ENDED; 0: not known */
-	__u64 start_ns;    /* CLOCK_REALTIME: when it began, as it says itself; 0: not known */
+	__u64 start_ns; /* CS_SPAN_BEGUN, CLOCK_REALTIME: when it began, as it says itself; 0: not known */
 	__u8 outcome;      /* enum cs_span_outcome; not of CS_SPAN_BEGUN */
 	__u8 flags;        /* enum cs_span_change_flags */
 	__u8 resource_bytes, service_bytes;
