@@ -72,11 +72,14 @@ static __always_inline int py_span_attrs(struct cs_walk *w, const struct cs_trac
 static __always_inline int py_otel_id(struct cs_walk *w, const struct cs_tracers *t,
 				      struct task_struct *task, __u64 obj, __u64 items[3])
 {
-	__u32 at = w->off.tuple_items;
+	__u32 at;
 
-	if (!obj || py_span_fetch(w, task, obj, at + 3 * sizeof(*items)) ||
+	if (!obj || py_span_fetch(w, task, obj, w->off.tuple_items + 3 * sizeof(*items)) ||
 	    py_span_field(w, w->off.object_type) != t->otel_id_type)
 		return 1;
+	/* not the one above: what the bound of the fetch says of that one drives 6.18's verifier into a branch that is none, with a warning in the log */
+	asm volatile("" ::: "memory");
+	at = w->off.tuple_items;
 	for (__u32 i = 0; i < 3; i++)
 		items[i] = py_span_field(w, at + 8 * i);
 	return 0;

@@ -231,8 +231,8 @@ struct cs_ev_span_change {
 	struct cs_active_span span;
 	__u64 duration_ns; /* CS_SPAN_ENDED; 0: not known */
 	__u64 start_ns; /* CS_SPAN_BEGUN, CLOCK_REALTIME: when it began, as it says itself; 0: not known */
-	__u8 outcome;      /* enum cs_span_outcome; not of CS_SPAN_BEGUN */
-	__u8 flags;        /* enum cs_span_change_flags */
+	__u8 outcome; /* enum cs_span_outcome; not of CS_SPAN_BEGUN */
+	__u8 flags;   /* enum cs_span_change_flags */
 	__u8 resource_bytes, service_bytes;
 	__u32 pad;
 	char resource[CS_RESOURCE_BYTES]; /* Latin-1, as the type */
