@@ -12,7 +12,7 @@
 
 #define SECOND_NS      1000000000ull
 /* What each time that a ContextVar is set costs the process at most (tools/bench/spans), and what all of them may in a second: 1% of a CPU. */
-#define ACTIVATION_NS  4000
+#define ACTIVATION_NS  3000
 #define BUDGET_NS      (SECOND_NS / 100)
 /* Nobody asked for them, and at the end of the capture the kernel takes some 100 ms to detach each. */
 #define AUTO_PROCESSES 16
