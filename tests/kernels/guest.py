@@ -113,7 +113,7 @@ def task_tree():
 def cpu():
     with target("burn_ratio.py") as process:
         capture("cpu", "-p", process.pid, "-m", "cpu", seconds=2)
-        capture("everything", "-a", "-m", "wall", "--native", "on", "--gil", seconds=2)
+        capture("everything", "-a", "-m", "wall", "--native", "on", "--gil", seconds=4)
 
 
 def native():
