@@ -453,7 +453,7 @@ static int check_creations(struct cs_crowd *crowd, uint64_t now_ns)
 	if (crowd->task_events != CS_PROBING_AUTO || since_ns < CREATIONS_NS ||
 	    cs_probes_counters(crowd->probes, 0, counters))
 		return 0;
-	n = counters[CS_COUNTER_CREATES] + counters[CS_COUNTER_CREATES_RING_FULL];
+	n = cs_task_probe_hits(counters);
 	many = crowd->creations_ns && n - crowd->creations > since_ns / FEW_CREATIONS_NS;
 	crowd->creations = n;
 	crowd->creations_ns = now_ns;

@@ -31,8 +31,7 @@ static void count_creations(struct cs_task_probe *task_probe, struct cs_probes *
 
 	if (!since_ns || cs_probes_counters(probes, pid, counters))
 		return;
-	n = counters[CS_COUNTER_CREATES] + counters[CS_COUNTER_CREATES_RING_FULL] +
-	    counters[CS_COUNTER_CREATES_NESTED];
+	n = cs_task_probe_hits(counters);
 	if (task_probe->seen_ns && n > task_probe->seen) {
 		cs_probes_spend(task_probe->link, (n - task_probe->seen) * CREATION_NS, now_ns);
 		task_probe->a_second = (n - task_probe->seen) * SECOND_NS / since_ns;
@@ -65,6 +64,5 @@ int cs_task_probe_check(struct cs_task_probe *task_probe, struct cs_probes *prob
 void cs_task_probe_end(struct cs_task_probe *task_probe)
 {
 	cs_probes_detach(TAKE_PTR(task_probe->link));
-	task_probe->misses = false;
-	task_probe->seen = task_probe->seen_ns = 0;
+	*task_probe = (struct cs_task_probe){.probing = task_probe->probing};
 }

@@ -22,6 +22,13 @@ struct cs_task_probe {
 	char note[96];     /* why not all are told; "": they are, or nobody asked */
 };
 
+/* How often the probe has interrupted who has these accounts. */
+static inline uint64_t cs_task_probe_hits(const uint64_t counters[CS_COUNTER_MAX_])
+{
+	return counters[CS_COUNTER_CREATES] + counters[CS_COUNTER_CREATES_RING_FULL] +
+	       counters[CS_COUNTER_CREATES_NESTED];
+}
+
 /*
  * Attach it, unless it is; probe_pid is the process that it is limited to, or -1. Returns 0, also if it is not to be attached, or
  * -errno.

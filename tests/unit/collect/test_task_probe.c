@@ -115,6 +115,7 @@ static void test_rests(void **state)
 	link.rests = true;
 	assert_int_equal(look(&task_probe, &probes, 7 * S, &told), 1);
 	cs_task_probe_end(&task_probe);
+	assert_string_equal(task_probe.note, "");
 	begin(&task_probe, &probes);
 	assert_int_equal(look(&task_probe, &probes, 8 * S, &told), 1);
 	assert_false(told);
