@@ -74,13 +74,15 @@ def check_thread_names(samples):
 def judged(process, mode):
     with live.scratch() as folder:
         path = folder / "spans.pb.gz"
-        live.record("-p", process.pid, "-s", "-d", DURATION_S, "-m", mode, "-r", 499 if mode == "cpu" else 199, "-o", path)
+        recorded = live.record("-p", process.pid, "-s", "-d", DURATION_S, "-m", mode, "-r", 499 if mode == "cpu" else 199, "-o", path)
         samples = list(pprof_file.read(path))
     verdict = span_judge.judge(samples)
     if GREENLETS:
         check_thread_names(samples)
     print(f"     {mode}: {verdict.inside} samples inside requests, {verdict.labelled} labelled, {verdict.nwrong} wrong; "
           f"{verdict.without} where no span is active, by endpoint {dict(verdict.endpoints)}")
+    if verdict.labelled < 0.9 * verdict.inside:
+        print(recorded.err)  # what it says of the tracer
     live.check(f"{mode}: plenty of them", verdict.inside >= 100, verdict)
     live.check(f"{mode}: every endpoint is there", set(verdict.endpoints) == set(ENDPOINTS), verdict.endpoints)
     return verdict

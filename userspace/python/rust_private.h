@@ -11,6 +11,8 @@
 #define CS_RUST_MAX_REFS      8
 /* After so many looks that disagree it is not believed: of ids and ends nothing at all, of another field that one. */
 #define CS_RUST_MAX_CONFLICTS 32
+/* Of two readings of which only one can be true: the one that has so many times the other's witnesses. */
+#define CS_RUST_RATHER        4
 /* Looks for ends alone: two seconds of them. */
 #define CS_RUST_MAX_WATCHES   4000
 
@@ -44,22 +46,37 @@ static inline void cs_rust_forget(struct cs_rust_field *field)
 	*field = (struct cs_rust_field){.left = UINT64_MAX};
 }
 
-/* Words of a span that are known to be numbers. One of them, its duration, is whatever lay there before as long as it has none, an address perhaps. */
-static inline uint64_t cs_rust_numbers(const struct cs_rust *rust)
+/*
+ * How a span says that it has ended, NULL if that is not known: a tag of its duration, or that this is no longer -1. What looks like the other once is a
+ * coincidence, and would be one for ever if a single witness could forbid all others.
+ */
+static inline const struct cs_rust_field *cs_rust_end(const struct cs_rust *rust)
 {
-	uint64_t numbers = cs_rust_certain(&rust->minus) ? rust->minus.left : 0;
+	const struct cs_rust_field *tag = &rust->tag, *minus = &rust->minus;
 
-	if (cs_rust_certain(&rust->tag))
-		numbers |= rust->tag.left | rust->tag.left << 1;
-	if (cs_rust_certain(&rust->id))
-		numbers |= rust->id.left;
-	return numbers;
+	if (cs_rust_certain(tag) && tag->witnesses >= CS_RUST_RATHER * minus->witnesses)
+		return tag;
+	if (cs_rust_certain(minus) && minus->witnesses >= CS_RUST_RATHER * tag->witnesses)
+		return minus;
+	return NULL;
 }
 
 static inline bool cs_rust_knows_end(const struct cs_rust *rust)
 {
-	return rust->span.ended || (cs_rust_certain(&rust->tag) && !rust->minus.witnesses) ||
-	       (cs_rust_certain(&rust->minus) && !rust->tag.witnesses);
+	return rust->span.ended || cs_rust_end(rust);
+}
+
+/* Words of a span that are known to be numbers. One of them, its duration, is whatever lay there before as long as it has none, an address perhaps. */
+static inline uint64_t cs_rust_numbers(const struct cs_rust *rust)
+{
+	const struct cs_rust_field *end = cs_rust_end(rust);
+	uint64_t numbers = end ? end->left : 0;
+
+	if (end == &rust->tag)
+		numbers |= end->left << 1;
+	if (cs_rust_certain(&rust->id))
+		numbers |= rust->id.left;
+	return numbers;
 }
 
 /* One look at a span. */

@@ -7,11 +7,13 @@
 #include "python/rust_private.h"
 
 /* A reference count of a live object; the first word of a free one is a pointer. */
-#define MAX_REFERENCES (1ull << 31)
+#define MAX_REFERENCES  (1ull << 31)
 /* Two clocks that are one, read in turn. */
-#define CLOCK_SLACK_NS 1000000
+#define CLOCK_SLACK_NS  1000000
+/* No span is so short; of flags and counts nearly any would do as the duration of one that has only begun. */
+#define MIN_DURATION_NS 1000
 /* A span that lasts longer is not waited for. */
-#define WATCH_NS       1000000000ll
+#define WATCH_NS        1000000000ll
 
 /* SpanTypes of ddtrace/ext/__init__.py. */
 static const char *const span_types[] = {
@@ -94,7 +96,7 @@ static bool ended_between(const struct cs_rust *rust, const struct cs_rust_look 
 {
 	int64_t from = before->real_ns - CLOCK_SLACK_NS, to = after->real_ns + CLOCK_SLACK_NS;
 
-	if (d > INT64_MAX / 2)
+	if (d < MIN_DURATION_NS || d > INT64_MAX / 2)
 		return false;
 	for (unsigned int i = 2; i < rust->words; i++) {
 		int64_t start = (int64_t)before->words[i];

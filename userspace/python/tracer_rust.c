@@ -122,6 +122,7 @@ static bool awaits_root(const struct cs_rust *rust, const struct cs_span_class *
 
 bool cs_rust_span(const struct cs_rust *rust, struct cs_span_class *ret)
 {
+	const struct cs_rust_field *end = cs_rust_end(rust);
 	struct cs_rust_field type = rust->type;
 
 	*ret = rust->span;
@@ -131,8 +132,8 @@ bool cs_rust_span(const struct cs_rust *rust, struct cs_span_class *ret)
 	    rust->nconflicts >= CS_RUST_MAX_CONFLICTS)
 		return false;
 	if (!ret->ended) {
-		ret->rust |= cs_rust_certain(&rust->tag) ? CS_RUST_ENDED_TAG : CS_RUST_ENDED_MINUS;
-		add_field(cs_rust_certain(&rust->tag) ? &rust->tag : &rust->minus, &ret->ended);
+		ret->rust |= end == &rust->tag ? CS_RUST_ENDED_TAG : CS_RUST_ENDED_MINUS;
+		add_field(end, &ret->ended);
 	}
 	ret->rust |= CS_RUST_ID | (ret->trace_id ? 0 : CS_RUST_TRACE);
 	add_field(&rust->id, &ret->span_id);

@@ -398,6 +398,47 @@ static void not_an_end(void **state)
 	}
 }
 
+/* A word of a span that has only just begun becomes a small number, as a flag does: with the start it is such a moment. */
+static void just_begun(void **state)
+{
+	EACH(world, false)
+	{
+		static const uint64_t numbers[] = {0, 1, 200};
+
+		for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+			uint64_t span = new_span(&world, 0, "web");
+
+			put(&world, span, START, (uint64_t)now_ns());
+			put(&world, span, ENTRY, UINT64_MAX);
+			meet(&world, span);
+			put(&world, span, ENTRY, numbers[i]);
+			meet(&world, span);
+		}
+		assert_int_equal(world.rust.minus.witnesses, 0);
+	}
+}
+
+/* A single end in the other form, which may be a neighbour's: it does not forbid all that follow, as it once did. */
+static void one_other_end(void **state)
+{
+	EACH(world, false)
+	{
+		struct cs_span_class class;
+		uint64_t span = new_span(&world, 0, "web");
+
+		put(&world, span, ENTRY, UINT64_MAX);
+		meet(&world, span);
+		put(&world, span, ENTRY, (uint64_t)now_ns() - get(span, START));
+		meet(&world, span);
+		assert_int_equal(world.rust.minus.witnesses, 1);
+		for (int i = 0; i < CS_RUST_ENOUGH; i++)
+			request(&world);
+		assert_false(cs_rust_span(&world.rust, &class));
+		request(&world);
+		check_readable(&world.rust, CS_RUST_ENDED_TAG);
+	}
+}
+
 /* Spans whose ids are not their Context's: nothing is believed, and at last no more is looked at. */
 static void contradictions(void **state)
 {
@@ -713,6 +754,8 @@ int main(void)
 		cmocka_unit_test(context_with_slots),
 		cmocka_unit_test(one_span_is_not_enough),
 		cmocka_unit_test(not_an_end),
+		cmocka_unit_test(just_begun),
+		cmocka_unit_test(one_other_end),
 		cmocka_unit_test(contradictions),
 		cmocka_unit_test(not_spans),
 		cmocka_unit_test(many_at_once),
