@@ -79,10 +79,25 @@ struct {
 const volatile struct cs_config config __weak = {};
 
 /* Uprobe programs preempt each other, so each addition is one instruction. */
-static __always_inline void count_in(struct cs_counters *counts, enum cs_counter id)
+static __always_inline void count_in(struct cs_counters *counts, enum cs_counter id, __u64 n)
 {
 	if (counts)
-		__sync_fetch_and_add(&counts->v[id], 1);
+		__sync_fetch_and_add(&counts->v[id], n);
+}
+
+/* Add n to two accounts of the machine and, where the process has a row, of the process: looking that up costs more than the rest. */
+static __always_inline void count_n_both(__u32 tgid, enum cs_counter one, enum cs_counter other,
+					 __u64 n)
+{
+	struct cs_counters *all, *own;
+	__u32 zero = 0;
+
+	all = bpf_map_lookup_elem(&counters, &zero);
+	count_in(all, one, n);
+	count_in(all, other, n);
+	own = bpf_map_lookup_elem(&proc_counters, &tgid);
+	count_in(own, one, n);
+	count_in(own, other, n);
 }
 
 /* Add one to an account of the machine and, where the process has a row, of the process. */
@@ -90,23 +105,15 @@ static __always_inline void count(__u32 tgid, enum cs_counter id)
 {
 	__u32 zero = 0;
 
-	count_in(bpf_map_lookup_elem(&counters, &zero), id);
+	count_in(bpf_map_lookup_elem(&counters, &zero), id, 1);
 	if (tgid)
-		count_in(bpf_map_lookup_elem(&proc_counters, &tgid), id);
+		count_in(bpf_map_lookup_elem(&proc_counters, &tgid), id, 1);
 }
 
-/* Likewise to two: looking the process up costs more than the rest. */
+/* Likewise to two. */
 static __always_inline void count_both(__u32 tgid, enum cs_counter one, enum cs_counter other)
 {
-	struct cs_counters *all, *own;
-	__u32 zero = 0;
-
-	all = bpf_map_lookup_elem(&counters, &zero);
-	count_in(all, one);
-	count_in(all, other);
-	own = bpf_map_lookup_elem(&proc_counters, &tgid);
-	count_in(own, one);
-	count_in(own, other);
+	count_n_both(tgid, one, other, 1);
 }
 
 /* What is known of a process's tracers, or NULL. */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The wall clock for threads off the CPU: a sleepable task iterator that user space reads once an interval.
- * A thread whose context-switch counters have not moved since its last stack has not run: one small record
- * says so, which makes a hundred sleepers cost what five cost otherwise. A thread that ran while it was being
- * read is counted as torn, not reported. Threads on a CPU are the CPU clock's.
+ * A thread whose context-switch counters have not moved since its last stack has not run: that is counted up and told
+ * now and then by one small record (sleepers.bpf.h), which makes a hundred sleepers cost what one costs otherwise. A thread that ran while it was
+ * being read is counted as torn, not reported. Threads on a CPU are the CPU clock's.
  *
  * A thread that waits for a CPU is special: the visit itself wakes the collector and so decides who waits, and a weight
  * of a whole turn would be biased (measured: two burners on two busy CPUs, 1.2 to 1.3 times the clock). It weighs what
@@ -37,6 +37,7 @@ static int meet_code(struct cs_walk *w, struct task_struct *task);
 #include "py_frames.bpf.h"
 #include "py_task.bpf.h"
 #include "py_thread.bpf.h"
+#include "sleepers.bpf.h"
 
 #include "off_reason.bpf.h"
 #include "off_table.bpf.h"
@@ -51,24 +52,12 @@ struct {
 	__type(value, struct cs_walk);
 } wall_scratch SEC(".maps");
 
-struct sleeper {
-	__u64 task; /* its address: an exec by another thread than the first hands tid and start time over to that one */
-	__u64 switches;
-	__u64 start_time; /* a thread id may be another thread's by now */
-	__u64 generation; /* of the process's description when its stack was taken */
-	__u64 run_delay;  /* waited for a CPU, up to the last visit that weighed it */
-	__u64 tstate;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, CS_MAX_SLEEPERS);
-	__type(key, __u32);
-	__type(value, struct sleeper);
-} sleepers SEC(".maps");
-
-/* Time that each thread of the coming pass stands for; set by user space before it reads. */
+/* Time that each thread of the coming pass stands for; set by user space before it reads. 0: tell what is held, and visit nobody. */
 __u64 wall_weight_ns;
+/* How long visits that find nothing new are held. */
+__u64 wall_hold_ns;
+/* PF_EXITING of include/linux/sched.h: its entry is gone, or about to be. */
+#define EXITING 0x4
 
 /*
  * A global function cannot take the other task, and inlined steps are too many paths; bpf_loop is there wherever
@@ -169,23 +158,6 @@ static __always_inline void wall_published(struct task_struct *task,
 	judge_published(w, &info->published);
 }
 
-static __always_inline void emit_same(struct task_struct *task, __u64 now_ns, __u64 weight_ns)
-{
-	struct cs_ev_same same = {
-		.hdr.size = sizeof(same),
-		.hdr.kind = CS_EV_SAME,
-		.hdr.ts_ns = now_ns,
-		.hdr.pid = task->tgid,
-		.hdr.tid = task->pid,
-		.weight_ns = weight_ns,
-	};
-
-	if (bpf_ringbuf_output(&ring, &same, sizeof(same), BPF_RB_NO_WAKEUP))
-		count(task->tgid, CS_COUNTER_WALL_RING_FULL);
-	else
-		count(task->tgid, CS_COUNTER_WALL_SAME);
-}
-
 /* The stack of a thread that is off the CPU, put together but not pushed. Returns bytes of its kernel frames; see emit_stack. */
 static __always_inline long walk_thread(struct task_struct *task, const struct cs_proc_info *info,
 					struct cs_walk *w, __u64 known, __u64 weight_ns)
@@ -260,35 +232,60 @@ int wall(struct bpf_iter__task *ctx)
 	if (!task)
 		return 0;
 	tgid = task->tgid;
+	tid = task->pid;
+	if (!wall_weight_ns) {
+		last = bpf_map_lookup_elem(&sleepers, &tid);
+		if (last)
+			sleeper_tell(last, tgid, tid);
+		return 0;
+	}
 	now.switches = core_switches(task);
 	now.task = (__u64)task;
 	now.start_time = task->start_time;
 	now.run_delay = core_run_delay(task);
-	tid = task->pid;
 	info = bpf_map_lookup_elem(&procs, &tgid);
-	if (!info || !(info->flags & CS_PROC_PYTHON) || (info->flags & CS_PROC_STALE))
+	if (!info || !(info->flags & CS_PROC_PYTHON) || (info->flags & CS_PROC_STALE) ||
+	    task->flags & EXITING)
 		return 0;
 	now.generation = info->generation;
-	count(tgid, CS_COUNTER_WALL_THREADS);
 	last = bpf_map_lookup_elem(&sleepers, &tid);
 	if (last && (last->start_time != now.start_time || last->task != now.task))
 		last = NULL;
 	weight_ns = weigh(task, last, &now);
-	if (!weight_ns) {
-		count(tgid, config.no_idle && !task->on_cpu ? CS_COUNTER_WALL_IDLE
-							    : CS_COUNTER_WALL_RUNNING);
-		return 0;
-	}
 	/* who holds the GIL changes while a thread stands still */
-	if (!config.want_gil && last && last->switches == now.switches &&
+	if (!config.want_gil && weight_ns && last && last->switches == now.switches &&
 	    last->generation == now.generation) {
-		emit_same(task, now_ns, weight_ns);
 		last->run_delay = now.run_delay;
+		sleeper_hold(last, tgid, tid, now_ns, weight_ns, wall_hold_ns);
 		return 0;
 	}
+	if (last)
+		sleeper_tell(last, tgid, tid);
+	if (!weight_ns) {
+		count_both(tgid, CS_COUNTER_WALL_THREADS,
+			   config.no_idle && !task->on_cpu ? CS_COUNTER_WALL_IDLE
+							   : CS_COUNTER_WALL_RUNNING);
+		return 0;
+	}
+	count(tgid, CS_COUNTER_WALL_THREADS);
 	w = bpf_map_lookup_elem(&wall_scratch, &zero);
 	if (w)
 		visit(task, info, w, &now, last ? last->tstate : 0, weight_ns);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(wall_exit, struct task_struct *task)
+{
+	sleeper_end(task->tgid, task->pid);
+	return 0;
+}
+
+/* A thread that is not its process's first takes that one's id with an exec, whose end was told. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(wall_exec, struct task_struct *task, int old_tid)
+{
+	sleeper_end(task->tgid, old_tid);
 	return 0;
 }
 

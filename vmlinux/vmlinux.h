@@ -122,6 +122,7 @@ struct css_set {
 
 struct task_struct {
 	unsigned int __state;
+	unsigned int flags;
 	unsigned int on_cpu; /* a byte in 7.2: only what is unsigned may shrink */
 	struct sched_info sched_info;
 	int pid;

@@ -283,9 +283,10 @@ struct cs_ev_waker {
 };
 CS_ASSERT_SIZE(struct cs_ev_waker, 56);
 
+/* Visits that found a thread as its last wall stack says; the time is the last one's. */
 struct cs_ev_same {
-	struct cs_ev_hdr hdr;
-	__u64 weight_ns;
+	struct cs_ev_hdr hdr; /* flags: how many visits */
+	__u64 weight_ns;      /* of all of them */
 };
 CS_ASSERT_SIZE(struct cs_ev_same, 32);
 

@@ -251,6 +251,7 @@ static void threads(struct made *made)
 	same = begin(made, CS_EV_SAME, PID, sizeof(*same), 0);
 	if (same) {
 		same->hdr.tid = LOOP_THREAD;
+		same->hdr.flags = 2;
 		same->weight_ns = 2 * INTERVAL;
 	}
 	STACK(made, .kind = CS_EV_STACK, .pid = PID, .tid = WORKER_THREAD, .comm = "pool-1",

@@ -42,7 +42,7 @@ def audit(path):
         "SAMPLES": sum(record.flags == raw.ORIGINS["CPU"] for record in stacks),
         # without weight: where a thread was when its process was first met, no visit of the wall clock
         "WALL_SAMPLES": sum(record.flags == raw.ORIGINS["WALL"] and raw.weight_ns(record) > 0 for record in stacks),
-        "WALL_SAME": len(raw.of_kind(records, "SAME")),
+        "WALL_SAME": sum(record.flags for record in raw.of_kind(records, "SAME")),
         "CREATES": len(raw.of_kind(records, "TASK_CREATED")),
         "PASSES": len(raw.of_kind(records, "PASS")) + len(raw.of_kind(records, "PASS_AGAIN")) + total["PASSES_FAILED"],
     }

@@ -56,6 +56,18 @@ def test_without_the_iterator():
     sleeping_threads("--no-iterator")
 
 
+@live.noisy
+def test_sleepers_that_end():
+    """What was found of a thread and not told yet is not lost with it: it sleeps for as long as another waits for it."""
+    with live.target(live.interpreter(), "short_naps.py") as program:
+        done = live.record("-p", program.pid, "-s", "-d", 5, "--mode", "wall", "-f", "collapsed")
+    found = live.stacks(done.out)
+    for end in ("end", "exit", "exec"):
+        slept = live.weight(found, lambda stack, end=end: stack.under(f"nap_then_{end}"))
+        waited = live.weight(found, lambda stack, end=end: stack.under(f"wait_for_{end}") and not stack.under(f"nap_then_{end}"))
+        live.check(f"sleepers that {end} are shown until they do", waited > live.RATE_HZ and live.near(slept, waited, 0.25), (slept, waited))
+
+
 def cpu_seconds(pid):
     """Since the process began."""
     with open(f"/proc/{pid}/schedstat", encoding="utf-8") as file:
@@ -100,4 +112,4 @@ def test_hashing_in_wall_mode():
     hashing("wall")
 
 
-live.main(test_idle_loop, test_sleeping_threads, test_busy_threads, test_hashing_in_cpu_mode, test_hashing_in_wall_mode, test_without_the_iterator)
+live.main(test_idle_loop, test_sleeping_threads, test_sleepers_that_end, test_busy_threads, test_hashing_in_cpu_mode, test_hashing_in_wall_mode, test_without_the_iterator)

@@ -190,7 +190,17 @@ int cs_probes_wake_fd(const struct cs_probes *probes)
 int cs_probes_watch_processes(struct cs_probes *probes)
 {
 	struct proc_events *skel = probes->programs.proc_events;
+	struct wall *wall = probes->programs.wall;
 
+	/* the first of a tracepoint's programs runs first: what is held of a process is told before its end is */
+	if (cs_probes_has_wall(probes)) {
+		wall->links.wall_exit = bpf_program__attach(wall->progs.wall_exit);
+		if (!wall->links.wall_exit)
+			return -errno;
+		wall->links.wall_exec = bpf_program__attach(wall->progs.wall_exec);
+		if (!wall->links.wall_exec)
+			return -errno;
+	}
 	skel->links.proc_fork = bpf_program__attach(skel->progs.proc_fork);
 	if (!skel->links.proc_fork)
 		return -errno;
@@ -328,7 +338,8 @@ int cs_probes_iterate(const struct bpf_link *link)
 	return n < 0 ? -errno : 0;
 }
 
-int cs_probes_visit_sleepers(struct cs_probes *probes, pid_t pid, uint64_t weight_ns)
+int cs_probes_visit_sleepers(struct cs_probes *probes, pid_t pid, uint64_t weight_ns,
+			     uint64_t hold_ns)
 {
 	struct iterator *it = NULL;
 	int err;
@@ -337,6 +348,7 @@ int cs_probes_visit_sleepers(struct cs_probes *probes, pid_t pid, uint64_t weigh
 	if (err)
 		return err;
 	probes->programs.wall->bss->wall_weight_ns = weight_ns;
+	probes->programs.wall->bss->wall_hold_ns = hold_ns;
 	return cs_probes_iterate(it->link);
 }
 

@@ -145,8 +145,12 @@ void cs_probes_detach_unused(struct cs_probes *probes);
 /* Can this kernel walk sleeping threads? Else user space reads them. */
 bool cs_probes_has_wall(const struct cs_probes *probes);
 
-/* One visit to every sleeping thread of the processes with a row (pid 0) or of one. Returns 0 or -errno. */
-int cs_probes_visit_sleepers(struct cs_probes *probes, pid_t pid, uint64_t weight_ns);
+/*
+ * One visit to every sleeping thread of the processes with a row (pid 0) or of one, each standing for weight_ns. Threads that have not run since their
+ * last one are told of when that sums up to hold_ns. Weight 0: no visit, but what is held is told. Returns 0 or -errno.
+ */
+int cs_probes_visit_sleepers(struct cs_probes *probes, pid_t pid, uint64_t weight_ns,
+			     uint64_t hold_ns);
 
 /* Hand every waiting record to fn, oldest first; fn returns 0 to go on. Returns the number handed out or -errno. */
 int cs_probes_drain(struct cs_probes *probes, int (*fn)(void *ctx, const struct cs_ev_hdr *record),

@@ -201,6 +201,8 @@ static int open_wall(struct cs_programs *programs, const struct cs_probes_option
 
 	if (!err) {
 		bpf_program__set_autoload(programs->wall->progs.wall, options->wall);
+		bpf_program__set_autoload(programs->wall->progs.wall_exit, options->wall);
+		bpf_program__set_autoload(programs->wall->progs.wall_exec, options->wall);
 		bpf_program__set_autoload(programs->wall->progs.off_open, options->off_cpu);
 	}
 	return err;

@@ -474,6 +474,7 @@ int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
 	HASH_ITER (hh, session->crowd.targets, target, tmp)
 		cs_task_probe_end(&target->task_probe);
 	cs_probes_detach_unused(session->probes);
+	cs_visit_tell_held(&session->visit, session->crowd.targets);
 	err = drain(session);
 	HASH_ITER (hh, session->crowd.targets, target, tmp)
 		if (!err)

@@ -70,6 +70,7 @@ static int append_same(pid_t pid, pid_t tid, uint64_t weight_ns, struct cs_buf *
 	if (!ev)
 		return -ENOMEM;
 	ev->hdr.tid = (uint32_t)tid;
+	ev->hdr.flags = 1;
 	ev->weight_ns = weight_ns;
 	return 0;
 }

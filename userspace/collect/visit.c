@@ -12,6 +12,10 @@
 #include "python/tasks.h"
 
 #define MS          1000000ull
+/* How long visits to a thread that does not run are held: so many turns, within bounds. */
+#define HOLD_TURNS  8
+#define HOLD_MIN_NS (100 * MS)
+#define HOLD_MAX_NS (1000 * MS)
 /* How long one turn may wait, all processes together, for event loops to be asleep. */
 #define WAIT_NS     (2 * MS)
 /* ... and for copies of those that never are. */
@@ -25,9 +29,23 @@
 /* ... with ease less, down to this: what is passed over once a minute is not known any more. */
 #define MAX_EASE    64
 
+/* A few visits are told as one, but not so many that the task tree to which they are added is another by then. */
+static uint64_t hold_ns(uint64_t turn_ns)
+{
+	return MIN(MAX(HOLD_TURNS * turn_ns, HOLD_MIN_NS), HOLD_MAX_NS);
+}
+
 static bool walkable(const struct cs_target *target)
 {
 	return target->interp.state == CS_INTERP_READY && !target->exited;
+}
+
+/* A process whose threads the iterator visits one by one; that of 5.18 to 6.0 cannot be had so (commit f0d74c4da1f0). */
+static bool visit_of_one(struct cs_visit *visit, const struct cs_target *target, uint64_t weight_ns)
+{
+	return cs_probes_has_wall(visit->probes) &&
+	       !cs_probes_visit_sleepers(visit->probes, target->pid, weight_ns,
+					 hold_ns(visit->turn_ns));
 }
 
 /* What the iterator does, from user space. */
@@ -43,7 +61,6 @@ static int visit_from_here(struct cs_visit *visit, struct cs_target *target, uin
 
 int cs_visit_threads(struct cs_visit *visit, struct cs_target *targets, struct cs_buf *out)
 {
-	bool iterator = cs_probes_has_wall(visit->probes);
 	struct cs_target *target, *tmp;
 	uint64_t now = cs_now_ns(), weight = now - visit->last_ns;
 	int err = 0;
@@ -53,20 +70,31 @@ int cs_visit_threads(struct cs_visit *visit, struct cs_target *targets, struct c
 		return 0;
 
 	visit->last_ns = now;
-	if (iterator && visit->all_processes) {
-		cs_probes_visit_sleepers(visit->probes, 0, weight);
+	if (visit->all_processes && cs_probes_has_wall(visit->probes)) {
+		cs_probes_visit_sleepers(visit->probes, 0, weight, hold_ns(visit->turn_ns));
 		return 0;
 	}
 	HASH_ITER (hh, targets, target, tmp) {
-		if (err || !walkable(target))
-			continue;
-		/* the iterator of 5.18 to 6.0 cannot be had for one process (commit f0d74c4da1f0) */
-		if (iterator && !cs_probes_visit_sleepers(visit->probes, target->pid, weight))
+		if (err || !walkable(target) || visit_of_one(visit, target, weight))
 			continue;
 		if (!visit->no_idle)
 			err = visit_from_here(visit, target, weight, out);
 	}
 	return err;
+}
+
+void cs_visit_tell_held(struct cs_visit *visit, struct cs_target *targets)
+{
+	struct cs_target *target, *tmp;
+
+	if (!cs_probes_has_wall(visit->probes))
+		return;
+	if (visit->all_processes) {
+		cs_probes_visit_sleepers(visit->probes, 0, 0, 0);
+		return;
+	}
+	HASH_ITER (hh, targets, target, tmp)
+		visit_of_one(visit, target, 0);
 }
 
 /*

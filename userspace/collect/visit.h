@@ -32,5 +32,11 @@ struct cs_visit {
 /* Visit the sleeping threads of all targets. What user space reads is appended to out. Returns 0 or -ENOMEM. */
 int cs_visit_threads(struct cs_visit *visit, struct cs_target *targets, struct cs_buf *out);
 
+/*
+ * Visits that found nothing new are told together, up to a second later: tell them now, so that a period or a capture has all of its own. They are
+ * in the kernel's ring then.
+ */
+void cs_visit_tell_held(struct cs_visit *visit, struct cs_target *targets);
+
 /* Pass over the suspended tasks of all targets whose turn it is. Records are appended to out. Returns 0 or -ENOMEM. */
 int cs_visit_tasks(struct cs_visit *visit, struct cs_target *targets, struct cs_buf *out);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "core/buf.h"
 #include "core/cleanup.h"
@@ -227,7 +228,8 @@ static int decode_same(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_same *wire = rec->fixed;
 
-	ret->same_weight_ns = wire->weight_ns;
+	ret->same.weight_ns = wire->weight_ns;
+	ret->same.visits = MAX(wire->hdr.flags, 1);
 	return 0;
 }
 
@@ -243,7 +245,7 @@ static int decode_pass_again(struct cs_tail *rec, struct cs_event *ret)
 {
 	const struct cs_ev_pass_again *wire = rec->fixed;
 
-	ret->same_weight_ns = wire->weight_ns;
+	ret->same.weight_ns = wire->weight_ns;
 	return 0;
 }
 

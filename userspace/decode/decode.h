@@ -176,8 +176,11 @@ struct cs_event {
 	uint32_t pid, tid;
 	union {
 		struct cs_event_stack stack;
-		uint64_t same_weight_ns; /* CS_EV_SAME, CS_EV_PASS_AGAIN */
-		bool creations_told;     /* CS_EV_CREATIONS */
+		struct {
+			uint64_t weight_ns; /* CS_EV_SAME, CS_EV_PASS_AGAIN */
+			uint32_t visits;    /* CS_EV_SAME: at least 1 */
+		} same;
+		bool creations_told; /* CS_EV_CREATIONS */
 		/* For whom the thread works whose CS_EV_STACK with the same time follows; root_frame may lie beyond its frames. */
 		struct cs_event_running origin;
 		struct cs_event_span span;

@@ -285,7 +285,7 @@ static void feed_same(struct cs_loop_health *health, const struct cs_event *even
 			     &(struct cs_look){
 				     .sight = loop->sleeping,
 				     .ts_ns = event->ts_ns,
-				     .weight_ns = event->same_weight_ns,
+				     .weight_ns = event->same.weight_ns,
 				     .stack = stack,
 				     .off_cpu = true,
 				     .unmoved = true,

@@ -111,12 +111,19 @@ static uint32_t add_origin(struct cs_stitch *stitch, struct cs_process *process,
 	return thread->origin_frame;
 }
 
-/* One stack of one thread, taken at ts_ns, in one tree. */
+/* A thread's stack as it was taken once, and for what it stands now. */
+struct seen {
+	const struct cs_event_stack *stack;
+	const struct cs_event_span *span; /* or NULL */
+	uint64_t ts_ns;                   /* when it was taken */
+	uint64_t weight_ns;
+	uint32_t count; /* samples */
+};
+
 static int stitch_thread_in_tree(struct cs_stitch *stitch, struct cs_process *process,
-				 struct cs_thread *thread, const struct cs_event_stack *stack,
-				 const struct cs_event_span *span, uint64_t ts_ns,
-				 uint64_t weight_ns)
+				 struct cs_thread *thread, const struct seen *seen)
 {
+	const struct cs_event_stack *stack = seen->stack;
 	struct cs_stitched sample = {
 		.pid = process->pid,
 		.tid = thread->tid,
@@ -124,12 +131,12 @@ static int stitch_thread_in_tree(struct cs_stitch *stitch, struct cs_process *pr
 		.root_tid = thread->tid,
 		.root_thread_name = cs_thread_name(thread),
 		.ts_ns = stitch->now_ns,
-		.weight_ns = weight_ns,
-		.span_ns = stack->origin == CS_ORIGIN_OFF_CPU ? stack->blocked_ns : weight_ns,
-		.count = cs_blocked_count(stack, thread->tid, ts_ns),
+		.weight_ns = seen->weight_ns,
+		.span_ns = stack->origin == CS_ORIGIN_OFF_CPU ? stack->blocked_ns : seen->weight_ns,
+		.count = seen->count,
 		.tasks = 1,
 		.on_cpu = stack->origin == CS_ORIGIN_CPU,
-		.span = span,
+		.span = seen->span,
 	};
 	struct cs_task *task = NULL, *origin = NULL;
 	bool with_tasks = stitch->parts.tree != CS_TREE_THREADS;
@@ -137,7 +144,7 @@ static int stitch_thread_in_tree(struct cs_stitch *stitch, struct cs_process *pr
 
 	stitch->parts.n = 0;
 	if (!stack->running.task && with_tasks)
-		origin = origin_of(process, thread, stack, ts_ns);
+		origin = origin_of(process, thread, stack, seen->ts_ns);
 	if (stack->running.task) {
 		task = cs_graph_running(process->graph, &stack->running, thread->tid);
 		if (!task)
@@ -156,10 +163,10 @@ static int stitch_thread_in_tree(struct cs_stitch *stitch, struct cs_process *pr
 		cs_parts_add_status(&stitch->parts, stack->status);
 	}
 	cs_parts_add_stack(&stitch->parts, process, thread, stack, count, &stitch->merge);
-	cs_parts_add_native(&stitch->parts, thread, stack, ts_ns);
+	cs_parts_add_native(&stitch->parts, thread, stack, seen->ts_ns);
 	cs_parts_add_kernel(&stitch->parts, stack);
 	if (stack->origin == CS_ORIGIN_OFF_CPU)
-		cs_blocked_add(&stitch->parts, thread, stack, ts_ns);
+		cs_blocked_add(&stitch->parts, thread, stack, seen->ts_ns);
 	return emit(stitch, &sample);
 }
 
@@ -181,22 +188,19 @@ struct cs_natives_told cs_stitch_natives(const struct cs_stitch *stitch)
 	return stitch->natives;
 }
 
-/* One stack of one thread, taken at ts_ns, now or again. */
+/* A stack of a thread, with the span that was active if it is of the same time. */
 static int stitch_thread(struct cs_stitch *stitch, struct cs_process *process,
-			 struct cs_thread *thread, const struct cs_event_stack *stack,
-			 struct cs_thread_span *active, uint64_t ts_ns, uint64_t weight_ns)
+			 struct cs_thread *thread, struct cs_thread_span *active, struct seen *seen)
 {
-	const struct cs_event_span *span = NULL;
 	int err = 0;
 
-	merge_natives(stitch, process, thread, stack, ts_ns);
-	if (active->ts_ns == ts_ns)
-		span = cs_kept_span_get(&active->kept);
+	merge_natives(stitch, process, thread, seen->stack, seen->ts_ns);
+	if (active->ts_ns == seen->ts_ns)
+		seen->span = cs_kept_span_get(&active->kept);
 	for (stitch->parts.tree = 0; !err && stitch->parts.tree < CS_TREE_MAX_;
 	     stitch->parts.tree++) {
 		if (stitch->trees & 1u << stitch->parts.tree)
-			err = stitch_thread_in_tree(stitch, process, thread, stack, span, ts_ns,
-						    weight_ns);
+			err = stitch_thread_in_tree(stitch, process, thread, seen);
 	}
 	return err;
 }
@@ -227,6 +231,12 @@ static int feed_stack(struct cs_stitch *stitch, struct cs_process *process,
 {
 	const struct cs_event_stack *stack = &event->stack;
 	struct cs_thread *thread = thread_of(process, event);
+	struct seen seen = {
+		.stack = stack,
+		.ts_ns = event->ts_ns,
+		.weight_ns = stack->weight_ns,
+		.count = cs_blocked_count(stack, event->tid, event->ts_ns),
+	};
 	size_t len =
 		stack->comm.len < sizeof(thread->name) ? stack->comm.len : sizeof(thread->name) - 1;
 
@@ -243,8 +253,7 @@ static int feed_stack(struct cs_stitch *stitch, struct cs_process *process,
 		if (cs_thread_remember(thread, stack))
 			return -ENOMEM;
 	}
-	return stitch_thread(stitch, process, thread, stack, &thread->span, event->ts_ns,
-			     stack->weight_ns);
+	return stitch_thread(stitch, process, thread, &thread->span, &seen);
 }
 
 static int feed_origin(struct cs_process *process, const struct cs_event *event)
@@ -300,14 +309,19 @@ static int feed_same(struct cs_stitch *stitch, struct cs_process *process,
 		     const struct cs_event *event)
 {
 	struct cs_thread *thread = thread_of(process, event);
+	struct seen seen = {
+		.weight_ns = event->same.weight_ns,
+		.count = event->same.visits,
+	};
 
 	if (!thread)
 		return -ENOMEM;
 	/* A capture that begins in the middle has no stack to repeat. */
 	if (!thread->last)
 		return 0;
-	return stitch_thread(stitch, process, thread, thread->last, &thread->last_span,
-			     thread->last_ns, event->same_weight_ns);
+	seen.stack = thread->last;
+	seen.ts_ns = thread->last_ns;
+	return stitch_thread(stitch, process, thread, &thread->last_span, &seen);
 }
 
 static int feed_created(struct cs_process *process, const struct cs_event *event)
@@ -515,7 +529,7 @@ int cs_stitch_feed(struct cs_stitch *stitch, const struct cs_event *event)
 	case CS_EV_PASS_AGAIN:
 		/* a capture that begins in the middle has no pass to repeat */
 		if (process->passed)
-			add_rest(process, event->ts_ns, event->same_weight_ns);
+			add_rest(process, event->ts_ns, event->same.weight_ns);
 		return 0;
 	case CS_EV_CODE:
 		return cs_process_learn_code(process, &event->code);

@@ -131,8 +131,8 @@ static void test_names_live_on(void **state)
 	first = take(f);
 	feed_capture(f, false);
 	second = take(f);
-	assert_int_equal(sum(first, CS_VALUE_SAMPLES), 11);
-	assert_int_equal(sum(second, CS_VALUE_SAMPLES), 11);
+	assert_int_equal(sum(first, CS_VALUE_SAMPLES), 12);
+	assert_int_equal(sum(second, CS_VALUE_SAMPLES), 12);
 	assert_int_equal(sum(second, CS_VALUE_WALL_NS), sum(first, CS_VALUE_WALL_NS));
 	assert_int_equal(called(second, "[unreadable]"), called(first, "[unreadable]"));
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

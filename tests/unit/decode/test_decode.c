@@ -42,7 +42,11 @@ static void test_small_kinds(void **state)
 	same->weight_ns = 77;
 	check_good(&same_buf);
 	assert_int_equal(event.kind, CS_EV_SAME);
-	assert_int_equal(event.same_weight_ns, 77);
+	assert_int_equal(event.same.weight_ns, 77);
+	assert_int_equal(event.same.visits, 1);
+	same->hdr.flags = 9;
+	check_good(&same_buf);
+	assert_int_equal(event.same.visits, 9);
 	check_cuts(&same_buf);
 	check_good(&exec_buf);
 	assert_int_equal(event.kind, CS_EV_EXEC);

@@ -333,14 +333,15 @@ void made_event(struct made_stitch *made, enum cs_ev_kind kind)
 	struct cs_event event = {.kind = kind, .tid = MADE_TID};
 
 	if (kind == CS_EV_SAME)
-		event.same_weight_ns = STACK_NS;
+		event.same.weight_ns = STACK_NS;
+	event.same.visits = 1;
 	feed(made, &event);
 }
 
 void made_pass_again(struct made_stitch *made, uint64_t ts_ns)
 {
 	struct cs_event event = {
-		.kind = CS_EV_PASS_AGAIN, .ts_ns = ts_ns, .same_weight_ns = PASS_NS};
+		.kind = CS_EV_PASS_AGAIN, .ts_ns = ts_ns, .same.weight_ns = PASS_NS};
 
 	feed(made, &event);
 }

@@ -146,7 +146,7 @@ void show(struct made *made, uint32_t n, const struct shown *shown)
 
 void same(struct made *made, uint64_t weight_ms, uint32_t stack)
 {
-	struct cs_event event = {.kind = CS_EV_SAME, .same_weight_ns = weight_ms * MS};
+	struct cs_event event = {.kind = CS_EV_SAME, .same = {weight_ms * MS, 1}};
 
 	feed(made, &event, stack);
 }
