@@ -164,4 +164,5 @@ CASES = [
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: check_tidy.py BUILD_FOLDER | --self-test")
+    os.nice(19)  # with what others leave: CTest runs it beside tests that wait
     check_common.main(check, CASES)
