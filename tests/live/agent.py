@@ -220,4 +220,6 @@ def test_command_line():
         live.check(f"{words} is refused in one line", done.code == live.USAGE and live.one_line(done), done)
 
 
-live.main(test_command_line, test_two_periods, test_sigterm, test_sigterm_without_server, test_sigkill, test_reload, test_budget, test_answers, test_supervisor)
+# what judges an agent's use of the CPU by itself
+live.main(test_command_line, live.at_once(test_two_periods, test_sigterm, test_sigterm_without_server, test_sigkill, test_reload, test_answers, test_supervisor),
+          test_budget)

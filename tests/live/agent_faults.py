@@ -6,7 +6,6 @@ Every request tells of one period. "All" is proved by the periods themselves: ea
 leaves a gap. Usually 10 kills and a server that is away for some seconds; with --long 100 kills and ten minutes.
 """
 import collections
-import concurrent.futures
 import contextlib
 import glob
 import os
@@ -385,17 +384,6 @@ def test_removed():
             live.check("it is made again, and nothing is lost", not seen["lost"] and "error" not in agent.text, (seen, agent.text))
 
 
-def test_what_waits():
-    """Eight at once, as each waits most of its time: for periods, and for the agent to try again."""
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        begun = {test.__name__: pool.submit(test) for test in (test_away, test_name_gone, test_bounded, test_full_disk, test_full_disk_to_the_end, test_read_only_disk, test_corrupted, test_removed)}
-    for name, test in begun.items():
-        if test.exception():
-            print(f"FAIL {name}: {test.exception()}", flush=True)
-    for test in begun.values():
-        test.result()
-
-
 # The clock
 
 
@@ -445,4 +433,5 @@ def test_clock():
         live.check("nothing that waits is old for that", not seen["lost"], (seen, agent.text))
 
 
-live.main(test_killed, test_one_bad, test_what_waits, test_clock)
+live.main(test_killed, test_one_bad, test_clock,
+          live.at_once(test_away, test_name_gone, test_bounded, test_full_disk, test_full_disk_to_the_end, test_read_only_disk, test_corrupted, test_removed))

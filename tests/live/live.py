@@ -6,6 +6,7 @@ with BPF and BTF. Exit status 0: passed, 1: failed, 77: skipped. Processes are e
 started them, never by name, and everything is written below one scratch directory.
 """
 import collections
+import concurrent.futures
 import contextlib
 import functools
 import glob
@@ -67,6 +68,7 @@ def judged(*tests):
     """Likewise of tests that need neither."""
     passed = failed = 0
     for test in tests:
+        began = time.monotonic()
         try:
             test()
             passed += 1
@@ -75,7 +77,24 @@ def judged(*tests):
         except (AssertionError, subprocess.TimeoutExpired) as error:
             failed += 1
             print(f"FAIL {test.__name__}: {error}", flush=True)
+        print(f"     {test.__name__}: {time.monotonic() - began:.1f} s", flush=True)
     sys.exit(1 if failed else 0 if passed else 77)
+
+
+def at_once(*tests):
+    """One test of several that spend their time waiting: for periods, for another attempt, for an end that is due."""
+    def all_of_them():
+        with concurrent.futures.ThreadPoolExecutor(len(tests)) as pool:
+            begun = [(test.__name__, time.monotonic(), pool.submit(test)) for test in tests]
+            for name, began, test in begun:
+                test.add_done_callback(lambda _, name=name, began=began: print(f"     {name}: {time.monotonic() - began:.1f} s", flush=True))
+        wrong = [(name, test.exception()) for name, _, test in begun if test.exception()]
+        for name, error in wrong:
+            print(f"FAIL {name}: {error}", flush=True)
+        for _, error in wrong:
+            raise error
+    all_of_them.__name__ = "_".join(["at_once", *(test.__name__.removeprefix("test_") for test in tests)])
+    return all_of_them
 
 
 # Interpreters

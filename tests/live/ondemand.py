@@ -299,5 +299,5 @@ def test_agent_ends():
         live.check("and takes its socket with it", not agent.socket.exists())
 
 
-live.main(test_options, test_same_tree, test_no_gap, test_part, test_other_users, test_one_at_a_time, test_garbage, test_no_room, test_cut_short,
-          test_agent_ends)
+live.main(test_options, live.at_once(test_same_tree, test_no_gap, test_part, test_other_users),
+          live.at_once(test_one_at_a_time, test_garbage, test_no_room, test_cut_short, test_agent_ends))
