@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Native stacks of programs without frame pointers: every one from where the program is to its root, in its true order."""
+import contextlib
 import re
 
 import live
@@ -51,9 +52,17 @@ def is_marked(stack):
     return names(stack)[0].startswith("[")
 
 
-def recorded(pid, *options):
-    done = live.record("-p", pid, "--native", "on", "-m", "cpu", "-d", SECONDS, "-f", "collapsed", *options)
+def recorded(pid, seconds=SECONDS):
+    done = live.record("-p", pid, "--native", "on", "-m", "cpu", "-d", seconds, "-f", "collapsed")
     return live.stacks(done.out)
+
+
+@contextlib.contextmanager
+def running(program, name, depth):
+    """Once it is no copy of this test any more."""
+    with live.program(str(program), name, str(10 * SECONDS), str(depth)) as process:
+        live.until(lambda: live.run(["cat", f"/proc/{process.pid}/comm"]).out.startswith("native_stack"))
+        yield process
 
 
 def check_stacks(what, found):
@@ -67,32 +76,26 @@ def check_stacks(what, found):
     live.check(f"{what}: in the program's own order", right >= (1 - ELSEWHERE) * whole, found)
 
 
-def check_programs(what, program):
-    for name in EXPECTED:
-        with live.program(str(program), name, str(10 * SECONDS), "40") as process:
-            live.until(lambda: live.run(["cat", f"/proc/{process.pid}/comm"]).out.startswith("native_stack"))
-            print(f"     {what}")
-            check_stacks(name, recorded(process.pid))
-
-
 def test_dynamic():
-    with live.scratch() as folder:
-        check_programs("dynamic", built(folder))
+    """All at once, for as long as each of them needs on two CPUs."""
+    with live.scratch() as folder, contextlib.ExitStack() as stack:
+        program = built(folder)
+        processes = {name: stack.enter_context(running(program, name, 40)) for name in EXPECTED}
+        found = recorded(",".join(str(process.pid) for process in processes.values()), seconds=len(EXPECTED) * SECONDS / 2)
+    for name, process in processes.items():
+        check_stacks(name, [one for one in found if one.frames[0].endswith(f" [{process.pid}]")])
 
 
 def test_static():
     with live.scratch() as folder:
-        program = built(folder, "-static")
-        with live.program(str(program), "deep", str(10 * SECONDS), "40") as process:
-            live.until(lambda: live.run(["cat", f"/proc/{process.pid}/comm"]).out.startswith("native_stack"))
+        with running(built(folder, "-static"), "deep", 40) as process:
             check_stacks("deep", recorded(process.pid))
 
 
 def test_too_deep():
     """Deeper than what a record holds: the newest frames, and a mark where the root would be."""
     with live.scratch() as folder:
-        with live.program(str(built(folder)), "deep", str(10 * SECONDS), "400") as process:
-            live.until(lambda: live.run(["cat", f"/proc/{process.pid}/comm"]).out.startswith("native_stack"))
+        with running(built(folder), "deep", 400) as process:
             found = recorded(process.pid)
         in_burn = [stack for stack in found if names(stack)[-1] == "burn"]
         live.check("deep stacks were seen", live.weight(in_burn) >= 20, found)
@@ -106,8 +109,7 @@ def test_stripped():
         program = built(folder)
         symbols = live.run(["nm", program]).out
         live.run(["strip", program])
-        with live.program(str(program), "deep", str(10 * SECONDS), "10") as process:
-            live.until(lambda: live.run(["cat", f"/proc/{process.pid}/comm"]).out.startswith("native_stack"))
+        with running(program, "deep", 10) as process:
             found = recorded(process.pid)
     whole = [stack for stack in found if is_unnamed(stack)]
     live.check("stripped: the stacks are whole", live.weight(whole) >= (1 - ELSEWHERE) * live.weight(found), found)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """published_context.py COROSCOPE: spans that threads of a program publish for readers outside (OTEP 4947). The program's functions are named after the span that is
 published while they burn CPU: the labels of each sample inside one must be that span's, and of no other sample there may be any."""
+import contextlib
 import re
 
 import live
@@ -42,10 +43,12 @@ def truth(names):
     return None
 
 
-def judge(path):
-    """Samples in spans, those of them without a label, samples outside, and what is wrong."""
+def judge(path, pid):
+    """Samples in spans, those of them without a label, samples outside, and what is wrong; of this process."""
     within, unlabelled, outside, wrong = 0, 0, 0, []
     for sample in pprof_file.read(path):
+        if sample.labels["process_id"] != pid:
+            continue
         count, true = sample.values[0], truth(sample.names)
         labels = sample.labels
         told = labels.get("span id", 0), labels.get("local root span id", 0), int(labels.get("trace id", "0"), 16)
@@ -60,12 +63,18 @@ def judge(path):
     return within, unlabelled, outside, wrong
 
 
-def check_right(what, command, missing=0.01):
-    with live.program(*command) as process, live.scratch() as folder:
+def check_right(programs, missing=0.01):
+    """{what: its command}, all in one capture."""
+    with contextlib.ExitStack() as stack, live.scratch() as folder:
         file = folder / "spans.pb.gz"
-        live.record("-p", process.pid, "-d", SECONDS, "-r", RATE, "-m", "cpu", "-o", file)
-        told = live.coroscope("check", "-p", process.pid).out
-        within, unlabelled, outside, wrong = judge(file)
+        pids = {what: stack.enter_context(live.program(*command)).pid for what, command in programs.items()}
+        live.record("-p", ",".join(map(str, pids.values())), "-d", SECONDS, "-r", RATE, "-m", "cpu", "-o", file)
+        for what, pid in pids.items():
+            check_process(what, judge(file, pid), live.coroscope("check", "-p", pid).out, missing)
+
+
+def check_process(what, judged, told, missing):
+    within, unlabelled, outside, wrong = judged
     nwrong = sum(count for count, _, _ in wrong)
     print(f"     {what}: {within} samples in spans, {unlabelled} without a label, {nwrong} wrong; {outside} outside", flush=True)
     live.check(f"{what}: samples in spans are plenty, and outside", within > 200 and outside > 20, (within, outside))
@@ -77,15 +86,14 @@ def check_right(what, command, missing=0.01):
 def test_program():
     """The variable is the program's own."""
     with live.scratch() as folder:
-        check_right("in the program", [built(folder)])
+        check_right({"in the program": [built(folder)]})
 
 
 def test_loaded():
     """... or a library's that is loaded at once, beside the thread pointer or in a block of its own."""
     with live.scratch() as folder:
         program = built_without(folder)
-        for kind in LIBRARIES:
-            check_right(f"loaded, {kind}", [program, library(folder, kind)])
+        check_right({f"loaded, {kind}": [program, library(folder, kind)] for kind in LIBRARIES})
 
 
 def built_without(folder):
@@ -97,8 +105,7 @@ def test_loaded_late():
     """... or while it is recorded, by threads that are older: what they do before is in no span."""
     with live.scratch() as folder:
         program = built_without(folder)
-        for kind in ("small", "large"):
-            check_right(f"loaded late, {kind}", [program, library(folder, kind), "2"], missing=0.02)
+        check_right({f"loaded late, {kind}": [program, library(folder, kind), "2"] for kind in ("small", "large")}, missing=0.02)
 
 
 def test_blocked():
