@@ -156,6 +156,7 @@ def test_other_namespaces():
             inner = int(file.read())
         process = json.loads(ps(inner, "--json", "--for", "1.5").out)
         everyone = json.loads(ps("-a", "--json", "--for", "1.5").out)
+        live.stop(program, signal.SIGKILL)  # unshare does not heed SIGTERM
     tasks = tasks_of(process)
     live.check("its tasks and its thread, as seen from here", tasks["shared"]["thread"] == inner and tasks["shared"]["parents"] == 3, process)
     for found in (process, next(one for one in everyone["processes"] if one["pid"] == inner)):
