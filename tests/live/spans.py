@@ -8,7 +8,7 @@ import sys
 import live
 import pprof_file
 
-RATE, SECONDS = 499, 5
+RATE = 499
 # Until ids and ends are learned there is no label. Of what waits, some 30 tasks within spans do so as the recording begins, and each is a sample at once: so the
 # bound is on time.
 LEARNING_S = 0.1
@@ -17,6 +17,7 @@ ROOTS_LATER_S = 0.06
 
 # Of each tracer the oldest and the newest, and one in between of which spans are slots; or all of tools/pythons'.
 ALL = sys.argv[3:] == ["all"]
+SECONDS = 5 if ALL else 3
 SLOTS = ("ddtrace==2.21.*", "ddtrace==3.19.*", "ddtrace==4.2.*", "ddtrace==4.3.*") if ALL else ("ddtrace==2.21.*", "ddtrace==4.2.*")
 RUST = ("ddtrace==4.5.*", "ddtrace==4.11.*", "ddtrace==4.14.*", "ddtrace") if ALL else ("ddtrace",)
 
