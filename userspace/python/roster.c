@@ -13,10 +13,16 @@ void cs_roster_free(struct cs_roster *roster)
 	*roster = (struct cs_roster){0};
 }
 
+/* Where a task's entry is if nothing else is there. */
+static size_t home(const struct cs_roster *roster, uint64_t addr)
+{
+	return (size_t)((addr * 0x9e3779b97f4a7c15ull) >> 32) & (roster->cap - 1);
+}
+
 /* The entry of a task, or the free one where it belongs. */
 static struct cs_roster_entry *find(const struct cs_roster *roster, uint64_t addr)
 {
-	size_t i = (size_t)((addr * 0x9e3779b97f4a7c15ull) >> 32) & (roster->cap - 1);
+	size_t i = home(roster, addr);
 
 	while (roster->entries[i].addr && roster->entries[i].addr != addr)
 		i = (i + 1) & (roster->cap - 1);
@@ -65,6 +71,12 @@ struct cs_roster_entry *cs_roster_find(const struct cs_roster *roster, uint64_t 
 	struct cs_roster_entry *entry = addr && roster->cap ? find(roster, addr) : NULL;
 
 	return entry && entry->addr ? entry : NULL;
+}
+
+void cs_roster_expect(const struct cs_roster *roster, uint64_t addr)
+{
+	if (roster->cap)
+		__builtin_prefetch(&roster->entries[home(roster, addr)], 1);
 }
 
 struct cs_roster_entry *cs_roster_get(struct cs_roster *roster, uint64_t addr)

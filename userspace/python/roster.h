@@ -30,7 +30,10 @@ int cs_roster_reserve(struct cs_roster *roster, size_t n);
 /* The entry of a task, or NULL. Valid until entries are added or left out. */
 struct cs_roster_entry *cs_roster_find(const struct cs_roster *roster, uint64_t addr);
 
-/* The same; made (with digest and seen 0) if there is none and room was reserved. */
+/* The entry of this task will soon be asked for: have the processor fetch it. */
+void cs_roster_expect(const struct cs_roster *roster, uint64_t addr);
+
+/* The same as cs_roster_find; made (with digest and seen 0) if there is none and room was reserved. */
 struct cs_roster_entry *cs_roster_get(struct cs_roster *roster, uint64_t addr);
 
 /* Leave out every entry for which gone says so. Returns 0 or -ENOMEM; then all are kept. */

@@ -13,6 +13,9 @@
 
 #include "python/digest.h"
 
+/* Entries lie all over a table that is larger than a processor's own cache: they are asked for so many tasks before. */
+#define ROSTER_AHEAD 8
+
 bool cs_task_is_alive(const struct cs_walk_task *task)
 {
 	return task->state && task->state != CS_TASK_DONE;
@@ -107,6 +110,8 @@ static int append_tasks(const struct cs_task_records *records, struct cs_buf *ou
 		struct cs_roster_entry *entry;
 		uint64_t digest;
 
+		if (i + ROSTER_AHEAD < walk->ntasks)
+			cs_roster_expect(records->roster, walk->tasks[i + ROSTER_AHEAD].addr);
 		if (!cs_task_is_alive(task))
 			continue;
 		++*ret_ntasks;

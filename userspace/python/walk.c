@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/sort.h"
 #include "python/digest.h"
 #include "python/walk_private.h"
 
@@ -101,11 +102,14 @@ static int add_task(struct cs_walk *walk, uint64_t addr)
 	return 0;
 }
 
-static int compare_addresses(const void *a, const void *b)
+/* Returns 0 or -ENOMEM. */
+static int sort_refs(struct cs_walk *walk)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
+	/* the other half is the sort's */
+	if (RESERVE(walk->refs, walk->refs_cap, 2 * walk->nrefs))
+		return -ENOMEM;
+	cs_sort_words(walk->refs, walk->refs + walk->nrefs, walk->nrefs);
+	return 0;
 }
 
 /* Note the entries of one kind that this pass is to read. */
@@ -143,8 +147,8 @@ static int choose(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	walk->nrefs = n;
 	if (!err)
 		err = pick(walk, share, 0);
-	if (walk->nrefs)
-		qsort(walk->refs, walk->nrefs, sizeof(*walk->refs), compare_addresses);
+	if (!err)
+		err = sort_refs(walk);
 	for (size_t i = 0; i < walk->nrefs && !err; i++) {
 		/* in two sets at once: an eager task that was suspended */
 		if (!i || walk->refs[i] != walk->refs[i - 1])
