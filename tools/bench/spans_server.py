@@ -21,7 +21,7 @@ RATE = 99
 MODE = "wall"  # of coroscope, all that exists, as ddtrace's profiler shows it
 SETTLE_S = 1.5  # all processes are met, and what spans look like is learned; phase() waits another moment
 MEASURES = ("CPU time of a request", "requests a second", "p99")
-KINDS = ("sampled", "events", "profiler")
+KINDS = ("usual", "all_told", "profiler")
 
 
 class Place:
@@ -52,11 +52,12 @@ class Place:
 
 
 def turn(place, seconds, events=None):
-    """One phase, under coroscope if events says which --span-events."""
+    """One phase, under coroscope if events says which --span-events and --task-events."""
     with place.turn():
-        if events is None:
+        if not events:
             return place.measured(seconds)
-        with Recording([], mode=MODE, rate=RATE, cpu=CPUS[0], everything=True, options=["--span-events", events]):
+        with Recording([], mode=MODE, rate=RATE, cpu=CPUS[0], everything=True, options=["--span-events", events],
+                       task_events=events):
             time.sleep(SETTLE_S)
             return place.measured(seconds)
 
@@ -68,7 +69,7 @@ def block(python, folders, rounds, seconds):
         sink = stack.enter_context(Server(sys.executable, TARGETS / "span_sink.py", cpu=CPUS[0]))
         ports = sink.wait_for_port()
         plain, profiled = (Place(stack, python, kind, ports, folders) for kind in ("alone", "profiled"))
-        turns = {"sampled": lambda: turn(plain, seconds, "off"), "events": lambda: turn(plain, seconds, "on"),
+        turns = {"usual": lambda: turn(plain, seconds, "auto"), "all_told": lambda: turn(plain, seconds, "on"),
                  "profiler": lambda: turn(profiled, seconds)}
         alone = [turn(plain, seconds)]
         for _ in range(rounds):
