@@ -18,8 +18,8 @@ struct sleeper {
 	__u64 generation; /* of the process's description when its stack was taken */
 	__u64 run_delay;  /* waited for a CPU, up to the last visit that weighed it */
 	__u64 tstate;
-	__u64 held_visits, held_ns,
-		held_at_ns; /* how many, their weight, and the time of the last */
+	__u64 held_visits, held_ns, held_at_ns; /* how many, their weight, the time of the last */
+	__u64 for_task; /* its stack hangs below a task, which may be over when it runs again: nothing is held */
 };
 
 /* A thread's entry goes when the thread does. Those for which there is no room have their stack taken at each visit. */
@@ -55,14 +55,17 @@ static __always_inline void sleeper_tell(struct sleeper *it, __u32 tgid, __u32 t
 		     visits);
 }
 
-/* A visit of so much weight has found nothing new. What is held may stand for up to wait_ns. */
+/*
+ * A visit of so much weight has found nothing new. What is held may stand for up to wait_ns: nearly all that sleep are event loops and idle threads,
+ * whose stacks are their own.
+ */
 static __always_inline void sleeper_hold(struct sleeper *it, __u32 tgid, __u32 tid, __u64 now_ns,
 					 __u64 weight_ns, __u64 wait_ns)
 {
 	it->held_at_ns = now_ns;
 	it->held_ns += weight_ns;
 	it->held_visits++;
-	if (it->held_ns >= wait_ns || it->held_visits >= SAME_MAX_VISITS)
+	if (it->for_task || it->held_ns >= wait_ns || it->held_visits >= SAME_MAX_VISITS)
 		sleeper_tell(it, tgid, tid);
 }
 

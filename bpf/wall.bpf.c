@@ -197,6 +197,7 @@ static __always_inline void visit(struct task_struct *task, const struct cs_proc
 	/* Only what was delivered may be referred to as "the same". */
 	count(task->tgid, CS_COUNTER_WALL_SAMPLES);
 	now->tstate = w->tstate;
+	now->for_task = w->ev.running.task || w->origin.waiter.task;
 	bpf_map_update_elem(&sleepers, &tid, now, BPF_ANY);
 }
 

@@ -118,6 +118,17 @@ static void not_held(void **state)
 	check_told(0, 1);
 }
 
+/* What works for a task hangs below it now; when the thread runs again the task may be over. */
+static void for_a_task(void **state)
+{
+	fake.it.for_task = true;
+	for (unsigned int i = 0; i < 3; i++) {
+		sleeper_hold(&fake.it, TGID, TID, 1000 + TURN, TURN, WAIT);
+		check_told(i, 1);
+	}
+	check_counted(CS_COUNTER_WALL_SAME, 3);
+}
+
 /* What weighs nothing, or hardly anything, is told before its number has no room. */
 static void many_visits(void **state)
 {
@@ -162,6 +173,7 @@ int main(void)
 		cmocka_unit_test_setup(held_for_a_while, setup),
 		cmocka_unit_test_setup(told_once, setup),
 		cmocka_unit_test_setup(not_held, setup),
+		cmocka_unit_test_setup(for_a_task, setup),
 		cmocka_unit_test_setup(many_visits, setup),
 		cmocka_unit_test_setup(no_room_in_the_ring, setup),
 		cmocka_unit_test_setup(the_end, setup),
