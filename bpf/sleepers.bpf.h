@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the wall clock remembers of each thread that it has met: when its stack was taken, and the visits since that found nothing new. These are
- * held here and told together, since a record for each of them costs user space three times the visit: as soon as the thread has run, before it
+ * held here and told together, since a record for each of them takes user space half a microsecond: as soon as the thread has run, before it
  * ends or becomes another program, and else when they stand for as long as user space wants to wait. They are counted when they are told.
  */
 #pragma once
