@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the wall clock remembers of each thread that it has met: when its stack was taken, and the visits since that found nothing new. These are
- * held here and told together, since a record for each of them takes user space half a microsecond: as soon as the thread has run, before it
+ * held here and told together, since user space puts a stack together anew for each record: as soon as the thread has run, before it
  * ends or becomes another program, and else when they stand for as long as user space wants to wait. They are counted when they are told.
  */
 #pragma once
@@ -10,6 +10,8 @@
 
 /* More are not held, however little time they stand for: their number is sixteen bits of a record. */
 #define SAME_MAX_VISITS 1024
+/* So often the stack of a thread that has a job is taken again until a task is found that waits for it: nobody need wait. */
+#define VAIN_LOOKS      16
 
 struct sleeper {
 	__u64 task; /* its address: an exec by another thread than the first hands tid and start time over to that one */
@@ -20,6 +22,11 @@ struct sleeper {
 	__u64 tstate;
 	__u64 held_visits, held_ns, held_at_ns; /* how many, their weight, the time of the last */
 	__u64 for_task; /* its stack hangs below a task, which may be over when it runs again: nothing is held */
+	/*
+	 * How often it was looked in vain for the task that waits for its job; 0: there is no job, or the task is known. A job may have begun, and sleep,
+	 * before the one who handed it over waits for it.
+	 */
+	__u64 vain_looks;
 };
 
 /* A thread's entry goes when the thread does. Those for which there is no room have their stack taken at each visit. */
@@ -29,6 +36,18 @@ struct {
 	__type(key, __u32);
 	__type(value, struct sleeper);
 } sleepers SEC(".maps");
+
+/* Would its stack, and what of it can be told, be the same as last time? */
+static __always_inline bool sleeper_is_same(const struct sleeper *last, const struct sleeper *now)
+{
+	return last->switches == now->switches && last->generation == now->generation;
+}
+
+/* ... and is all told that there is? */
+static __always_inline bool sleeper_is_known(const struct sleeper *last, const struct sleeper *now)
+{
+	return sleeper_is_same(last, now) && (!last->vain_looks || last->vain_looks >= VAIN_LOOKS);
+}
 
 /* Tell what is held of a thread. */
 static __always_inline void sleeper_tell(struct sleeper *it, __u32 tgid, __u32 tid)

@@ -2,7 +2,7 @@
 /*
  * The wall clock for threads off the CPU: a sleepable task iterator that user space reads once an interval.
  * A thread whose context-switch counters have not moved since its last stack has not run: that is counted up and told
- * now and then by one small record (sleepers.bpf.h), which makes a hundred sleepers cost what one costs otherwise. A thread that ran while it was
+ * now and then by one small record (sleepers.bpf.h), and its stack is not read again. A thread that ran while it was
  * being read is counted as torn, not reported. Threads on a CPU are the CPU clock's.
  *
  * A thread that waits for a CPU is special: the visit itself wakes the collector and so decides who waits, and a weight
@@ -198,6 +198,7 @@ static __always_inline void visit(struct task_struct *task, const struct cs_proc
 	count(task->tgid, CS_COUNTER_WALL_SAMPLES);
 	now->tstate = w->tstate;
 	now->for_task = w->ev.running.task || w->origin.waiter.task;
+	now->vain_looks = w->work_item && !w->origin.waiter.task ? now->vain_looks + 1 : 0;
 	bpf_map_update_elem(&sleepers, &tid, now, BPF_ANY);
 }
 
@@ -254,14 +255,15 @@ int wall(struct bpf_iter__task *ctx)
 		last = NULL;
 	weight_ns = weigh(task, last, &now);
 	/* who holds the GIL changes while a thread stands still */
-	if (!config.want_gil && weight_ns && last && last->switches == now.switches &&
-	    last->generation == now.generation) {
+	if (!config.want_gil && weight_ns && last && sleeper_is_known(last, &now)) {
 		last->run_delay = now.run_delay;
 		sleeper_hold(last, tgid, tid, now_ns, weight_ns, wall_hold_ns);
 		return 0;
 	}
 	if (last)
 		sleeper_tell(last, tgid, tid);
+	if (last && sleeper_is_same(last, &now))
+		now.vain_looks = last->vain_looks;
 	if (!weight_ns) {
 		count_both(tgid, CS_COUNTER_WALL_THREADS,
 			   config.no_idle && !task->on_cpu ? CS_COUNTER_WALL_IDLE

@@ -129,6 +129,24 @@ static void for_a_task(void **state)
 	check_counted(CS_COUNTER_WALL_SAME, 3);
 }
 
+/* A job may sleep before somebody waits for it: for some visits it is looked again; not for ever, and anew when more is known of the process. */
+static void looked_at_again(void **state)
+{
+	struct sleeper last = {.switches = 7, .generation = 3}, now = last;
+
+	assert_true(sleeper_is_known(&last, &now));
+	for (last.vain_looks = 1; last.vain_looks < VAIN_LOOKS; last.vain_looks++)
+		assert_false(sleeper_is_known(&last, &now));
+	assert_true(sleeper_is_known(&last, &now));
+	now.generation++;
+	assert_false(sleeper_is_same(&last, &now));
+	assert_false(sleeper_is_known(&last, &now));
+	now = last;
+	now.switches++;
+	assert_false(sleeper_is_same(&last, &now));
+	assert_false(sleeper_is_known(&last, &now));
+}
+
 /* What weighs nothing, or hardly anything, is told before its number has no room. */
 static void many_visits(void **state)
 {
@@ -174,6 +192,7 @@ int main(void)
 		cmocka_unit_test_setup(told_once, setup),
 		cmocka_unit_test_setup(not_held, setup),
 		cmocka_unit_test_setup(for_a_task, setup),
+		cmocka_unit_test_setup(looked_at_again, setup),
 		cmocka_unit_test_setup(many_visits, setup),
 		cmocka_unit_test_setup(no_room_in_the_ring, setup),
 		cmocka_unit_test_setup(the_end, setup),

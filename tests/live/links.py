@@ -15,8 +15,8 @@ SHARE = 0.99  # of a task's samples that must show the right parent
 WITHOUT_CREATORS = 0.8  # the same where only those who wait are known: nobody waits yet for a task that was just made
 WAITED = 0.5  # at least, of a short task's life somebody waits for it; before that it is nobody's, long if others have the CPU
 LEARNT_S = 0.5  # after a program's first use of worker threads, or the attach, it is known what they do
-WORKERS = ("executor_await", "executor_default", "executor_gather", "executor_gather_nested", "executor_wait", "executor_wait_for",
-           "executor_shield", "executor_all", *(["to_thread"] if live.INTERPRETER != "3.8" else []))
+WORKERS = ("executor_await", "executor_default", "executor_gather", "executor_gather_nested", "executor_late", "executor_wait",
+           "executor_wait_for", "executor_shield", "executor_all", *(["to_thread"] if live.INTERPRETER != "3.8" else []))
 STANDING_S, DELAY_S, CHURN_S = 5.5, 1.5, 5
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import threading
+import time
 
 from links_standing import FOREVER_S, child, scenario, threads
 
@@ -45,6 +46,14 @@ async def executor_gather():
 async def executor_gather_nested():
     await asyncio.gather(asyncio.gather(child("executor_gather_nested.1", "executor_gather_nested", "gather"),
                                         hand_over("executor_gather_nested")))
+
+
+@scenario()
+async def executor_late():
+    """The job has begun, and sleeps, before anybody waits for it."""
+    future = hand_over("executor_late")
+    time.sleep(0.05)
+    await future
 
 
 @scenario()
