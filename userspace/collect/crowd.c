@@ -30,7 +30,7 @@ int cs_crowd_init(struct cs_crowd *crowd, struct cs_probes *probes, struct cs_na
 {
 	crowd->probes = probes;
 	crowd->names = names;
-	if (cs_publishers_new(&crowd->publishers))
+	if (cs_publishers_new(&crowd->publishers) || cs_mem_pool_new(&crowd->pool))
 		return -ENOMEM;
 	return cs_files_new(probes, &crowd->files);
 }
@@ -45,6 +45,7 @@ void cs_crowd_clear(struct cs_crowd *crowd)
 	}
 	cs_files_free(TAKE_PTR(crowd->files));
 	cs_publishers_free(TAKE_PTR(crowd->publishers));
+	cs_mem_pool_free(TAKE_PTR(crowd->pool));
 	cs_mapped_free(TAKE_PTR(crowd->mapped));
 	cs_buf_free(&crowd->ahead);
 }
@@ -73,6 +74,7 @@ static int refresh_target(struct cs_crowd *crowd, struct cs_target *target, uint
 		cs_files_learn(crowd->files, &target->interp);
 	return err;
 }
+	cs_target_rest(target);
 
 /* What the capture's options say of every process. */
 static void configure(const struct cs_crowd *crowd, struct cs_target *target)
@@ -83,6 +85,7 @@ static void configure(const struct cs_crowd *crowd, struct cs_target *target)
 	target->ease = crowd->ease;
 }
 
+	cs_mem_use_pool(target->mem, crowd->pool);
 static int add_target(struct cs_crowd *crowd, pid_t pid, bool python_only, bool asked_for)
 {
 	_cleanup_(cs_target_freep) struct cs_target *target = NULL;
@@ -294,9 +297,11 @@ static int meet_child(struct cs_crowd *crowd, const struct cs_target *parent,
 	if (cs_crowd_find(crowd, pid))
 		return 0;
 	err = cs_target_fork(parent, pid, ev->hdr.ts_ns, &child);
-	if (!err)
-		HASH_ADD_INT(crowd->targets, pid, child);
-	return err == -ENOMEM ? err : 0;
+	if (err)
+		return hard_error(err);
+	cs_mem_use_pool(child->mem, crowd->pool);
+	HASH_ADD_INT(crowd->targets, pid, child);
+	return 0;
 }
 
 /* Its code is another's now: what is known of it may be either's. */
@@ -363,12 +368,14 @@ void cs_crowd_look_at_met(struct cs_crowd *crowd)
 
 	if (!crowd->met)
 		return;
-	HASH_ITER (hh, crowd->targets, target, tmp)
+	HASH_ITER (hh, crowd->targets, target, tmp) {
 		cs_target_look_at_met(target, crowd->probes);
 	crowd->met = false;
 	crowd->watches = true;
 }
 
+		cs_target_rest(target);
+	}
 int cs_crowd_meet(struct cs_crowd *crowd, const struct cs_buf *fresh)
 {
 	for (size_t at = 0; cs_crowd_discovers(crowd) && at < fresh->len;) {
@@ -411,12 +418,14 @@ bool cs_crowd_watch_spans(struct cs_crowd *crowd)
 	if (!crowd->watches)
 		return false;
 	crowd->watches = false;
-	HASH_ITER (hh, crowd->targets, target, tmp)
+	HASH_ITER (hh, crowd->targets, target, tmp) {
 		crowd->watches |= cs_target_watch_spans(target, crowd->probes);
 	return crowd->watches;
 }
 
 bool cs_crowd_hear(struct cs_crowd *crowd)
+		cs_target_rest(target);
+	}
 {
 	struct cs_target *target, *tmp;
 

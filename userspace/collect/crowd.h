@@ -26,6 +26,7 @@ struct cs_crowd {
 	struct cs_natives *natives;       /* borrowed; NULL: native frames are not asked for */
 	struct cs_files *files;           /* owned */
 	struct cs_publishers *publishers; /* owned */
+	struct cs_mem_pool *pool;         /* for what is read of them; owned */
 	struct cs_mapped *mapped;         /* owned; NULL if the kernel does not tell */
 	struct cs_target *targets;        /* owned; a uthash table by pid */
 	bool all_processes, subprocesses;

@@ -272,7 +272,6 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 		return 0;
 	cs_mem_forget(target->mem);
 	err = cs_asyncio_find(&target->interp, target->mem, !target->task_probe.link, &found);
-	cs_mem_release(target->mem);
 	if (err == -ESRCH)
 		return err;
 	/* what was found once is not given up because a dict is just being changed */

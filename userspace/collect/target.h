@@ -173,11 +173,10 @@ static inline uint64_t cs_target_stretched(const struct cs_target *target, uint6
 	return ns * (target->stretch ? target->stretch : 1);
 }
 
-/* What was read of it is not needed any more in this turn: given back in a large crowd, of which it would be most of our memory. */
+/* What was read of it is not needed any more in this turn: the next process is read into the same memory. */
 static inline void cs_target_rest(struct cs_target *target)
 {
-	if (target->stretch > 1)
-		cs_mem_release(target->mem);
+	cs_mem_release(target->mem);
 }
 
 /* Look again at spans from which it is learned what spans look like. Returns whether there were any: then soon once more. */

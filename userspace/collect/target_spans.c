@@ -44,7 +44,6 @@ int cs_target_refresh_tracers(struct cs_target *target, struct cs_probes *probes
 	target->tracers_mark = mark;
 	target->tracers_ns = now_ns;
 	err = cs_tracers_find(&ctx, &target->tracers);
-	cs_mem_release(target->mem); /* all that is imported: not soon again */
 	if (err)
 		return err == -ESRCH ? err : 0;
 	if (target->told_tracers && !memcmp(&before, &target->tracers.row, sizeof(before)))

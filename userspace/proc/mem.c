@@ -5,7 +5,8 @@
  * An open-addressing table maps groups of neighbouring pages to pages of one arena. This is the measured hot path of
  * task snapshots, so both are plain arrays: forgetting is a new generation number, and the memory
  * serves the next pass. Objects lie in few, dense places: the group found last is mostly the right one, and the others
- * are so few that they stay in the processor's cache. A page that could not be read keeps its entry, so it is asked for once a pass.
+ * are so few that they stay in the processor's cache. Between readings the arena is another cache's, by way of a pool.
+ * A page that could not be read keeps its entry, so it is asked for once a pass.
  */
 #include "proc/mem.h"
 
@@ -29,6 +30,8 @@
 #define FIRST_PAGES  16u
 #define FIRST_GROUPS 64u
 #define FIRST_WANTED 128u
+#define MAX_SPARES   2u    /* a process's cache, and one for a second reading */
+#define SPARE_PAGES  8192u /* 32 MB: a reading of many tasks lets go of more sooner */
 #define GROUP_SHIFT  4
 #define GROUP_PAGES  (1u << GROUP_SHIFT)
 
@@ -48,10 +51,20 @@ struct group {
 	int32_t pages[GROUP_PAGES];
 };
 
+/* Arenas that nobody uses. */
+struct cs_mem_pool {
+	struct spare {
+		char *arena;
+		size_t pages;
+	} spares[MAX_SPARES];
+	uint32_t n;
+};
+
 struct cs_mem {
 	pid_t pid;
 	int err;      /* of the whole process (it is gone, or not ours to read), until forgotten */
 	bool lacking; /* something wanted could not be noted */
+	bool mixed;   /* not all pages since it was sealed were in the image */
 	uint32_t generation;
 	struct group *groups; /* cap_groups is a power of two and at least twice ngroups */
 	struct group *last;   /* found last, or NULL */
@@ -60,8 +73,7 @@ struct cs_mem {
 	char *arena;
 	size_t arena_pages;
 	size_t arena_used;
-	size_t first_pages; /* to begin with: what was needed before */
-	uint64_t *wanted;   /* page numbers */
+	uint64_t *wanted; /* page numbers */
 	size_t nwanted, cap_wanted;
 	/* Pages read last: the next object mostly lies in one of them. data is NULL where there is none. */
 	struct near {
@@ -73,7 +85,26 @@ struct cs_mem {
 	const struct cs_mem_image *image; /* sealed: pages come from there */
 	uint64_t through[MAX_THROUGH];    /* page numbers: see cs_mem_renew */
 	uint32_t nthrough, renewed;
+	struct cs_mem_pool *pool; /* NULL: the heap */
 };
+
+int cs_mem_pool_new(struct cs_mem_pool **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+void cs_mem_pool_free(struct cs_mem_pool *pool)
+{
+	for (uint32_t i = 0; pool && i < pool->n; i++)
+		free(pool->spares[i].arena);
+	free(pool);
+}
+
+void cs_mem_use_pool(struct cs_mem *mem, struct cs_mem_pool *pool)
+{
+	mem->pool = pool;
+}
 
 int cs_mem_new(pid_t pid, struct cs_mem **ret)
 {
@@ -83,7 +114,6 @@ int cs_mem_new(pid_t pid, struct cs_mem **ret)
 		return -ENOMEM;
 	mem->pid = pid;
 	mem->generation = 1;
-	mem->first_pages = FIRST_PAGES;
 	mem->cap_groups = FIRST_GROUPS;
 	mem->cap_wanted = FIRST_WANTED;
 	mem->groups = calloc(FIRST_GROUPS, sizeof(*mem->groups));
@@ -94,12 +124,46 @@ int cs_mem_new(pid_t pid, struct cs_mem **ret)
 	return 0;
 }
 
+int cs_mem_new_beside(const struct cs_mem *mem, struct cs_mem **ret)
+{
+	int err = cs_mem_new(mem->pid, ret);
+
+	if (!err)
+		cs_mem_use_pool(*ret, mem->pool);
+	return err;
+}
+
+/* An arena goes to the pool, or to the heap if there are enough, or it is uncommonly large. */
+static void arena_give(struct cs_mem *mem)
+{
+	struct cs_mem_pool *pool = mem->pool;
+
+	if (pool && mem->arena && pool->n < MAX_SPARES && mem->arena_pages <= SPARE_PAGES)
+		pool->spares[pool->n++] = (struct spare){mem->arena, mem->arena_pages};
+	else
+		free(mem->arena);
+	mem->arena = NULL;
+	mem->arena_pages = 0;
+}
+
+/* The one that was given last is still in the processor's cache. */
+static void arena_take(struct cs_mem *mem)
+{
+	struct spare spare;
+
+	if (mem->arena || !mem->pool || !mem->pool->n)
+		return;
+	spare = mem->pool->spares[--mem->pool->n];
+	mem->arena = spare.arena;
+	mem->arena_pages = spare.pages;
+}
+
 void cs_mem_free(struct cs_mem *mem)
 {
 	if (!mem)
 		return;
+	arena_give(mem);
 	free(mem->groups);
-	free(mem->arena);
 	free(mem->wanted);
 	free(mem);
 }
@@ -123,11 +187,10 @@ void cs_mem_forget(struct cs_mem *mem)
 
 void cs_mem_release(struct cs_mem *mem)
 {
+	if (!mem || (!mem->arena && !mem->npages && !mem->err && !mem->lacking))
+		return;
 	cs_mem_forget(mem);
-	if (mem->arena)
-		mem->first_pages = mem->arena_pages;
-	free(TAKE_PTR(mem->arena));
-	mem->arena_pages = 0;
+	arena_give(mem);
 }
 
 void cs_mem_renew(struct cs_mem *mem)
@@ -217,10 +280,11 @@ static int32_t *page_get(struct cs_mem *mem, uint64_t page)
 
 static int arena_reserve(struct cs_mem *mem, size_t pages)
 {
-	size_t need = mem->arena_used + pages;
-	size_t cap = mem->arena_pages ? mem->arena_pages : mem->first_pages;
+	size_t need = mem->arena_used + pages, cap;
 	char *arena;
 
+	arena_take(mem);
+	cap = mem->arena_pages ? mem->arena_pages : FIRST_PAGES;
 	while (cap < need)
 		cap *= 2;
 	if (cap == mem->arena_pages)

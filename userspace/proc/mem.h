@@ -24,10 +24,26 @@ static inline void cs_mem_freep(struct cs_mem **mem)
 	cs_mem_free(*mem);
 }
 
+/*
+ * Memory that caches take for pages and give back when they are released, of one thread: a crowd of processes is read one after the other, and
+ * one of them at a time needs some. It outlives the caches that use it (borrowed); NULL is fine to free.
+ */
+struct cs_mem_pool;
+int cs_mem_pool_new(struct cs_mem_pool **ret); /* 0 or -ENOMEM */
+void cs_mem_pool_free(struct cs_mem_pool *pool);
+static inline void cs_mem_pool_freep(struct cs_mem_pool **pool)
+{
+	cs_mem_pool_free(*pool);
+}
+void cs_mem_use_pool(struct cs_mem *mem, struct cs_mem_pool *pool);
+
+/* Another cache of the same process, for what is there later; likewise from the same pool. Returns 0 or -ENOMEM. */
+int cs_mem_new_beside(const struct cs_mem *mem, struct cs_mem **ret);
+
 /* Drop every cached page: the next read sees the process as it is then. */
 void cs_mem_forget(struct cs_mem *mem);
 
-/* The same, and give back the memory that they took: for after a reading that is not done again soon. */
+/* The same, and give back the memory that they took, to the pool if there is one: for after a reading. NULL is fine. */
 void cs_mem_release(struct cs_mem *mem);
 
 /*

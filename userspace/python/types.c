@@ -2,6 +2,8 @@
 /* Types of another process, told by name (the interpreter's own, which a class of the program cannot be) or by descent. */
 #include "python/types.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/cleanup.h"
@@ -33,15 +35,25 @@ static const struct {
 	{"collections.deque", true, CS_TYPE_DEQUE},
 };
 
-void cs_types_begin(struct cs_types *types, const struct cs_pyobj_ctx *ctx)
+int cs_types_begin(struct cs_types *types, const struct cs_pyobj_ctx *ctx)
 {
 	size_t size = ctx->interp->info.off.type_init + 8;
 
-	for (size_t i = 0; i < CS_TYPES; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(types->met) && types->met[i]; i++)
+		cs_mem_want(ctx->mem, types->met[i], size);
+	types->items = calloc(CS_TYPES, sizeof(*types->items));
+	return types->items ? 0 : -ENOMEM;
+}
+
+void cs_types_end(struct cs_types *types)
+{
+	size_t n = 0;
+
+	memset(types->met, 0, sizeof(types->met));
+	for (size_t i = 0; types->items && i < CS_TYPES && n < ARRAY_SIZE(types->met); i++)
 		if (types->items[i].addr)
-			cs_mem_want(ctx->mem, types->items[i].addr, size);
-		types->items[i].addr = 0;
-	}
+			types->met[n++] = types->items[i].addr;
+	free(TAKE_PTR(types->items));
 }
 
 /* Futures that are written in Python, by the names of class and module. */

@@ -41,12 +41,14 @@ struct cs_type {
 #define CS_TYPES 256 /* a power of two */
 
 struct cs_types {
-	struct cs_type items[CS_TYPES];
+	struct cs_type *items; /* CS_TYPES of them, between begin and end */
+	uint64_t met[64];      /* addresses of those of the last reading; 0: no more */
 };
 
-/* Ask cs_mem for the types that were met since the last call, and forget them. */
-void cs_types_begin(struct cs_types *types, const struct cs_pyobj_ctx *ctx);
+/* Before a reading: ask cs_mem for the types that the last one met. Returns 0 or -ENOMEM. */
+int cs_types_begin(struct cs_types *types, const struct cs_pyobj_ctx *ctx);
+void cs_types_end(struct cs_types *types);
 
-/* What is known of the type object at addr; never NULL, valid until the next call. */
+/* In a reading: what is known of the type object at addr; never NULL, valid until the next call. */
 const struct cs_type *cs_types_look_up(struct cs_types *types, const struct cs_pyobj_ctx *ctx,
 				       const struct cs_asyncio *asyncio, uint64_t addr);

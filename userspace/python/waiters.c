@@ -16,8 +16,10 @@
 #include "python/waiters.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/cleanup.h"
 #include "python/search.h"
 
 /* Objects of one search: real ways have 3 to 11. */
@@ -371,16 +373,22 @@ static void from_own_callback(struct cs_waiters *waiters, uint64_t task, uint64_
 	take(all, known);
 }
 
-void cs_waiters_begin(struct cs_waiters *waiters, const struct cs_pyobj_ctx *ctx,
-		      const struct cs_asyncio *asyncio, struct cs_types *types,
-		      struct cs_pytask_keys *keys)
+int cs_waiters_begin(struct cs_waiters *waiters, const struct cs_pyobj_ctx *ctx,
+		     const struct cs_asyncio *asyncio, struct cs_types *types,
+		     struct cs_pytask_keys *keys)
 {
 	waiters->ctx = ctx;
 	waiters->asyncio = asyncio;
 	waiters->types = types;
 	waiters->keys = keys;
 	waiters->left = MAX_READING_WORDS;
-	cs_waiters_forget(waiters);
+	waiters->known = calloc(CS_WAITERS_KNOWN, sizeof(*waiters->known));
+	return waiters->known ? 0 : -ENOMEM;
+}
+
+void cs_waiters_end(struct cs_waiters *waiters)
+{
+	free(TAKE_PTR(waiters->known));
 }
 
 void cs_waiters_forget(struct cs_waiters *waiters)

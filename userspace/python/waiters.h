@@ -31,13 +31,15 @@ struct cs_waiters {
 	const struct cs_asyncio *asyncio;
 	struct cs_types *types;
 	struct cs_pytask_keys *keys;
-	unsigned int left; /* words and entries that this reading may still look at */
-	struct cs_waiters_known known[CS_WAITERS_KNOWN];
+	unsigned int left;              /* words and entries that this reading may still look at */
+	struct cs_waiters_known *known; /* CS_WAITERS_KNOWN of them, between begin and end */
 };
 
-void cs_waiters_begin(struct cs_waiters *waiters, const struct cs_pyobj_ctx *ctx,
-		      const struct cs_asyncio *asyncio, struct cs_types *types,
-		      struct cs_pytask_keys *keys);
+/* Returns 0 or -ENOMEM. */
+int cs_waiters_begin(struct cs_waiters *waiters, const struct cs_pyobj_ctx *ctx,
+		     const struct cs_asyncio *asyncio, struct cs_types *types,
+		     struct cs_pytask_keys *keys);
+void cs_waiters_end(struct cs_waiters *waiters);
 
 /* What was found no longer counts: what was read of memory has been forgotten. */
 void cs_waiters_forget(struct cs_waiters *waiters);

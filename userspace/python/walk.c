@@ -524,9 +524,8 @@ static int read_all_blocks(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 			   const struct cs_asyncio *asyncio, const struct cs_walk_plan *plan)
 {
 	bool rest = !walk->twice;
-	int err = 0;
+	int err = cs_waiters_begin(&walk->waiters, ctx, asyncio, &walk->types, &walk->keys);
 
-	cs_waiters_begin(&walk->waiters, ctx, asyncio, &walk->types, &walk->keys);
 	for (size_t at = 0; !err && at < walk->ntasks; at += CS_WALK_BLOCK) {
 		size_t end = walk->ntasks - at < CS_WALK_BLOCK ? walk->ntasks : at + CS_WALK_BLOCK;
 
@@ -534,30 +533,30 @@ static int read_all_blocks(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 			cs_waiters_forget(&walk->waiters);
 		err = read_truly(walk, ctx, asyncio, plan, at, end, &rest);
 	}
+	cs_waiters_end(&walk->waiters);
 	return err;
 }
 
-/* Ask for what nearly every reading needs: the sets, and the types that the last one met. Forget the types. */
-static void want_fixed(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-		       const struct cs_asyncio *asyncio)
+/* Ask for what nearly every reading needs: the sets, and the types that the last one met. Returns 0 or -ENOMEM. */
+static int want_fixed(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		      const struct cs_asyncio *asyncio)
 {
 	const struct cs_py_offsets *off = &ctx->interp->info.off;
 
 	for (unsigned int i = 0; i < asyncio->nmodules; i++)
 		for (unsigned int k = 0; k < asyncio->modules[i].nsets; k++)
 			cs_mem_want(ctx->mem, asyncio->modules[i].sets[k], off->set_table + 8);
-	cs_types_begin(&walk->types, ctx);
+	if (cs_types_begin(&walk->types, ctx))
+		return -ENOMEM;
 	cs_mem_fetch(ctx->mem);
+	return 0;
 }
 
-int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
-		 const struct cs_asyncio *asyncio, const struct cs_walk_plan *plan)
+static int read_whole(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		      const struct cs_asyncio *asyncio, const struct cs_walk_plan *plan)
 {
 	int err;
 
-	cs_mem_renew(ctx->mem);
-	cs_pytask_begin(&walk->keys);
-	want_fixed(walk, ctx, asyncio);
 	walk->ntasks = walk->nframes = walk->nwrappers = walk->nlinks = walk->nspans =
 		walk->texts.len = 0;
 	err = cs_entries_read(&walk->entries, ctx, asyncio);
@@ -570,4 +569,19 @@ int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	walk->twice = plan->twice || !plan->quiet(plan->arg);
 	walk->nrested = 0;
 	return err ? err : read_all_blocks(walk, ctx, asyncio, plan);
+}
+
+int cs_walk_read(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
+		 const struct cs_asyncio *asyncio, const struct cs_walk_plan *plan)
+{
+	int err;
+
+	cs_mem_renew(ctx->mem);
+	cs_pytask_begin(&walk->keys);
+	err = want_fixed(walk, ctx, asyncio);
+	if (!err)
+		err = read_whole(walk, ctx, asyncio, plan);
+	cs_types_end(&walk->types);
+	cs_mem_release(walk->again);
+	return err;
 }

@@ -162,7 +162,7 @@ int cs_walk_check(struct cs_walk *walk, const struct cs_pyobj_ctx *ctx,
 	int err = 0;
 
 	if (!walk->again)
-		err = cs_mem_new(ctx->interp->pid, &walk->again);
+		err = cs_mem_new_beside(ctx->mem, &walk->again);
 	if (err)
 		return err;
 	check_links(walk, ctx, first, end);

@@ -316,11 +316,50 @@ static void another_process_is_read_until_it_is_gone(void **state)
 	assert_int_equal(cs_mem_read_u64(mem, addr_of((void *)&word), &seen), -ESRCH);
 }
 
+static void caches_share_what_they_give_back(void **state)
+{
+	enum { NPAGES = 300 };
+	_cleanup_(cs_mem_pool_freep) struct cs_mem_pool *pool = NULL;
+	_cleanup_(cs_mem_freep) struct cs_mem *first = new_mem(getpid()), *second = NULL;
+	char *pages = new_pages(NPAGES);
+	uint64_t number;
+	const char *at;
+
+	assert_int_equal(cs_mem_pool_new(&pool), 0);
+	cs_mem_use_pool(first, pool);
+	assert_int_equal(cs_mem_new_beside(first, &second), 0);
+	for (size_t i = 0; i < NPAGES; i++)
+		cs_mem_want(first, addr_of(pages) + i * PAGE, 8);
+	cs_mem_fetch(first);
+	at = cs_mem_peek(first, addr_of(pages), 8);
+	assert_non_null(at);
+	cs_mem_release(first);
+
+	/* the other one is read to the same place, and grows there */
+	assert_int_equal(cs_mem_read_u64(second, addr_of(pages), &number), 0);
+	assert_ptr_equal(cs_mem_peek(second, addr_of(pages), 8), at);
+	/* which the first one no longer has: it takes another, and nothing of what it knew holds */
+	memset(pages + 7 * PAGE, 1, 8);
+	assert_int_equal(cs_mem_read_u64(first, addr_of(pages) + 7 * PAGE, &number), 0);
+	assert_int_equal(number, 0x0101010101010101);
+	assert_int_equal(cs_mem_read_u64(second, addr_of(pages), &number), 0);
+	assert_int_equal(number, 0);
+	cs_mem_release(second);
+	cs_mem_release(second);
+	cs_mem_free(TAKE_PTR(first));
+	for (size_t i = 0; i < NPAGES; i++)
+		assert_int_equal(cs_mem_read_u64(second, addr_of(pages) + i * PAGE, &number), 0);
+	assert_int_equal(number, NPAGES - 1);
+	cs_mem_free(TAKE_PTR(second));
+	munmap(pages, NPAGES * PAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_cross_pages),
 		cmocka_unit_test(unreadable_pages_spare_the_others),
+		cmocka_unit_test(caches_share_what_they_give_back),
 		cmocka_unit_test(a_read_into_a_hole_fails),
 		cmocka_unit_test(strings_end_with_their_mapping),
 		cmocka_unit_test(absurd_addresses_are_refused),

@@ -13,9 +13,12 @@ uint64_t made_new_task(struct made_waits *waits)
 void made_reading(struct made_waits *waits)
 {
 	cs_mem_forget(waits->made.ctx.mem);
-	cs_types_begin(&waits->types, &waits->made.ctx);
-	cs_waiters_begin(&waits->waiters, &waits->made.ctx, &waits->asyncio, &waits->types,
-			 &waits->keys);
+	cs_types_end(&waits->types);
+	assert_int_equal(cs_types_begin(&waits->types, &waits->made.ctx), 0);
+	cs_waiters_end(&waits->waiters);
+	assert_int_equal(cs_waiters_begin(&waits->waiters, &waits->made.ctx, &waits->asyncio,
+					  &waits->types, &waits->keys),
+			 0);
 	cs_pytask_begin(&waits->keys);
 }
 
@@ -34,6 +37,8 @@ void made_waits_begin(struct made_waits *waits, int minor)
 
 void made_waits_end(struct made_waits *waits)
 {
+	cs_waiters_end(&waits->waiters);
+	cs_types_end(&waits->types);
 	made_end(&waits->made);
 }
 
