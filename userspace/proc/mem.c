@@ -325,19 +325,20 @@ static int compare_image_page(const void *key, const void *item)
 	return (page > other) - (page < other);
 }
 
-/* Take pages that all have entries from the image. One that it does not hold stays PAGE_WANTED. Returns 0 or -ENOMEM. */
-static int take_pages(struct cs_mem *mem, const uint64_t *pages, size_t n)
+/* Take from the image what it has of n pages, which all have entries, and move the others to the front. Returns their number. */
+static size_t take_pages(struct cs_mem *mem, uint64_t *pages, size_t n)
 {
 	const struct cs_mem_image *image = mem->image;
+	size_t nothers = 0;
 
-	if (arena_reserve(mem, n))
-		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		const uint64_t *at =
 			bsearch(&pages[i], image->pages, image->n, sizeof(*at), compare_image_page);
 
-		if (!at)
+		if (!at) {
+			pages[nothers++] = pages[i];
 			continue;
+		}
 		if (*at & CS_MEM_UNREADABLE) {
 			*page_entry(mem, pages[i]) = PAGE_UNREADABLE;
 			continue;
@@ -346,24 +347,27 @@ static int take_pages(struct cs_mem *mem, const uint64_t *pages, size_t n)
 		       image->data + (size_t)(at - image->pages) * PAGE_BYTES, PAGE_BYTES);
 		*page_entry(mem, pages[i]) = (int32_t)++mem->arena_used;
 	}
-	return 0;
+	return nothers;
 }
 
 /*
  * Read ascending pages that all have entries. The kernel stops at the first page it cannot read: that one
  * is marked and reading resumes behind it. Batches shrink while that happens, so that a target full of
- * unreadable pages costs one short call a page, not one long one.
+ * unreadable pages costs one short call a page, not one long one. What there is an image of is taken from there (and the order of
+ * `pages` changes).
  */
-static int load_pages(struct cs_mem *mem, const uint64_t *pages, size_t n)
+static int load_pages(struct cs_mem *mem, uint64_t *pages, size_t n)
 {
 	struct iovec runs[MAX_RUNS];
 	size_t limit = MAX_RUNS;
 	size_t i = 0;
 
-	if (mem->image)
-		return take_pages(mem, pages, n);
 	if (arena_reserve(mem, n))
 		return -ENOMEM;
+	if (mem->image) {
+		n = take_pages(mem, pages, n);
+		mem->mixed = mem->mixed || n;
+	}
 	while (i < n && !mem->err) {
 		size_t nruns, good = 0;
 		size_t asked = merge_runs(pages + i, n - i, limit, runs, &nruns);
@@ -433,11 +437,13 @@ void cs_mem_seal(struct cs_mem *mem, const struct cs_mem_image *image)
 {
 	cs_mem_forget(mem);
 	mem->image = image;
+	mem->mixed = false;
 }
 
-void cs_mem_unseal(struct cs_mem *mem)
+bool cs_mem_unseal(struct cs_mem *mem)
 {
 	mem->image = NULL;
+	return !mem->mixed;
 }
 
 size_t cs_mem_asked(const struct cs_mem *mem, uint64_t *ret, size_t max)

@@ -65,11 +65,12 @@ struct cs_mem_image {
 #define CS_MEM_UNREADABLE 1ull
 
 /*
- * Forget, and until unsealed take every page from the image (borrowed) instead of the process: what it does not hold cannot be read.
- * Unsealing keeps what was taken from it.
+ * Forget, and until unsealed take every page from the image (borrowed) that it holds; others are read from the process as it is now, so
+ * that a reading which is no longer of one instant finds out all that it lacks. Unsealing keeps what was taken.
  */
 void cs_mem_seal(struct cs_mem *mem, const struct cs_mem_image *image);
-void cs_mem_unseal(struct cs_mem *mem);
+bool cs_mem_unseal(
+	struct cs_mem *mem); /* was all of the image, also of what was forgotten since? */
 
 /* The addresses of all pages asked for since the cache was forgotten, got or not: in no order, at most max. Returns how many there are. */
 size_t cs_mem_asked(const struct cs_mem *mem, uint64_t *ret, size_t max);

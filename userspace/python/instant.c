@@ -62,6 +62,9 @@ void cs_instant_rest(struct cs_instant_reader *reader)
 
 int cs_instant_end(struct cs_instant_reader *reader, struct cs_mem *mem)
 {
-	cs_mem_unseal(mem);
-	return cs_instant_learn(reader, mem);
+	bool whole = cs_mem_unseal(mem);
+	int nnew = cs_instant_learn(reader, mem);
+
+	/* of a long reading only the pages of its end are there to be learnt */
+	return nnew || whole ? nnew : 1;
 }

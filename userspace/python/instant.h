@@ -49,8 +49,8 @@ void cs_instant_reader_free(struct cs_instant_reader *reader);
 int cs_instant_learn(struct cs_instant_reader *reader, const struct cs_mem *mem);
 
 /*
- * Have a copy made in the context of this thread, and seal mem with it: what is read up to cs_instant_end is of that instant,
- * reader->copy says of which. Returns 0, or what take returned: then nothing is sealed. When a thread was held for as long as it may be, and in
+ * Have a copy made in the context of this thread, and seal mem with it: what is read up to cs_instant_end is of that instant if
+ * nothing was lacking, reader->copy says of which. Returns 0, or what take returned: then nothing is sealed. When a thread was held for as long as it may be, and in
  * vain, it is not asked again for some time (-EAGAIN).
  */
 int cs_instant_begin(struct cs_instant_reader *reader, struct cs_mem *mem, uint32_t tid);
@@ -58,5 +58,8 @@ int cs_instant_begin(struct cs_instant_reader *reader, struct cs_mem *mem, uint3
 /* Copies turned out to be of no use: do without some. */
 void cs_instant_rest(struct cs_instant_reader *reader);
 
-/* Unseal. Returns how many pages the reading lacked; the next copy will hold them. Else as cs_instant_learn. */
+/*
+ * Unseal. Returns how many pages the reading lacked, as far as they are known: these the next copy will hold. 0: none, it is of the instant. Else as
+ * cs_instant_learn.
+ */
 int cs_instant_end(struct cs_instant_reader *reader, struct cs_mem *mem);

@@ -31,6 +31,8 @@
 #include "python/task_records.h"
 #include "python/walk.h"
 
+/* Copies in a row that lack nothing, after one that did. */
+#define WHOLE_COPIES     3
 /* How long to wait before asking again whether the threads are at rest. */
 #define POLL_NS          30000
 /*
@@ -260,19 +262,31 @@ static int read_copy(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uin
 
 /*
  * Read a copy that the loop's own thread makes. With several loops that run there is no such instant: the others go on
- * meanwhile. A copy that lacks something is made again, with it, until it is plain that too much changes.
+ * meanwhile. A copy that lacks something is made again, with it, until it is plain that too much changes. The first that lacks nothing is likely one
+ * with few tasks: it counts once some in a row have been whole, or half of the tries are used up.
  */
 static int read_in_task(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 {
 	uint32_t tids[CS_LOOPS_MAX], tid;
-	int err = -ENODATA;
+	unsigned int nwhole = 0;
+	int err = -ENODATA, lacked = 0;
 
 	if (!tasks->instants.source || !tasks->instants.pages.n ||
 	    cs_loops_tids(&tasks->loops, tids) != 1)
 		return -EAGAIN;
 	tid = tids[0];
-	for (unsigned int i = 0; err == -ENODATA && i < tasks->tries; i++)
+	for (unsigned int i = 0; i < tasks->tries; i++) {
 		err = read_copy(tasks, ctx, tid);
+		if (err && err != -ENODATA) {
+			/* what was read last was whole, and is there still */
+			err = nwhole ? 0 : err;
+			break;
+		}
+		lacked |= err;
+		nwhole = err ? 0 : nwhole + 1;
+		if (nwhole && (!lacked || nwhole == WHOLE_COPIES || 2 * (i + 1) >= tasks->tries))
+			break;
+	}
 	if (err == -ENODATA)
 		cs_instant_rest(&tasks->instants);
 	if (err)
