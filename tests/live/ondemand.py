@@ -133,6 +133,17 @@ def test_no_gap():
                                             if pprof_profile(path)[10][0] > 1.5e9))
 
 
+def test_its_own_time():
+    """A thread that only sleeps is told of once a second: a capture has all of its own visits, and none of the time before it."""
+    with live.program(live.interpreter("3.12"), "-c", "import time\nwhile True: time.sleep(1000)") as program, live.scratch() as folder, \
+            Asked(folder, "-r", 49, pids=[program.pid]) as agent:
+        shares = []
+        for _ in range(4):
+            done = agent.record("-d", 1.4, "-o", folder / "x.collapsed")
+            shares.append(sum(count for names, count in collapsed(folder / "x.collapsed") if "<module>" in " ".join(names)) / 49 / live.seconds(done))
+        live.check("each has the time that it took, of a thread that sleeps", all(0.8 < share < 1.15 for share in shares), shares)
+
+
 def test_part():
     """Only what was asked for, of an agent that profiles more."""
     python = live.interpreter("3.12")
@@ -299,5 +310,5 @@ def test_agent_ends():
         live.check("and takes its socket with it", not agent.socket.exists())
 
 
-live.main(test_options, live.at_once(test_same_tree, test_no_gap, test_part, test_other_users),
+live.main(test_options, live.at_once(test_same_tree, test_no_gap, test_its_own_time, test_part, test_other_users),
           live.at_once(test_one_at_a_time, test_garbage, test_no_room, test_cut_short, test_agent_ends))

@@ -223,7 +223,6 @@ static int end_period(struct agent *agent, const char *cut)
 	if (cs_profile_nsamples(profile) || cs_profile_meta(profile)->duration_ns >= SECOND ||
 	    cs_ondemand_runs(agent->ondemand))
 		hand_out(agent, TAKE_PTR(profile));
-	malloc_trim(0);
 	return 0;
 }
 
@@ -429,8 +428,11 @@ static int attend(struct agent *agent)
 	cs_service_turn();
 	if (cs_service_asked_to_reload())
 		err = reload(agent);
-	if (!err && cs_usage_turn(agent->usage, cs_capture_session(agent->capture)))
+	if (!err && cs_usage_turn(agent->usage, cs_capture_session(agent->capture))) {
+		/* what a profile and its deliveries took is given back, and not judged */
+		malloc_trim(0);
 		err = keep_budget(agent);
+	}
 	if (!err && is_period_over(agent)) {
 		err = end_period(agent, NULL);
 		if (!err)
@@ -504,6 +506,8 @@ static int begin(struct agent *agent)
 	agent->figures.started_realtime_ns = realtime_ns();
 	heed_config(agent);
 	cs_service_catch_signals();
+	/* threads that deliver are many and mostly wait: each with a heap of its own would keep what its largest parcel took */
+	mallopt(M_ARENA_MAX, 1);
 	if (tell_missing() || cs_privilege_drop())
 		return CS_EXIT_FAILURE;
 	if (listen_at(agent, &config->listen) || cs_dispatch_begin(agent->dispatch, config->to))

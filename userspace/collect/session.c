@@ -494,16 +494,35 @@ int cs_session_finish(struct cs_session *session, enum cs_end_reason reason)
 	return err ? err : cs_spool_flush(session->spool);
 }
 
+/* Once there was much to be told, at the beginning at the latest; from now on so much may not be needed. */
+static void let_go(struct cs_session *session)
+{
+	struct cs_buf *const bufs[] = {&session->fresh, &session->passes, &session->named,
+				       &session->crowd.ahead};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
+		if (!bufs[i]->len)
+			cs_buf_free(bufs[i]);
+}
+
 int cs_session_end_period(struct cs_session *session)
 {
 	_cleanup_buf_ struct cs_buf record = {0};
 	uint64_t counters[CS_COUNTER_MAX_];
-	int err = cs_session_counters(session, counters);
+	int err;
 
+	/* who asked for this period asked for no visit of another one */
+	cs_visit_tell_held(&session->visit, session->crowd.targets);
+	err = take_fresh(session);
+	if (!err)
+		err = write_fresh(session);
+	if (!err)
+		err = cs_session_counters(session, counters);
 	if (!err)
 		err = cs_record_stats(&record, cs_now_ns(), 0, counters);
 	if (!err)
 		err = cs_spool_append(session->spool, record.data, record.len);
+	let_go(session);
 	return err ? err : cs_spool_flush(session->spool);
 }
 

@@ -11,29 +11,23 @@
 #include "proc/threads.h"
 #include "python/tasks.h"
 
-#define MS          1000000ull
-/* How long visits to a thread that does not run are held: so many turns, within bounds. */
-#define HOLD_TURNS  8
-#define HOLD_MIN_NS (100 * MS)
-#define HOLD_MAX_NS (1000 * MS)
+#define MS            1000000ull
+/* How long visits to a thread that does not run are held. */
+#define HOLD_NS       (1000 * MS)
 /* How long one turn may wait, all processes together, for event loops to be asleep. */
-#define WAIT_NS     (2 * MS)
+#define WAIT_NS       (2 * MS)
 /* ... and for copies of those that never are. */
-#define INSTANTS_NS (2 * MS)
+#define INSTANTS_NS   (2 * MS)
 /* Copies of one process in one turn: each holds its loop. */
-#define COPY_TRIES  3
+#define COPY_TRIES    3
 /* A pass over tasks that took d is not repeated before 50 d: 2% of a CPU for a process ... */
-#define PASS_BUDGET 50
+#define PASS_BUDGET   50
 /* ... and 4% for all processes together: with n of them not before 25 n d. */
-#define PASS_SHARE  25
+#define PASS_SHARE    25
+/* What is not used up of that is kept for so long: as many tasks begin, the pass that meets them is followed by one that knows what they wait for. */
+#define PASS_AHEAD_NS (250 * MS)
 /* ... with ease less, down to this: what is passed over once a minute is not known any more. */
-#define MAX_EASE    64
-
-/* A few visits are told as one, but not so many that the task tree to which they are added is another by then. */
-static uint64_t hold_ns(uint64_t turn_ns)
-{
-	return MIN(MAX(HOLD_TURNS * turn_ns, HOLD_MIN_NS), HOLD_MAX_NS);
-}
+#define MAX_EASE      64
 
 static bool walkable(const struct cs_target *target)
 {
@@ -44,8 +38,7 @@ static bool walkable(const struct cs_target *target)
 static bool visit_of_one(struct cs_visit *visit, const struct cs_target *target, uint64_t weight_ns)
 {
 	return cs_probes_has_wall(visit->probes) &&
-	       !cs_probes_visit_sleepers(visit->probes, target->pid, weight_ns,
-					 hold_ns(visit->turn_ns));
+	       !cs_probes_visit_sleepers(visit->probes, target->pid, weight_ns, HOLD_NS);
 }
 
 /* What the iterator does, from user space. */
@@ -71,7 +64,7 @@ int cs_visit_threads(struct cs_visit *visit, struct cs_target *targets, struct c
 
 	visit->last_ns = now;
 	if (visit->all_processes && cs_probes_has_wall(visit->probes)) {
-		cs_probes_visit_sleepers(visit->probes, 0, weight, hold_ns(visit->turn_ns));
+		cs_probes_visit_sleepers(visit->probes, 0, weight, HOLD_NS);
 		return 0;
 	}
 	HASH_ITER (hh, targets, target, tmp) {
@@ -139,6 +132,16 @@ static enum cs_counter pass_counter(enum cs_coherence coherence)
 	}
 }
 
+/* A pass took so long: when is the next one due? */
+static void schedule_pass(const struct cs_visit *visit, struct cs_target *target, uint64_t now_ns,
+			  uint64_t cost_ns)
+{
+	uint64_t turn_ns = visit->every_ns - MIN(visit->every_ns, visit->turn_ns / 2);
+
+	target->pass_paid_ns = MAX(target->pass_paid_ns, now_ns) + cost_ns;
+	target->pass_at_ns = MAX(now_ns + turn_ns, target->pass_paid_ns - PASS_AHEAD_NS);
+}
+
 static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_t budget,
 		       uint64_t wait_ns, struct cs_buf *out)
 {
@@ -165,8 +168,7 @@ static int pass_target(struct cs_visit *visit, struct cs_target *target, uint64_
 		err = cs_buf_append(out, target->resources.data, target->resources.len);
 	target->resources.len = 0;
 	cs_target_rest(target);
-	target->pass_at_ns = now + MAX(result.cpu_ns * budget * MIN(visit->ease, MAX_EASE),
-				       visit->every_ns - MIN(visit->every_ns, visit->turn_ns / 2));
+	schedule_pass(visit, target, now, result.cpu_ns * budget * MIN(visit->ease, MAX_EASE));
 	visit->counters[CS_COUNTER_PASSES]++;
 	visit->counters[CS_COUNTER_TASKS] += result.ntasks;
 	visit->counters[CS_COUNTER_TASKS_DROPPED] += result.ndropped + result.nmoved;

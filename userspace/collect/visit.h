@@ -33,8 +33,8 @@ struct cs_visit {
 int cs_visit_threads(struct cs_visit *visit, struct cs_target *targets, struct cs_buf *out);
 
 /*
- * Visits that found nothing new are told together, up to a second later: tell them now, so that a period or a capture has all of its own. They are
- * in the kernel's ring then.
+ * Visits that found nothing new are told together, up to a second later: tell them now, so that a period or a capture that ends has all of
+ * its own. They are in the kernel's ring then.
  */
 void cs_visit_tell_held(struct cs_visit *visit, struct cs_target *targets);
 

@@ -120,6 +120,7 @@ struct seen {
 	uint32_t count; /* samples */
 };
 
+/* Such a stack in one tree. */
 static int stitch_thread_in_tree(struct cs_stitch *stitch, struct cs_process *process,
 				 struct cs_thread *thread, const struct seen *seen)
 {
