@@ -18,6 +18,8 @@
 /* Looks at processes that are known and may have changed: at so many as often as at one. */
 #define FEW_TARGETS      25u
 #define CHECK_NS         250000000ull
+/* One at which nothing is about to change is asked every so many turns at least whether it is due. */
+#define MOST_TURNS       8u
 /* Between looks at how many tasks are created; and one in so long is too few to cost a process 1% of a CPU. */
 #define CREATIONS_NS     100000000ull
 #define FEW_CREATIONS_NS 300000ull
@@ -43,9 +45,9 @@ void cs_crowd_clear(struct cs_crowd *crowd)
 		HASH_DEL(crowd->targets, target);
 		cs_target_free(target);
 	}
+	cs_mem_pool_free(TAKE_PTR(crowd->pool));
 	cs_files_free(TAKE_PTR(crowd->files));
 	cs_publishers_free(TAKE_PTR(crowd->publishers));
-	cs_mem_pool_free(TAKE_PTR(crowd->pool));
 	cs_mapped_free(TAKE_PTR(crowd->mapped));
 	cs_buf_free(&crowd->ahead);
 }
@@ -72,9 +74,9 @@ static int refresh_target(struct cs_crowd *crowd, struct cs_target *target, uint
 
 	if (!err && target->interp.state == CS_INTERP_READY && before != CS_INTERP_READY)
 		cs_files_learn(crowd->files, &target->interp);
+	cs_target_rest(target);
 	return err;
 }
-	cs_target_rest(target);
 
 /* What the capture's options say of every process. */
 static void configure(const struct cs_crowd *crowd, struct cs_target *target)
@@ -83,9 +85,9 @@ static void configure(const struct cs_crowd *crowd, struct cs_target *target)
 	target->span_events = crowd->span_events;
 	target->task_probe.probing = crowd->task_events;
 	target->ease = crowd->ease;
+	cs_mem_use_pool(target->mem, crowd->pool);
 }
 
-	cs_mem_use_pool(target->mem, crowd->pool);
 static int add_target(struct cs_crowd *crowd, pid_t pid, bool python_only, bool asked_for)
 {
 	_cleanup_(cs_target_freep) struct cs_target *target = NULL;
@@ -225,8 +227,10 @@ static void on_mapped(void *ctx, pid_t pid, const char *path)
 	struct cs_target *target = cs_crowd_find(crowd, pid);
 
 	on_code(crowd, pid, target != NULL);
-	if (target)
+	if (target) {
 		cs_published_poke(&target->published, path, cs_now_ns());
+		target->settled = false;
+	}
 	if (target && target->interp.state != CS_INTERP_READY && cs_py_binary_is_named(path))
 		cs_target_poke(target, cs_now_ns());
 	else if (target && target->interp.state == CS_INTERP_READY && !target->tasks &&
@@ -370,12 +374,12 @@ void cs_crowd_look_at_met(struct cs_crowd *crowd)
 		return;
 	HASH_ITER (hh, crowd->targets, target, tmp) {
 		cs_target_look_at_met(target, crowd->probes);
+		cs_target_rest(target);
+	}
 	crowd->met = false;
 	crowd->watches = true;
 }
 
-		cs_target_rest(target);
-	}
 int cs_crowd_meet(struct cs_crowd *crowd, const struct cs_buf *fresh)
 {
 	for (size_t at = 0; cs_crowd_discovers(crowd) && at < fresh->len;) {
@@ -420,12 +424,12 @@ bool cs_crowd_watch_spans(struct cs_crowd *crowd)
 	crowd->watches = false;
 	HASH_ITER (hh, crowd->targets, target, tmp) {
 		crowd->watches |= cs_target_watch_spans(target, crowd->probes);
+		cs_target_rest(target);
+	}
 	return crowd->watches;
 }
 
 bool cs_crowd_hear(struct cs_crowd *crowd)
-		cs_target_rest(target);
-	}
 {
 	struct cs_target *target, *tmp;
 
@@ -435,6 +439,7 @@ bool cs_crowd_hear(struct cs_crowd *crowd)
 	/* some of it was lost: everybody may have */
 	HASH_ITER (hh, crowd->targets, target, tmp) {
 		cs_published_poke(&target->published, "/", cs_now_ns());
+		target->settled = false;
 		if (target->interp.state != CS_INTERP_READY || !target->tasks)
 			cs_target_poke(target, cs_now_ns());
 	}
@@ -476,11 +481,11 @@ static int check_creations(struct cs_crowd *crowd, uint64_t now_ns)
 
 int cs_crowd_refresh(struct cs_crowd *crowd)
 {
-	unsigned int stretch = stretch_of(crowd);
+	unsigned int stretch = stretch_of(crowd), every = MIN(stretch, MOST_TURNS);
+	unsigned int looks = LOOKS;
 	struct cs_target *target, *tmp;
 	uint64_t now;
 	int err = 0;
-	unsigned int looks = LOOKS;
 
 	cs_crowd_hear(crowd);
 	now = cs_now_ns(); /* what was heard of is refreshed in this turn */
@@ -489,6 +494,9 @@ int cs_crowd_refresh(struct cs_crowd *crowd)
 	if (err)
 		return err;
 	HASH_ITER (hh, crowd->targets, target, tmp) {
+		if (target->settled && ++target->passed_over < every)
+			continue;
+		target->passed_over = 0;
 		target->stretch = stretch;
 		target->ease = crowd->ease;
 		if (refresh_target(crowd, target, now) == -ESRCH)
@@ -500,6 +508,8 @@ int cs_crowd_refresh(struct cs_crowd *crowd)
 							   now);
 		if (target->looked_at && !target->described && !target->exited)
 			err = cs_target_describe(target, now, &crowd->ahead);
+		cs_target_settle(target, now);
+		cs_target_rest(target);
 		if (err)
 			return err;
 	}

@@ -435,7 +435,7 @@ static void note_recorded(struct cs_target *target, struct cs_code_seen *seen,
 	uint32_t check = code->check;
 
 	if (seen->check && seen->check != check)
-		target->reused_ns = now_ns;
+		cs_target_note_reuse(target, now_ns);
 	if (seen->check != check)
 		seen->since_ns = now_ns;
 	seen->check = check;
@@ -502,7 +502,8 @@ static int name_record(struct cs_names *names, struct cs_target *target, struct 
 			continue;
 		frames.items[i].code = CS_CODE_STALE;
 		lost->stale++;
-		target->reused_ns = now_ns; /* gone or replaced within a turn: others will be */
+		cs_target_note_reuse(target,
+				     now_ns); /* gone or replaced within a turn: others will be */
 	}
 	return cs_buf_append(out, record, record->size);
 }

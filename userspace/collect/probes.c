@@ -187,28 +187,30 @@ int cs_probes_wake_fd(const struct cs_probes *probes)
 	return ring_buffer__epoll_fd(probes->ring);
 }
 
+/* Returns 0 or -errno. */
+static int attach(struct bpf_program *program, struct bpf_link **ret)
+{
+	*ret = bpf_program__attach(program);
+	return *ret ? 0 : -errno;
+}
+
 int cs_probes_watch_processes(struct cs_probes *probes)
 {
 	struct proc_events *skel = probes->programs.proc_events;
 	struct wall *wall = probes->programs.wall;
+	int err = 0;
 
 	/* the first of a tracepoint's programs runs first: what is held of a process is told before its end is */
 	if (cs_probes_has_wall(probes)) {
-		wall->links.wall_exit = bpf_program__attach(wall->progs.wall_exit);
-		if (!wall->links.wall_exit)
-			return -errno;
-		wall->links.wall_exec = bpf_program__attach(wall->progs.wall_exec);
-		if (!wall->links.wall_exec)
-			return -errno;
+		err = attach(wall->progs.wall_exit, &wall->links.wall_exit);
+		if (!err)
+			err = attach(wall->progs.wall_exec, &wall->links.wall_exec);
 	}
-	skel->links.proc_fork = bpf_program__attach(skel->progs.proc_fork);
-	if (!skel->links.proc_fork)
-		return -errno;
-	skel->links.proc_exec = bpf_program__attach(skel->progs.proc_exec);
-	if (!skel->links.proc_exec)
-		return -errno;
-	skel->links.proc_exit = bpf_program__attach(skel->progs.proc_exit);
-	return skel->links.proc_exit ? 0 : -errno;
+	if (!err)
+		err = attach(skel->progs.proc_fork, &skel->links.proc_fork);
+	if (!err)
+		err = attach(skel->progs.proc_exec, &skel->links.proc_exec);
+	return err ? err : attach(skel->progs.proc_exit, &skel->links.proc_exit);
 }
 
 int cs_probes_set_process(struct cs_probes *probes, pid_t pid, const struct cs_proc_info *info)

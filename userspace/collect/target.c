@@ -30,6 +30,8 @@
 #define LINKING_NS    (100 * MS)
 /* Between the mapping of a library that matters and the last of what its loading brings about. */
 #define LOADING_NS    (500 * MS)
+/* Looks in vain double the distance to the next so many times. */
+#define MOST_VAIN     3u
 /* A process of thousands of threads: the kernel side is told all of them no sooner again. */
 #define TELL_NS       (250 * MS)
 /* So long after the last code object whose memory was reused every frame is checked. */
@@ -137,14 +139,18 @@ void cs_target_poke(struct cs_target *target, uint64_t now_ns)
 {
 	uint64_t at_ns = first_look_ns(target->ease, now_ns);
 
+	target->settled = false;
 	target->poked_ns = now_ns;
 	target->refresh_at_ns = target->refresh_at_ns ? MIN(target->refresh_at_ns, at_ns) : at_ns;
 }
 
 void cs_target_meet_executor(struct cs_target *target)
 {
-	if (target->tasks && !target->interp.info.work.run_code)
-		target->refresh_at_ns = 1;
+	if (!target->tasks || target->interp.info.work.run_code)
+		return;
+	target->refresh_at_ns = 1;
+	target->vain = 0;
+	target->settled = false;
 }
 
 void cs_target_forget_codes(struct cs_target *target)
@@ -215,6 +221,8 @@ void cs_target_forget(struct cs_target *target, uint64_t now_ns)
 	target->told_kernel = false;
 	target->introduced = false;
 	target->described = false;
+	target->settled = false;
+	target->vain = 0;
 }
 
 static void attach_probe(struct cs_target *target, struct cs_probes *probes, pid_t probe_pid,
@@ -243,22 +251,31 @@ static void attach_early(struct cs_target *target, struct cs_probes *probes, pid
 	target->asyncio.probe_reason[0] = '\0';
 }
 
+uint64_t cs_target_loaded_pause(const struct cs_target *target)
+{
+	unsigned int far = target->stretch > 1 ? MIN(target->vain, MOST_VAIN) : 0;
+
+	return cs_target_stretched(target, CS_TARGET_LOADED_NS) << far;
+}
+
 /*
  * Asyncio is looked for again when something has been imported, or a while after: that costs too much for each turn. An import tells of
  * itself before it is done.
  */
 static bool has_news(struct cs_target *target, uint64_t mark, uint64_t now_ns)
 {
-	uint64_t pause = target->asyncio.loaded ? cs_target_stretched(target, CS_TARGET_LOADED_NS)
-						: REFRESH_OLD;
+	uint64_t pause = target->asyncio.loaded ? cs_target_loaded_pause(target) : REFRESH_OLD;
 
-	if (mark != target->modules_mark)
+	if (mark != target->modules_mark) {
 		target->imported_ns = now_ns;
-	else if (now_ns - target->looked_ns < pause &&
-		 (target->asyncio.loaded || now_ns - target->imported_ns > LOADING_NS))
+		target->vain = 0;
+	} else if (now_ns - target->looked_ns < pause &&
+		   (target->asyncio.loaded || now_ns - target->imported_ns > LOADING_NS)) {
 		return false;
+	}
 	target->modules_mark = mark;
 	target->looked_ns = now_ns;
+	target->vain++;
 	return true;
 }
 
@@ -280,12 +297,14 @@ static int refresh_asyncio(struct cs_target *target, struct cs_probes *probes, p
 	target->asyncio.work_item_type = found.work_item_type;
 	if (memcmp(&target->interp.info.work, &found.work, sizeof(found.work)) ||
 	    memcmp(&target->interp.info.types, &found.types, sizeof(found.types))) {
+		target->vain = 0;
 		target->interp.info.work = found.work;
 		target->interp.info.types = found.types;
 		err = cs_target_tell_row(target, probes);
 	}
 	if (err || (target->asyncio.loaded && cs_asyncio_same(&found, &target->asyncio)))
 		return err;
+	target->vain = 0;
 	target->asyncio = found;
 	/* The probe first: a task created between the two would be enumerated but have no creator. */
 	attach_probe(target, probes, probe_pid, &target->asyncio.probe);
@@ -454,6 +473,13 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns)
 	       age < (target->interp.state == CS_INTERP_NOT_PYTHON ? LINKING_NS : young_ns);
 }
 
+void cs_target_settle(struct cs_target *target, uint64_t now_ns)
+{
+	target->settled = target->described && !target->exited &&
+			  !cs_target_young(target, now_ns) &&
+			  !(target->interp.info.flags & CS_PROC_TRACED);
+}
+
 void cs_target_set_checks(struct cs_target *target, struct cs_probes *probes, uint64_t now_ns)
 {
 	bool wanted = target->reused_ns && now_ns - target->reused_ns < CHECKS_ALL_NS;
@@ -475,7 +501,7 @@ int cs_target_check_creations(struct cs_target *target, struct cs_probes *probes
 	int err = cs_task_probe_check(&target->task_probe, probes, target->pid, count, now_ns, out);
 
 	if (*target->task_probe.note && !noted)
-		target->described = false;
+		target->described = target->settled = false;
 	return err;
 }
 

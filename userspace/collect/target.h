@@ -49,7 +49,6 @@ struct cs_target {
 	struct cs_asyncio asyncio;
 	struct cs_tracer_list tracers;
 	struct cs_mem *mem;
-	struct cs_tasks *tasks;         /* NULL until asyncio is loaded */
 	struct cs_span_walk *span_walk; /* reads its tasks' spans; NULL until there is a tracer */
 	struct cs_span_source span_source; /* the same, as passes know it */
 	struct cs_buf
@@ -79,6 +78,8 @@ struct cs_target {
 	uint64_t seen_mark;    /* see cs_asyncio_mark: at the last look */
 	uint64_t modules_mark; /* when asyncio was looked for last */
 	uint64_t looked_ns;    /* then */
+	unsigned int
+		vain; /* looks since the last that found something, or something was imported */
 	uint64_t imported_ns;  /* when that mark was new */
 	uint64_t tracers_mark; /* likewise, when tracers were looked for last */
 	uint64_t tracers_ns;   /* then */
@@ -89,11 +90,16 @@ struct cs_target {
 	uint64_t refresh_at_ns; /* 0: nothing more to find out */
 	uint64_t poked_ns;      /* when it last mapped something that may matter */
 	uint64_t pass_at_ns;    /* no pass over its tasks before this */
+	uint64_t pass_paid_ns;  /* what passes may cost until then is used up */
 	uint64_t last_pass_ns;  /* of the last accepted pass; 0: none */
 	bool introduced; /* its threads' stacks have been recorded once, so that tasks have a base */
 	bool told_kernel; /* the kernel has its row */
 	bool exited;
 	bool described; /* its CS_EV_PROCESS record is written and still true */
+	/* What every turn asks of each in a crowd. */
+	bool settled; /* nothing is known to be about to change: it is looked at less often */
+	unsigned int passed_over; /* turns since it was looked at */
+	struct cs_tasks *tasks;   /* NULL until asyncio is loaded */
 	UT_hash_handle hh;
 };
 
@@ -106,6 +112,16 @@ int cs_target_fork(const struct cs_target *parent, pid_t pid, uint64_t now_ns,
 
 /* Watch a process that has only just begun a program: what it is will be found out by cs_target_refresh. Returns as cs_target_new. */
 int cs_target_await(pid_t pid, unsigned int ease, uint64_t now_ns, struct cs_target **ret);
+
+/* Memory of its code objects is another one's now: every frame is to be checked for some time. */
+static inline void cs_target_note_reuse(struct cs_target *target, uint64_t now_ns)
+{
+	target->reused_ns = now_ns;
+	target->settled = false;
+}
+
+/* After it was looked at: note whether something is about to change, for which it has to be looked at in the next turn, too. */
+void cs_target_settle(struct cs_target *target, uint64_t now_ns);
 
 /* It has mapped something that may matter: find out at the next turn, or as soon as the ease has it. */
 void cs_target_poke(struct cs_target *target, uint64_t now_ns);

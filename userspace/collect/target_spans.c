@@ -17,6 +17,7 @@ static int tell_tracers(struct cs_target *target, struct cs_probes *probes)
 	int err = 0;
 
 	target->told_tracers = true;
+	target->settled = false;
 	if (target->tracers.row.nvars &&
 	    !cs_probes_set_tracers(probes, target->pid, &target->tracers.row))
 		flags |= CS_PROC_TRACED;
@@ -38,7 +39,7 @@ int cs_target_refresh_tracers(struct cs_target *target, struct cs_probes *probes
 	    target->tracers_ns)
 		return 0;
 	if (mark == target->tracers_mark &&
-	    now_ns - target->tracers_ns < cs_target_stretched(target, CS_TARGET_LOADED_NS))
+	    now_ns - target->tracers_ns < cs_target_loaded_pause(target))
 		return 0;
 	cs_mem_forget(target->mem);
 	target->tracers_mark = mark;
@@ -48,6 +49,7 @@ int cs_target_refresh_tracers(struct cs_target *target, struct cs_probes *probes
 		return err == -ESRCH ? err : 0;
 	if (target->told_tracers && !memcmp(&before, &target->tracers.row, sizeof(before)))
 		return 0;
+	target->vain = 0;
 	return tell_tracers(target, probes);
 }
 

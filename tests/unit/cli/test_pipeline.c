@@ -76,7 +76,7 @@ static void test_whole(void **state)
 	assert_int_equal(cs_profile_nnotes(profile), 1);
 	assert_string_equal(cs_profile_get_note(profile, 0),
 			    "process 50 (python2): Python 2.7 is not supported");
-	/* five stacks and a repeated one, a running task, two passes of two samples each */
+	/* five stacks and one that was found again twice, a running task, two passes of two samples each */
 	assert_int_equal(sum(profile, CS_VALUE_SAMPLES), 12);
 	assert_int_equal(sum(profile, CS_VALUE_CPU_NS), 5 * 10000000);
 	assert_int_equal(sum(profile, CS_VALUE_WALL_NS), 12 * 10000000);
