@@ -91,7 +91,8 @@ def at_once(*tests):
         wrong = [(name, test.exception()) for name, _, test in begun if test.exception()]
         for name, error in wrong:
             print(f"FAIL {name}: {error}", flush=True)
-        for _, error in wrong:
+        # what was skipped does not hide what failed
+        for error in sorted((error for _, error in wrong), key=lambda error: isinstance(error, Skip)):
             raise error
     all_of_them.__name__ = "_".join(["at_once", *(test.__name__.removeprefix("test_") for test in tests)])
     return all_of_them

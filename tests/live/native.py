@@ -156,4 +156,5 @@ def test_off():
 
 
 if __name__ == "__main__":
-    live.main(test_dynamic, test_static, test_too_deep, test_stripped, test_begun_by_record, test_default, test_off)
+    # one CPU each
+    live.main(test_dynamic, live.at_once(test_static, test_too_deep), live.at_once(test_stripped, test_begun_by_record), test_default, test_off)

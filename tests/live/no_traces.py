@@ -105,4 +105,4 @@ def test_failure():
         live.check("failed output: it failed", code == live.FAILURE, (code, err))
 
 
-live.main(test_duration, test_signals, test_kill, test_busy_loop, test_failure)
+live.main(live.at_once(test_duration, test_signals, test_kill, test_failure), test_busy_loop)

@@ -135,4 +135,4 @@ def test_outputs():
         live.check("OTLP has the span's id", (3000).to_bytes(8, "big") in otlp.read_bytes())
 
 
-live.main(test_program, test_loaded, test_loaded_late, test_blocked, test_outputs)
+live.main(test_program, test_loaded, test_loaded_late, live.at_once(test_blocked, test_outputs))

@@ -68,6 +68,8 @@ def test_no_label_without_a_span_id():
     judged("without_span_id", "nospan", "nobody")
 
 
-live.main(test_a_job_has_the_submitting_span, test_a_child_in_a_worker_keeps_the_propagated_root, test_a_job_of_a_job,
-          test_the_label_ends_with_the_job, test_the_label_ends_with_a_job_that_failed, test_map, test_to_thread,
-          test_no_label_without_a_span_id)
+# one CPU each
+live.main(live.at_once(test_a_job_has_the_submitting_span, test_a_child_in_a_worker_keeps_the_propagated_root),
+          live.at_once(test_a_job_of_a_job, test_the_label_ends_with_the_job),
+          live.at_once(test_the_label_ends_with_a_job_that_failed, test_map),
+          live.at_once(test_to_thread, test_no_label_without_a_span_id))

@@ -42,21 +42,32 @@ def test_short_tasks():
     live.check("most have names", unknown <= 0.05 * whole, [stack for stack in found if "[unreadable]" in stack.names])
 
 
-def test_thrown_away():
+def thrown_away(version):
     """Code objects made and freed all the time: a name is the right one, or none."""
-    for version in ("3.11", "3.12", "3.13"):
-        with live.target(live.interpreter(version), "thrown_away.py") as program:
-            done = live.record("-p", program.pid, "-d", 2, "-r", 999, "--mode", "cpu", "-f", "collapsed")
-        found = live.stacks(done.out)
-        named = wrong = 0
-        for stack in found:
-            outer = [name[-1] for name in stack.names if name.startswith("outer_")]
-            inner = [name[-1] for name in stack.names if name.startswith("inner_")]
-            if outer and inner:
-                named += stack.count
-                wrong += stack.count if outer != inner else 0
-        live.check("no function has another's name", wrong == 0, found)
-        live.check("most samples in them have names", named > 0.3 * live.weight(found), found)
+    with live.target(live.interpreter(version), "thrown_away.py") as program:
+        done = live.record("-p", program.pid, "-d", 2, "-r", 999, "--mode", "cpu", "-f", "collapsed")
+    found = live.stacks(done.out)
+    named = wrong = 0
+    for stack in found:
+        outer = [name[-1] for name in stack.names if name.startswith("outer_")]
+        inner = [name[-1] for name in stack.names if name.startswith("inner_")]
+        if outer and inner:
+            named += stack.count
+            wrong += stack.count if outer != inner else 0
+    live.check(f"{version}: no function has another's name", wrong == 0, found)
+    live.check(f"{version}: most samples in them have names", named > 0.3 * live.weight(found), found)
+
+
+def test_thrown_away_3_11():
+    thrown_away("3.11")
+
+
+def test_thrown_away_3_12():
+    thrown_away("3.12")
+
+
+def test_thrown_away_3_13():
+    thrown_away("3.13")
 
 
 def test_many_loops():
@@ -106,4 +117,5 @@ def test_unsupported():
     live.check("no Python frame is guessed", "burn_ratio.py" not in done.out, found)
 
 
-live.main(test_deep_recursion, test_short_tasks, test_thrown_away, test_many_loops, test_late_thread, test_unsupported)
+live.main(test_deep_recursion, test_short_tasks, test_thrown_away_3_11, live.at_once(test_thrown_away_3_12, test_thrown_away_3_13), test_many_loops,
+          test_late_thread, test_unsupported)

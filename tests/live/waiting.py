@@ -112,4 +112,5 @@ def test_hashing_in_wall_mode():
     hashing("wall")
 
 
-live.main(test_idle_loop, test_sleeping_threads, test_sleepers_that_end, test_busy_threads, test_hashing_in_cpu_mode, test_hashing_in_wall_mode, test_without_the_iterator)
+live.main(live.at_once(test_idle_loop, test_sleeping_threads, test_sleepers_that_end), test_busy_threads, test_hashing_in_cpu_mode, test_hashing_in_wall_mode,
+          test_without_the_iterator)

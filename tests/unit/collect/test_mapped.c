@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,11 +85,16 @@ static void test_other_processes(void **state)
 	heard.pid = getpid();
 }
 
-/* More than the buffer holds: whoever listens must know. */
+/* More than the buffer holds: whoever listens must know. On one CPU: each has a buffer, and tells its own losses. */
 static void test_lost(void **state)
 {
 	struct cs_mapped *mapped = *state;
 	bool lost = false;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
 
 	cs_mapped_drain(mapped);
 	for (unsigned int i = 0; i < 20000; i++)
