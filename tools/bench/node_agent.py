@@ -108,11 +108,11 @@ def descriptors(pid):
 
 
 class Agent:
-    """One of the whole machine, with its default budgets; ended at the end of the with block, and its files gone."""
+    """One of the whole machine, with its default budgets if its options say no other; ended at the end of the with block, and its files gone."""
     binary = None
 
-    def __init__(self, period_s):
-        self.period_s = period_s
+    def __init__(self, period_s, options=()):
+        self.period_s, self.options = period_s, options
         self.folder = tempfile.TemporaryDirectory(prefix="coroscope-bench-")
         self.log_path = Path(self.folder.name) / "log"
         self.sinks = {kind: Sink() for kind in SERVERS}
@@ -134,7 +134,7 @@ class Agent:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("COROSCOPE_")}
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", self.binary, "agent", "--period", f"{self.period_s:.0f}s",
-                                             "--listen", "0", "--socket", "off", *to], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                             "--listen", "0", "--socket", "off", *self.options, *to], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                             stderr=log, env=environment, start_new_session=True)
         self.pid = self.process.pid
         end = time.monotonic() + BEGIN_S
