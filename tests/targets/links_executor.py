@@ -3,7 +3,6 @@
 import asyncio
 import concurrent.futures
 import threading
-import time
 
 from links_standing import FOREVER_S, child, scenario, threads
 
@@ -52,7 +51,7 @@ async def executor_gather_nested():
 async def executor_late():
     """The job has begun, and sleeps, before anybody waits for it."""
     future = hand_over("executor_late")
-    time.sleep(0.05)
+    await asyncio.sleep(0.05)  # the loop goes on: others' waits are not late
     await future
 
 
