@@ -99,5 +99,6 @@ def test_exec_by_thread():
     live.check("no stack weighs more than the capture was long", heaviest <= 1.1 * live.RATE_HZ * live.seconds(done), heaviest)
 
 
-live.main(test_exec_by_thread, test_not_python, test_exits, test_one_of_two_exits, test_becomes_another_python, test_becomes_an_asyncio_program,
-          test_becomes_native, test_becomes_sleep)
+# one CPU each
+live.main(live.at_once(test_exec_by_thread, test_not_python), test_exits, test_one_of_two_exits,
+          live.at_once(test_becomes_another_python, test_becomes_an_asyncio_program), live.at_once(test_becomes_native, test_becomes_sleep))

@@ -247,5 +247,5 @@ def test_contradictions():
         live.check(f"{' '.join(arguments)}: refused in one line", done.code == live.USAGE and live.one_line(done), done)
 
 
-live.main(test_everything, test_one_process, test_two_processes, test_subprocesses, test_subprocesses_of_a_shell, test_command, test_name,
-          test_subprocesses_of_a_name, test_user, test_cgroup, test_idle, test_gil, test_threads_by_name, test_contradictions)
+live.main(test_everything, live.at_once(test_one_process, test_two_processes), live.at_once(test_subprocesses, test_subprocesses_of_a_shell), test_command,
+          test_name, test_subprocesses_of_a_name, test_user, test_cgroup, live.at_once(test_idle, test_gil), test_threads_by_name, test_contradictions)

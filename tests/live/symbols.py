@@ -236,5 +236,6 @@ def test_html():
     live.check("HTML: Python and native frames are told apart", (kinds["second"], kinds["through_two"]) == (3, 4), kinds)
 
 
-live.main(test_cpp, test_rust, test_debug_link, test_debug_data, test_own_root, test_no_names, test_made_code, test_foreign_file, test_node,
-          test_python_perf, test_unfold, test_html)
+# one CPU each
+live.main(live.at_once(test_cpp, test_debug_data), live.at_once(test_rust, test_made_code), live.at_once(test_debug_link, test_node),
+          live.at_once(test_own_root, test_no_names), live.at_once(test_foreign_file, test_python_perf), live.at_once(test_unfold, test_html))
