@@ -65,6 +65,8 @@ int cs_instant_end(struct cs_instant_reader *reader, struct cs_mem *mem)
 	bool whole = cs_mem_unseal(mem);
 	int nnew = cs_instant_learn(reader, mem);
 
+	if (nnew == -E2BIG)
+		reader->rest = REST;
 	/* of a long reading only the pages of its end are there to be learnt */
 	return nnew || whole ? nnew : 1;
 }

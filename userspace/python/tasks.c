@@ -244,17 +244,14 @@ static int read_now(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, bool
 	return 0;
 }
 
-/* Read a copy. Returns 0, or an error if it lacks something that had to be read. */
-static int read_copy(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx, uint32_t tid)
+/* Read the copy that was taken. Returns 0, -ENODATA if it lacks something that the next one will have, or another error. */
+static int read_copy(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 {
 	const struct cs_walk_plan plan = {
 		.share = &tasks->share, .quiet = is_copied, .spans = tasks->spans};
-	int err = cs_instant_begin(&tasks->instants, ctx->mem, tid), lacking;
+	int err = cs_walk_read(&tasks->walk, ctx, &tasks->asyncio, &plan);
+	int lacking = cs_instant_end(&tasks->instants, ctx->mem);
 
-	if (err)
-		return err;
-	err = cs_walk_read(&tasks->walk, ctx, &tasks->asyncio, &plan);
-	lacking = cs_instant_end(&tasks->instants, ctx->mem);
 	if (lacking)
 		return lacking < 0 ? lacking : -ENODATA;
 	return err;
@@ -276,12 +273,15 @@ static int read_in_task(struct cs_tasks *tasks, const struct cs_pyobj_ctx *ctx)
 		return -EAGAIN;
 	tid = tids[0];
 	for (unsigned int i = 0; i < tasks->tries; i++) {
-		err = read_copy(tasks, ctx, tid);
-		if (err && err != -ENODATA) {
+		err = cs_instant_begin(&tasks->instants, ctx->mem, tid);
+		if (err) {
 			/* what was read last was whole, and is there still */
 			err = nwhole ? 0 : err;
 			break;
 		}
+		err = read_copy(tasks, ctx);
+		if (err && err != -ENODATA)
+			break;
 		lacked |= err;
 		nwhole = err ? 0 : nwhole + 1;
 		if (nwhole && (!lacked || nwhole == WHOLE_COPIES || 2 * (i + 1) >= tasks->tries))

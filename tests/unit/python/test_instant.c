@@ -204,6 +204,23 @@ static void more_than_a_copy_holds_is_refused(void **state)
 	world_end(&world);
 }
 
+/* A copy of a part, whose reading asks for more than one can hold, is not soon made again. */
+static void what_has_grown_too_large_rests(void **state)
+{
+	struct world world;
+	uint64_t seen;
+
+	world_begin(&world);
+	assert_int_equal(read_word(&world, 1, &seen), 0);
+	assert_int_equal(cs_instant_learn(&world.reader, world.mem), 1);
+	assert_int_equal(cs_instant_begin(&world.reader, world.mem, 1), 0);
+	for (size_t i = 0; i <= MOST; i++)
+		assert_int_equal(read_word(&world, i, &seen), 0);
+	assert_int_equal(cs_instant_end(&world.reader, world.mem), -E2BIG);
+	assert_int_equal(cs_instant_begin(&world.reader, world.mem, 1), -EAGAIN);
+	world_end(&world);
+}
+
 static void without_a_copy_nothing_is_sealed(void **state)
 {
 	struct world world;
@@ -235,6 +252,7 @@ int main(void)
 		cmocka_unit_test(what_was_lacking_and_forgotten_counts),
 		cmocka_unit_test(a_page_without_bytes_is_no_lack),
 		cmocka_unit_test(more_than_a_copy_holds_is_refused),
+		cmocka_unit_test(what_has_grown_too_large_rests),
 		cmocka_unit_test(without_a_copy_nothing_is_sealed),
 	};
 
