@@ -503,6 +503,7 @@ static void let_go(struct cs_session *session)
 	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
 		if (!bufs[i]->len)
 			cs_buf_free(bufs[i]);
+	cs_mem_pool_trim(session->crowd.pool);
 }
 
 int cs_session_end_period(struct cs_session *session)

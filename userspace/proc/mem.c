@@ -30,8 +30,8 @@
 #define FIRST_PAGES  16u
 #define FIRST_GROUPS 64u
 #define FIRST_WANTED 128u
-#define MAX_SPARES   2u    /* a process's cache, and one for a second reading */
-#define SPARE_PAGES  8192u /* 32 MB: a reading of many tasks lets go of more sooner */
+#define MAX_SPARES   2u     /* a process's cache, and one for a second reading */
+#define SPARE_PAGES  16384u /* 64 MB: what a reading of many tasks grows to, which lets go of more */
 #define GROUP_SHIFT  4
 #define GROUP_PAGES  (1u << GROUP_SHIFT)
 
@@ -94,10 +94,16 @@ int cs_mem_pool_new(struct cs_mem_pool **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+void cs_mem_pool_trim(struct cs_mem_pool *pool)
+{
+	while (pool->n)
+		free(pool->spares[--pool->n].arena);
+}
+
 void cs_mem_pool_free(struct cs_mem_pool *pool)
 {
-	for (uint32_t i = 0; pool && i < pool->n; i++)
-		free(pool->spares[i].arena);
+	if (pool)
+		cs_mem_pool_trim(pool);
 	free(pool);
 }
 

@@ -31,6 +31,7 @@ static inline void cs_mem_freep(struct cs_mem **mem)
 struct cs_mem_pool;
 int cs_mem_pool_new(struct cs_mem_pool **ret); /* 0 or -ENOMEM */
 void cs_mem_pool_free(struct cs_mem_pool *pool);
+void cs_mem_pool_trim(struct cs_mem_pool *pool); /* give what nobody uses back to the system */
 static inline void cs_mem_pool_freep(struct cs_mem_pool **pool)
 {
 	cs_mem_pool_free(*pool);

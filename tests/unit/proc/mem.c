@@ -350,6 +350,12 @@ static void caches_share_what_they_give_back(void **state)
 	for (size_t i = 0; i < NPAGES; i++)
 		assert_int_equal(cs_mem_read_u64(second, addr_of(pages) + i * PAGE, &number), 0);
 	assert_int_equal(number, NPAGES - 1);
+	/* what is in use is not given back with the rest */
+	cs_mem_pool_trim(pool);
+	assert_non_null(cs_mem_peek(second, addr_of(pages), 8));
+	cs_mem_release(second);
+	cs_mem_pool_trim(pool);
+	assert_int_equal(cs_mem_read_u64(second, addr_of(pages), &number), 0);
 	cs_mem_free(TAKE_PTR(second));
 	munmap(pages, NPAGES * PAGE);
 }
