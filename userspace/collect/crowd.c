@@ -484,6 +484,7 @@ int cs_crowd_refresh(struct cs_crowd *crowd)
 	unsigned int stretch = stretch_of(crowd), every = MIN(stretch, MOST_TURNS);
 	unsigned int looks = LOOKS;
 	struct cs_target *target, *tmp;
+	bool was_settled;
 	uint64_t now;
 	int err = 0;
 
@@ -508,7 +509,11 @@ int cs_crowd_refresh(struct cs_crowd *crowd)
 							   now);
 		if (target->looked_at && !target->described && !target->exited)
 			err = cs_target_describe(target, now, &crowd->ahead);
+		was_settled = target->settled;
 		cs_target_settle(target, now);
+		/* those that settled together are not asked together */
+		if (target->settled && !was_settled)
+			target->passed_over = (unsigned int)target->pid % every;
 		cs_target_rest(target);
 		if (err)
 			return err;

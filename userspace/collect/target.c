@@ -30,8 +30,11 @@
 #define LINKING_NS    (100 * MS)
 /* Between the mapping of a library that matters and the last of what its loading brings about. */
 #define LOADING_NS    (500 * MS)
-/* Looks in vain double the distance to the next so many times. */
+/* Looks in vain double the distance to the next so many times, up to so much of it. */
 #define MOST_VAIN     3u
+#define VAIN_NS       (480000 * MS)
+/* What is due so soon does not wait until it is asked for in a later turn. */
+#define SOON_NS       (100 * MS)
 /* A process of thousands of threads: the kernel side is told all of them no sooner again. */
 #define TELL_NS       (250 * MS)
 /* So long after the last code object whose memory was reused every frame is checked. */
@@ -254,8 +257,9 @@ static void attach_early(struct cs_target *target, struct cs_probes *probes, pid
 uint64_t cs_target_loaded_pause(const struct cs_target *target)
 {
 	unsigned int far = target->stretch > 1 ? MIN(target->vain, MOST_VAIN) : 0;
+	uint64_t pause = cs_target_stretched(target, CS_TARGET_LOADED_NS);
 
-	return cs_target_stretched(target, CS_TARGET_LOADED_NS) << far;
+	return MIN(pause << far, MAX(pause, VAIN_NS));
 }
 
 /*
@@ -272,10 +276,11 @@ static bool has_news(struct cs_target *target, uint64_t mark, uint64_t now_ns)
 	} else if (now_ns - target->looked_ns < pause &&
 		   (target->asyncio.loaded || now_ns - target->imported_ns > LOADING_NS)) {
 		return false;
+	} else if (target->asyncio.loaded) {
+		target->vain++;
 	}
 	target->modules_mark = mark;
 	target->looked_ns = now_ns;
-	target->vain++;
 	return true;
 }
 
@@ -475,7 +480,10 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns)
 
 void cs_target_settle(struct cs_target *target, uint64_t now_ns)
 {
-	target->settled = target->described && !target->exited &&
+	const struct cs_published *published = &target->published;
+	bool is_due = published->look_at_ns && now_ns + SOON_NS >= published->look_at_ns;
+
+	target->settled = target->described && !target->exited && !is_due &&
 			  !cs_target_young(target, now_ns) &&
 			  !(target->interp.info.flags & CS_PROC_TRACED);
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "collect/record.h"
+#include "collect/target_private.h"
 #include "core/cleanup.h"
 #include "unit/collect/made_probes.h"
 
@@ -474,6 +475,59 @@ static void test_stretch(void **state)
 	}
 }
 
+/* In a crowd some are asked less often whether something is due: not those at which it soon is. */
+static void test_settle(void **state)
+{
+	const uint64_t now = 1000000000000ull, ms = 1000000;
+	struct fixture *f = *state;
+	struct cs_target *target;
+
+	assert_int_equal(cs_crowd_add(&f->crowd, f->child), 0);
+	target = cs_crowd_find(&f->crowd, f->child);
+	target->refresh_at_ns = 0;
+	target->published.look_at_ns = 0;
+	cs_target_settle(target, now);
+	assert_false(target->settled);
+	target->described = true;
+	cs_target_settle(target, now);
+	assert_true(target->settled);
+	target->published.look_at_ns = now - 1; /* due, and others were before it */
+	cs_target_settle(target, now);
+	assert_false(target->settled);
+	target->published.look_at_ns = now + 20 * ms;
+	cs_target_settle(target, now);
+	assert_false(target->settled);
+	target->published.look_at_ns = now + 5000 * ms;
+	cs_target_settle(target, now);
+	assert_true(target->settled);
+	target->interp.info.flags |= CS_PROC_TRACED;
+	cs_target_settle(target, now);
+	assert_false(target->settled);
+}
+
+/* The distance between looks that find nothing grows in a crowd, and has an end. */
+static void test_looks_in_vain(void **state)
+{
+	const uint64_t second = 1000000000ull;
+	struct fixture *f = *state;
+	struct cs_target *target;
+
+	assert_int_equal(cs_crowd_add(&f->crowd, f->child), 0);
+	target = cs_crowd_find(&f->crowd, f->child);
+	target->stretch = 1;
+	target->vain = 9;
+	assert_int_equal(cs_target_loaded_pause(target), 5 * second);
+	target->stretch = 12;
+	assert_int_equal(cs_target_loaded_pause(target), 480 * second);
+	target->vain = 1;
+	assert_int_equal(cs_target_loaded_pause(target), 120 * second);
+	target->stretch = 48;
+	target->vain = 2;
+	assert_int_equal(cs_target_loaded_pause(target), 480 * second);
+	target->stretch = 192;
+	assert_int_equal(cs_target_loaded_pause(target), 960 * second);
+}
+
 /* With ease, who has only just begun a program is watched at once and looked at later: until then it is not said what it is. */
 static void test_exec_with_ease(void **state)
 {
@@ -561,6 +615,8 @@ int main(void)
 		TEST(test_met_in_samples),
 		TEST(test_hurry),
 		TEST(test_stretch),
+		TEST(test_settle),
+		TEST(test_looks_in_vain),
 		TEST(test_exec_with_ease),
 		TEST(test_fork_with_ease),
 		TEST(test_exit_lost_with_ease),
