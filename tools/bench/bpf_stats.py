@@ -76,14 +76,14 @@ class Program:
 
 
 def programs_of(pid):
-    """{name: Program} of the programs that a process has open; the caller closes them."""
+    """{name: Program} of the programs that a process has open; the caller closes them. One that it closes meanwhile is left out."""
     found = {}
     for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
         try:
             fields = dict(line.split(":", 1) for line in entry.read_text().splitlines() if ":" in line)
+            program = Program(int(fields["prog_id"])) if "prog_type" in fields and "prog_id" in fields else None
         except OSError:
             continue
-        if "prog_type" in fields and "prog_id" in fields:
-            program = Program(int(fields["prog_id"]))
+        if program:
             found[program.name] = program
     return found
