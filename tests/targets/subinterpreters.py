@@ -19,7 +19,7 @@ except ImportError:
     import _xxsubinterpreters as _interpreters
 
 SOURCE = """
-import itertools, os, sys, time
+import itertools, os, sys, threading, time
 
 def told(what, value):
     frame, stack = sys._getframe(1), []

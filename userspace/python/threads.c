@@ -50,20 +50,25 @@ static int each_in(struct each *each, uint64_t interpreter)
 	return cs_pyobj_dict_each(each->ctx, active, visit, each);
 }
 
+/* The newest interpreter is listed first. The main one is asked first: what another one calls a thread that it did not begin is no name of it. */
 static int each_thread(struct each *each)
 {
 	const struct cs_pyobj_ctx *ctx = each->ctx;
-	uint64_t at;
+	uint64_t interpreters[CS_MAX_INTERPRETERS], at;
 	int err = cs_mem_read_u64(ctx->mem, ctx->interp->info.interpreters_head, &at);
 	int result = err ? err : -ENOENT;
+	size_t n = 0;
 
-	for (int i = 0; !err && at && i < CS_MAX_INTERPRETERS; i++) {
-		err = each_in(each, at);
+	while (!err && at && n < CS_MAX_INTERPRETERS) {
+		interpreters[n++] = at;
+		err = cs_mem_read_u64(ctx->mem, at + ctx->interp->info.off.interp_next, &at);
+	}
+	while (n) {
+		err = each_in(each, interpreters[--n]);
 		if (err > 0)
 			return err;
 		if (!err)
 			result = 0;
-		err = cs_mem_read_u64(ctx->mem, at + ctx->interp->info.off.interp_next, &at);
 	}
 	return result;
 }

@@ -18,7 +18,7 @@ struct cs_py_thread {
 };
 
 /*
- * Call fn for each thread, in all interpreters; it returns 0 to go on, or a positive number to end this. Threads whose entries cannot be read are left out.
+ * Call fn for each thread, in all interpreters, the main one first; it returns 0 to go on, or a positive number to end this. Threads whose entries cannot be read are left out.
  * Returns 0, what fn returned, -ENOENT (threading is not loaded), or what cs_mem_read returns. The cache is used as it is.
  * Source: Lib/threading.py of 3.8 to 3.15 (_active, Thread._native_id, Thread._name).
  */

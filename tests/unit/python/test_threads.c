@@ -67,23 +67,23 @@ static void names_and_numbers(void **state)
 	}
 }
 
-/* ... one of which never loaded the module. */
+/* ... the main one first, which is listed last; another never loaded the module. */
 static void all_interpreters(void **state)
 {
-	struct made_thread first = {.ident = IDENT(1), .native = 11, .name = "first"};
-	struct made_thread last = {.ident = IDENT(2), .native = 12, .name = "last"};
+	struct made_thread newest = {.ident = IDENT(1), .native = 11, .name = "newest"};
+	struct made_thread main = {.ident = IDENT(2), .native = 12, .name = "main"};
 	struct found found = {0};
 	uint64_t second, native;
 	struct made made;
 
 	made_begin(&made, 13);
-	second = made_interpreter(&made, NULL, 0, made_interpreter(&made, &last, 1, 0));
+	second = made_interpreter(&made, NULL, 0, made_interpreter(&made, &main, 1, 0));
 	made_put(&made, second, made.interp.info.off.interp_modules, 0);
-	made_first(&made, made_interpreter(&made, &first, 1, second));
+	made_first(&made, made_interpreter(&made, &newest, 1, second));
 	assert_int_equal(cs_py_threads_each(&made.ctx, note, &found), 0);
 	assert_int_equal(found.n, 2);
-	check(&found.threads[0], IDENT(1), 11, "first");
-	check(&found.threads[1], IDENT(2), 12, "last");
+	check(&found.threads[0], IDENT(2), 12, "main");
+	check(&found.threads[1], IDENT(1), 11, "newest");
 	assert_int_equal(cs_py_thread_native(&made.ctx, IDENT(2), &native), 0);
 	assert_int_equal(native, 12);
 
