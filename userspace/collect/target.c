@@ -480,10 +480,8 @@ bool cs_target_young(const struct cs_target *target, uint64_t now_ns)
 
 void cs_target_settle(struct cs_target *target, uint64_t now_ns)
 {
-	const struct cs_published *published = &target->published;
-	bool is_due = published->look_at_ns && now_ns + SOON_NS >= published->look_at_ns;
-
-	target->settled = target->described && !target->exited && !is_due &&
+	target->settled = target->described && !target->exited &&
+			  !cs_published_is_due(&target->published, now_ns + SOON_NS) &&
 			  !cs_target_young(target, now_ns) &&
 			  !(target->interp.info.flags & CS_PROC_TRACED);
 }
