@@ -30,8 +30,6 @@
 #define FIRST_PAGES  16u
 #define FIRST_GROUPS 64u
 #define FIRST_WANTED 128u
-#define MAX_SPARES   2u     /* a process's cache, and one for a second reading */
-#define SPARE_PAGES  16384u /* 64 MB: what a reading of many tasks grows to, which lets go of more */
 #define GROUP_SHIFT  4
 #define GROUP_PAGES  (1u << GROUP_SHIFT)
 
@@ -49,15 +47,6 @@ struct group {
 	uint64_t key;        /* page number >> GROUP_SHIFT */
 	uint32_t generation; /* other than the cache's: free */
 	int32_t pages[GROUP_PAGES];
-};
-
-/* Arenas that nobody uses. */
-struct cs_mem_pool {
-	struct spare {
-		char *arena;
-		size_t pages;
-	} spares[MAX_SPARES];
-	uint32_t n;
 };
 
 struct cs_mem {
@@ -87,25 +76,6 @@ struct cs_mem {
 	uint32_t nthrough, renewed;
 	struct cs_mem_pool *pool; /* NULL: the heap */
 };
-
-int cs_mem_pool_new(struct cs_mem_pool **ret)
-{
-	*ret = calloc(1, sizeof(**ret));
-	return *ret ? 0 : -ENOMEM;
-}
-
-void cs_mem_pool_trim(struct cs_mem_pool *pool)
-{
-	while (pool->n)
-		free(pool->spares[--pool->n].arena);
-}
-
-void cs_mem_pool_free(struct cs_mem_pool *pool)
-{
-	if (pool)
-		cs_mem_pool_trim(pool);
-	free(pool);
-}
 
 void cs_mem_use_pool(struct cs_mem *mem, struct cs_mem_pool *pool)
 {
@@ -139,29 +109,10 @@ int cs_mem_new_beside(const struct cs_mem *mem, struct cs_mem **ret)
 	return err;
 }
 
-/* An arena goes to the pool, or to the heap if there are enough, or it is uncommonly large. */
 static void arena_give(struct cs_mem *mem)
 {
-	struct cs_mem_pool *pool = mem->pool;
-
-	if (pool && mem->arena && pool->n < MAX_SPARES && mem->arena_pages <= SPARE_PAGES)
-		pool->spares[pool->n++] = (struct spare){mem->arena, mem->arena_pages};
-	else
-		free(mem->arena);
-	mem->arena = NULL;
+	cs_mem_pool_give(mem->pool, TAKE_PTR(mem->arena), mem->arena_pages);
 	mem->arena_pages = 0;
-}
-
-/* The one that was given last is still in the processor's cache. */
-static void arena_take(struct cs_mem *mem)
-{
-	struct spare spare;
-
-	if (mem->arena || !mem->pool || !mem->pool->n)
-		return;
-	spare = mem->pool->spares[--mem->pool->n];
-	mem->arena = spare.arena;
-	mem->arena_pages = spare.pages;
 }
 
 void cs_mem_free(struct cs_mem *mem)
@@ -289,7 +240,8 @@ static int arena_reserve(struct cs_mem *mem, size_t pages)
 	size_t need = mem->arena_used + pages, cap;
 	char *arena;
 
-	arena_take(mem);
+	if (!mem->arena)
+		mem->arena = cs_mem_pool_take(mem->pool, &mem->arena_pages);
 	cap = mem->arena_pages ? mem->arena_pages : FIRST_PAGES;
 	while (cap < need)
 		cap *= 2;

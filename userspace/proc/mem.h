@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "proc/mem_pool.h"
+
 struct cs_mem;
 
 /* Returns 0 or -ENOMEM. Does not touch the process. */
@@ -24,18 +26,7 @@ static inline void cs_mem_freep(struct cs_mem **mem)
 	cs_mem_free(*mem);
 }
 
-/*
- * Memory that caches take for pages and give back when they are released, of one thread: a crowd of processes is read one after the other, and
- * one of them at a time needs some. It outlives the caches that use it (borrowed); NULL is fine to free.
- */
-struct cs_mem_pool;
-int cs_mem_pool_new(struct cs_mem_pool **ret); /* 0 or -ENOMEM */
-void cs_mem_pool_free(struct cs_mem_pool *pool);
-void cs_mem_pool_trim(struct cs_mem_pool *pool); /* give what nobody uses back to the system */
-static inline void cs_mem_pool_freep(struct cs_mem_pool **pool)
-{
-	cs_mem_pool_free(*pool);
-}
+/* What pages are read into comes from the pool (borrowed: it outlives the cache), and goes back when they are released. */
 void cs_mem_use_pool(struct cs_mem *mem, struct cs_mem_pool *pool);
 
 /* Another cache of the same process, for what is there later; likewise from the same pool. Returns 0 or -ENOMEM. */

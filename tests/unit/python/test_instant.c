@@ -81,6 +81,15 @@ static int read_word(struct world *world, size_t page, uint64_t *ret)
 	return cs_mem_read_u64(world->mem, (uint64_t)(uintptr_t)word(world, page), ret);
 }
 
+/* A reading that asked for page 1 alone. */
+static void learn_one(struct world *world)
+{
+	uint64_t seen;
+
+	assert_int_equal(read_word(world, 1, &seen), 0);
+	assert_int_equal(cs_instant_learn(&world->reader, world->mem), 1);
+}
+
 static void readings_are_of_the_instant(void **state)
 {
 	struct world world;
@@ -122,8 +131,7 @@ static void what_a_copy_lacks_the_next_one_has(void **state)
 	world_begin(&world);
 	*word(&world, 1) = 11;
 	*word(&world, 2) = 12;
-	assert_int_equal(read_word(&world, 1, &seen), 0);
-	assert_int_equal(cs_instant_learn(&world.reader, world.mem), 1);
+	learn_one(&world);
 	assert_int_equal(cs_instant_begin(&world.reader, world.mem, 1), 0);
 	/* what it lacks leads to more: a list is followed to its end, beside pages that are of the instant */
 	cs_mem_want(world.mem, (uint64_t)(uintptr_t)word(&world, 1), 8);
@@ -153,8 +161,7 @@ static void what_was_lacking_and_forgotten_counts(void **state)
 	uint64_t seen;
 
 	world_begin(&world);
-	assert_int_equal(read_word(&world, 1, &seen), 0);
-	assert_int_equal(cs_instant_learn(&world.reader, world.mem), 1);
+	learn_one(&world);
 	assert_int_equal(cs_instant_begin(&world.reader, world.mem, 1), 0);
 	assert_int_equal(read_word(&world, 2, &seen), 0);
 	assert_true(cs_mem_trim(world.mem, 0));
@@ -211,8 +218,7 @@ static void what_has_grown_too_large_rests(void **state)
 	uint64_t seen;
 
 	world_begin(&world);
-	assert_int_equal(read_word(&world, 1, &seen), 0);
-	assert_int_equal(cs_instant_learn(&world.reader, world.mem), 1);
+	learn_one(&world);
 	assert_int_equal(cs_instant_begin(&world.reader, world.mem, 1), 0);
 	for (size_t i = 0; i <= MOST; i++)
 		assert_int_equal(read_word(&world, i, &seen), 0);
@@ -227,8 +233,7 @@ static void without_a_copy_nothing_is_sealed(void **state)
 	uint64_t seen;
 
 	world_begin(&world);
-	assert_int_equal(read_word(&world, 1, &seen), 0);
-	assert_int_equal(cs_instant_learn(&world.reader, world.mem), 1);
+	learn_one(&world);
 	world.copier.err = -EBUSY;
 	assert_int_equal(cs_instant_begin(&world.reader, world.mem, 1), -EBUSY);
 	assert_int_equal(read_word(&world, 2, &seen), 0);
